@@ -1,0 +1,4 @@
+//! Titer's scanning engine.
+#![deny(unsafe_code)]
+
+pub mod pattern;

@@ -1,0 +1,308 @@
+//! Body patterns: what a signature looks for, as a value.
+//!
+//! A [`Pattern`] is the meaning of a hex signature with its spelling taken away: `aa????bb`, `aa{2}bb` and `AA{2-2}BB` are one
+//! pattern. Compilers build it, the linker lowers it to a program of the database, and [`crate::naive`] matches it as it
+//! stands, slowly, as the oracle for everything fast.
+//!
+//! # What a pattern matches
+//!
+//! A pattern is a sequence of [`Element`]s. It matches a range of the haystack when the range can be cut into consecutive
+//! pieces, one for each element: a [`Element::Bytes`] piece has its length and agrees under its masks, an
+//! [`Element::Alternatives`] piece is one of its strings (or, negated, is of their common length and none of them), a
+//! [`Element::Gap`] piece is any bytes, as many as it allows. Every such range counts: there is no longest, no first, no greedy
+//! choice. What is reported is the set of ends of these ranges.
+
+/// One byte under a mask: it agrees with `b` when `b & mask == value`.
+///
+/// `mask` is `0xff` for a fixed byte, `0xf0` or `0x0f` for a nibble, `0` for any byte; `value` has no bit outside `mask`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MaskedByte {
+    value: u8,
+    mask: u8,
+}
+
+impl MaskedByte {
+    /// Any byte: `??`.
+    pub const ANY: MaskedByte = MaskedByte { value: 0, mask: 0 };
+
+    /// The byte `value` under `mask`; bits of `value` outside `mask` are dropped.
+    pub fn new(value: u8, mask: u8) -> MaskedByte {
+        MaskedByte { value: value & mask, mask }
+    }
+
+    /// Exactly `value`.
+    pub fn fixed(value: u8) -> MaskedByte {
+        MaskedByte { value, mask: 0xff }
+    }
+
+    /// The bits that must be found under [`mask`](MaskedByte::mask).
+    pub fn value(self) -> u8 {
+        self.value
+    }
+
+    /// The bits that are compared.
+    pub fn mask(self) -> u8 {
+        self.mask
+    }
+
+    /// Whether all eight bits are compared.
+    pub fn is_fixed(self) -> bool {
+        self.mask == 0xff
+    }
+
+    /// Whether `byte` agrees.
+    pub fn agrees(self, byte: u8) -> bool {
+        byte & self.mask == self.value
+    }
+}
+
+/// One piece of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Element {
+    /// Consecutive bytes, each under its mask.
+    Bytes(Vec<MaskedByte>),
+    /// One of several strings; negated: anything of their common length but these.
+    Alternatives {
+        /// The strings, sorted, none twice, none empty, at least one; of one length when `negated`.
+        strings: Vec<Vec<MaskedByte>>,
+        /// Whether the piece must be none of the strings.
+        negated: bool,
+    },
+    /// At least `min` and at most `max` bytes of any value; no `max`: up to the end of the file.
+    Gap {
+        /// Fewest bytes.
+        min: u32,
+        /// Most bytes, not below `min`; `None` for no limit.
+        max: Option<u32>,
+    },
+}
+
+/// Why elements do not make a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// Nothing but gaps, or nothing at all.
+    #[error("the pattern has no byte to look for")]
+    Empty,
+    /// A gap with `max < min`.
+    #[error("a gap of at least {min} and at most {max} bytes cannot be")]
+    GapBounds {
+        /// Fewest bytes asked for.
+        min: u32,
+        /// Most bytes allowed.
+        max: u32,
+    },
+    /// An alternative with no strings, or with an empty one.
+    #[error("an alternative is empty")]
+    EmptyAlternative,
+    /// A negated alternative whose strings differ in length.
+    #[error("the strings of a negated alternative are {shortest} to {longest} bytes long; they must have one length")]
+    NegatedLengths {
+        /// Length of the shortest string, in bytes.
+        shortest: usize,
+        /// Length of the longest string, in bytes.
+        longest: usize,
+    },
+    /// Longer than [`Pattern::LEN_MAX`] bytes of text, or more than [`Pattern::ELEMENTS_MAX`] elements.
+    #[error(
+        "the pattern is too large: {elements} elements, {bytes} bytes; at most {} and {} are allowed",
+        Pattern::ELEMENTS_MAX,
+        Pattern::LEN_MAX
+    )]
+    TooLarge {
+        /// Number of elements.
+        elements: usize,
+        /// Bytes in all elements together.
+        bytes: usize,
+    },
+}
+
+/// A body pattern in normal form; see the [module](self) for what it matches.
+///
+/// Normal form, so that the usual spellings of one meaning are one value: exact gaps of up to [`Pattern::INLINE_GAP_MAX`] bytes are any-bytes of a
+/// [`Element::Bytes`]; neighbouring bytes are one element, neighbouring gaps one gap; an alternative of one string is bytes; the
+/// strings of an alternative are sorted and distinct.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pattern {
+    elements: Vec<Element>,
+}
+
+impl Pattern {
+    /// Exact gaps up to this many bytes are written as any-bytes, so that one masked comparison steps over them.
+    pub const INLINE_GAP_MAX: u32 = 32;
+    /// Most elements.
+    pub const ELEMENTS_MAX: usize = 4096;
+    /// Most bytes in all elements together.
+    pub const LEN_MAX: usize = 65_535;
+
+    /// The pattern made of `elements`, in normal form.
+    ///
+    /// # Errors
+    /// [`PatternError`] when the elements contradict themselves, hold nothing to look for, or are too many.
+    pub fn new(elements: impl IntoIterator<Item = Element>) -> Result<Pattern, PatternError> {
+        let mut normal: Vec<Element> = Vec::new();
+        let mut bytes_len = 0;
+        for element in elements {
+            let element = normalise(element)?;
+            bytes_len += match &element {
+                Element::Bytes(bytes) => bytes.len(),
+                Element::Alternatives { strings, .. } => strings.iter().map(Vec::len).sum(),
+                Element::Gap { .. } => 0,
+            };
+            push(&mut normal, element);
+            if normal.len() > Pattern::ELEMENTS_MAX || bytes_len > Pattern::LEN_MAX {
+                return Err(PatternError::TooLarge { elements: normal.len(), bytes: bytes_len });
+            }
+        }
+        let looks_for_something = normal.iter().any(|element| match element {
+            Element::Bytes(bytes) => bytes.iter().any(|byte| byte.mask() != 0),
+            Element::Alternatives { .. } => true,
+            Element::Gap { .. } => false,
+        });
+        if looks_for_something { Ok(Pattern { elements: normal }) } else { Err(PatternError::Empty) }
+    }
+
+    /// The pattern that is `bytes` and nothing else.
+    ///
+    /// # Errors
+    /// [`PatternError::Empty`] and [`PatternError::TooLarge`].
+    pub fn literal(bytes: &[u8]) -> Result<Pattern, PatternError> {
+        Pattern::new([Element::Bytes(bytes.iter().map(|&b| MaskedByte::fixed(b)).collect())])
+    }
+
+    /// The elements, in order and in normal form; never empty.
+    pub fn elements(&self) -> &[Element] {
+        &self.elements
+    }
+}
+
+/// Appends `element` to a normal list, joining it with its neighbour where both are of one kind.
+fn push(normal: &mut Vec<Element>, element: Element) {
+    match (normal.last_mut(), element) {
+        (_, Element::Bytes(bytes)) if bytes.is_empty() => {}
+        (Some(Element::Bytes(left)), Element::Bytes(right)) => left.extend(right),
+        (Some(Element::Gap { min, max }), Element::Gap { min: more_min, max: more_max }) => {
+            *min = min.saturating_add(more_min);
+            *max = max.zip(more_max).map(|(a, b)| a.saturating_add(b));
+        }
+        (_, element) => normal.push(element),
+    }
+}
+
+/// One element alone in normal form.
+fn normalise(element: Element) -> Result<Element, PatternError> {
+    match element {
+        Element::Bytes(_) => Ok(element),
+        Element::Gap { min, max: Some(max) } if max < min => Err(PatternError::GapBounds { min, max }),
+        Element::Gap { min, max: Some(max) } if min == max && max <= Pattern::INLINE_GAP_MAX => {
+            Ok(Element::Bytes(vec![MaskedByte::ANY; min as usize]))
+        }
+        Element::Gap { .. } => Ok(element),
+        Element::Alternatives { mut strings, negated } => {
+            strings.sort_unstable();
+            strings.dedup();
+            let lengths = || strings.iter().map(Vec::len);
+            let (Some(shortest), Some(longest)) = (lengths().min(), lengths().max()) else {
+                return Err(PatternError::EmptyAlternative);
+            };
+            if shortest == 0 {
+                return Err(PatternError::EmptyAlternative);
+            }
+            if negated && shortest != longest {
+                return Err(PatternError::NegatedLengths { shortest, longest });
+            }
+            if strings.len() == 1 && !negated {
+                return Ok(Element::Bytes(strings.swap_remove(0)));
+            }
+            Ok(Element::Alternatives { strings, negated })
+        }
+    }
+}
+
+/// Where a match of a pattern must begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Offset {
+    /// Anywhere.
+    Any,
+    /// From `from` to `from + shift`, both included, counted from the start of the file.
+    Start {
+        /// First allowed offset, in bytes.
+        from: u64,
+        /// How many bytes later it may still begin.
+        shift: u64,
+    },
+    /// From `len - back` to `len - back + shift`, both included, where `len` is the length of the file.
+    End {
+        /// Distance of the first allowed offset from the end of the file, in bytes.
+        back: u64,
+        /// How many bytes later it may still begin.
+        shift: u64,
+    },
+}
+
+impl Offset {
+    /// The first and last offset at which a match may begin in a file of `len` bytes; `None` when there is none.
+    ///
+    /// `(0, u64::MAX)` for [`Offset::Any`]. A file shorter than `back` has no offset for [`Offset::End`].
+    pub fn range(self, len: u64) -> Option<(u64, u64)> {
+        match self {
+            Offset::Any => Some((0, u64::MAX)),
+            Offset::Start { from, shift } => Some((from, from.saturating_add(shift))),
+            Offset::End { back, shift } => {
+                let from = len.checked_sub(back)?;
+                Some((from, from.saturating_add(shift)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixed(bytes: &[u8]) -> Element {
+        Element::Bytes(bytes.iter().map(|&b| MaskedByte::fixed(b)).collect())
+    }
+
+    #[test]
+    fn spellings_of_one_meaning_are_one_value() {
+        let gap = Element::Gap { min: 2, max: Some(2) };
+        let any = Element::Bytes(vec![MaskedByte::ANY; 2]);
+        let spelled = |middle: Element| Pattern::new([fixed(b"a"), middle, fixed(b"b")]).unwrap();
+        assert_eq!(spelled(gap), spelled(any));
+        assert_eq!(spelled(Element::Gap { min: 2, max: Some(2) }).elements().len(), 1);
+    }
+
+    #[test]
+    fn neighbouring_gaps_add_up() {
+        let pattern = Pattern::new([
+            fixed(b"a"),
+            Element::Gap { min: 1, max: Some(5) },
+            Element::Gap { min: 3, max: None },
+            fixed(b"b"),
+        ]);
+        assert_eq!(pattern.unwrap().elements()[1], Element::Gap { min: 4, max: None });
+    }
+
+    #[test]
+    fn contradictions_are_refused_by_name() {
+        assert_eq!(Pattern::new([]), Err(PatternError::Empty));
+        assert_eq!(Pattern::new([Element::Gap { min: 0, max: None }]), Err(PatternError::Empty));
+        assert_eq!(
+            Pattern::new([fixed(b"a"), Element::Gap { min: 5, max: Some(3) }]),
+            Err(PatternError::GapBounds { min: 5, max: 3 })
+        );
+        let strings = vec![vec![MaskedByte::fixed(1)], vec![MaskedByte::fixed(1), MaskedByte::fixed(2)]];
+        assert_eq!(
+            Pattern::new([Element::Alternatives { strings, negated: true }]),
+            Err(PatternError::NegatedLengths { shortest: 1, longest: 2 })
+        );
+    }
+
+    #[test]
+    fn offsets_count_from_either_end() {
+        assert_eq!(Offset::End { back: 4, shift: 0 }.range(10), Some((6, 6)));
+        assert_eq!(Offset::End { back: 11, shift: 0 }.range(10), None);
+        assert_eq!(Offset::Start { from: 3, shift: 2 }.range(0), Some((3, 5)));
+    }
+}
