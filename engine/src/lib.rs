@@ -1,4 +1,35 @@
-//! Titer's scanning engine.
+//! Titer's scanning engine: matches a mapped database of malware signatures against bytes, files and trees of files.
+//!
+//! A [`Database`] is opened in place, in time that does not depend on its size; a [`Scanner`] over it is immutable and shared by all
+//! threads, each of which brings its own [`Scratch`].
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let file = engine::DatabaseFile::open("signatures.tdb".as_ref())?;
+//! let database = file.database()?;
+//! let scanner = engine::Scanner::new(&database);
+//! let mut scratch = scanner.scratch();
+//! for found in scanner.signatures(&mut scratch, &std::fs::read("suspect.bin")?) {
+//!     println!("{} at {:?}", database.name(found.signature()), found.range());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The crate knows bytes, the layout of a database and files. It does not know rule text, networks, clocks or standard output.
+//! `unsafe` code is confined to [`mapping`].
 #![deny(unsafe_code)]
 
+pub mod database;
+mod digest;
+pub mod files;
+pub mod layout;
+pub mod mapping;
+mod matcher;
+pub mod naive;
 pub mod pattern;
+mod scanner;
+
+pub use database::{Database, DatabaseError, SignatureId};
+pub use files::{DatabaseFile, FileError, FileScanner, OpenError, Verdict};
+pub use scanner::{Match, Scanner, Scratch};

@@ -192,12 +192,11 @@ fn push(normal: &mut Vec<Element>, element: Element) {
 /// One element alone in normal form.
 fn normalise(element: Element) -> Result<Element, PatternError> {
     match element {
-        Element::Bytes(_) => Ok(element),
         Element::Gap { min, max: Some(max) } if max < min => Err(PatternError::GapBounds { min, max }),
         Element::Gap { min, max: Some(max) } if min == max && max <= Pattern::INLINE_GAP_MAX => {
             Ok(Element::Bytes(vec![MaskedByte::ANY; min as usize]))
         }
-        Element::Gap { .. } => Ok(element),
+        Element::Bytes(_) | Element::Gap { .. } => Ok(element),
         Element::Alternatives { mut strings, negated } => {
             strings.sort_unstable();
             strings.dedup();

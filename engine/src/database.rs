@@ -1,0 +1,414 @@
+//! Opening a database: the header and the section directory are checked once, everything else where it is used.
+//!
+//! [`Database::open`] costs O(sections), whatever the database holds, because scanners map databases of hundreds of megabytes and
+//! start in under a millisecond. What it does not look at, the scanner reads through checked indices: a database damaged after
+//! its installation may miss signatures or name the wrong one, and never makes a scanner panic or read outside it.
+//! [`Database::verify`] reads every byte; installers run it, and `titer verify`.
+
+use crate::layout::{
+    DigestKind, DirectEntry, DirectGroup, Entry, FORMAT, HashSize, HashTable, Header, MAGIC, NO_PROGRAM, SECTION_ALIGN,
+    Section, SectionEntry, Signature, Source, Tier,
+};
+use crate::matcher::Program;
+use sha2::{Digest as _, Sha256};
+use zerocopy::byteorder::little_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// Index of a signature in its database: dense, from 0, meaningless in another database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SignatureId(u32);
+
+impl SignatureId {
+    pub(crate) fn new(index: u32) -> SignatureId {
+        SignatureId(index)
+    }
+
+    /// The index as a number.
+    pub fn index(self) -> u32 {
+        self.0
+    }
+}
+
+/// Why bytes are not a database, or not a sound one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatabaseError {
+    /// Shorter than a header, or than the length it states.
+    #[error("the database is cut off: it has {found} bytes of {expected}")]
+    CutOff {
+        /// Bytes there are.
+        found: u64,
+        /// Bytes there must be at least.
+        expected: u64,
+    },
+    /// Bytes after the stated end.
+    #[error("the database is {stated} bytes long, the file has {found}")]
+    TrailingBytes {
+        /// Length in the header.
+        stated: u64,
+        /// Length of the file.
+        found: u64,
+    },
+    /// The first bytes are not [`MAGIC`].
+    #[error("not a titer database: the file does not begin with `TITERDB`")]
+    Magic,
+    /// Another format version.
+    #[error("database format {found}, this build reads {FORMAT}")]
+    Format {
+        /// Version in the header.
+        found: u32,
+    },
+    /// Header and directory do not have the digest they state.
+    #[error("header: its digest does not match")]
+    HeaderDigest,
+    /// The directory lists other sections than this format has.
+    #[error("section directory: entry {index} is section {found}, expected {expected}")]
+    Directory {
+        /// Position in the directory.
+        index: usize,
+        /// Section number found, 0 for none.
+        found: u32,
+        /// Section number of this format at that place.
+        expected: u32,
+    },
+    /// A section lies outside the file, or over the one before it, or off its alignment.
+    #[error("section `{section}` of {len} bytes at byte {offset} does not fit its place in the file")]
+    SectionBounds {
+        /// Name of the section.
+        section: &'static str,
+        /// Where it says it begins.
+        offset: u64,
+        /// How long it says it is.
+        len: u64,
+    },
+    /// A section's bytes do not have the digest in the directory.
+    #[error("section `{section}`: its digest does not match")]
+    SectionDigest {
+        /// Name of the section.
+        section: &'static str,
+    },
+    /// A section holds something this format does not allow.
+    #[error("section `{section}`, item {index}: {what}")]
+    Content {
+        /// Name of the section.
+        section: &'static str,
+        /// Which item of it.
+        index: usize,
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+/// A database over borrowed bytes, usually of a mapped file.
+///
+/// Cheap to copy, `Send` and `Sync`: threads share it.
+#[derive(Clone, Copy, Debug)]
+pub struct Database<'a> {
+    bytes: &'a [u8],
+    header: &'a Header,
+    directory: &'a [SectionEntry],
+    pub(crate) tiers: &'a [Tier],
+    pub(crate) filters: &'a [U64],
+    pub(crate) buckets: &'a [U32],
+    pub(crate) entries: &'a [Entry],
+    pub(crate) direct_groups: &'a [DirectGroup],
+    pub(crate) direct_entries: &'a [DirectEntry],
+    pub(crate) programs: &'a [u8],
+    pub(crate) hash_tables: &'a [HashTable],
+    pub(crate) hash_sizes: &'a [HashSize],
+    pub(crate) digests: &'a [u8],
+    pub(crate) digest_signatures: &'a [U32],
+    signatures: &'a [Signature],
+    sources: &'a [Source],
+    names: &'a [u8],
+}
+
+impl<'a> Database<'a> {
+    /// Opens a database over `bytes`.
+    ///
+    /// O(sections): checks the header, the directory and the few items that say how long tables are.
+    ///
+    /// # Errors
+    /// [`DatabaseError`], naming the place.
+    pub fn open(bytes: &'a [u8]) -> Result<Database<'a>, DatabaseError> {
+        let found = bytes.len() as u64;
+        let cut_off = |expected: u64| DatabaseError::CutOff { found, expected };
+        let (header, rest) = Header::ref_from_prefix(bytes).map_err(|_| match bytes {
+            _ if !MAGIC.starts_with(&bytes[..bytes.len().min(8)]) => DatabaseError::Magic,
+            _ => cut_off(size_of::<Header>() as u64),
+        })?;
+        if header.magic != MAGIC {
+            return Err(DatabaseError::Magic);
+        }
+        if header.format.get() != FORMAT {
+            return Err(DatabaseError::Format { found: header.format.get() });
+        }
+        let section_count = header.section_count.get() as usize;
+        if section_count != Section::ALL.len() {
+            let (found, expected) = (header.section_count.get(), Section::ALL.len() as u32);
+            return Err(DatabaseError::Directory { index: section_count, found, expected });
+        }
+        let (directory, _) = <[SectionEntry]>::ref_from_prefix_with_elems(rest, section_count)
+            .map_err(|_| cut_off((size_of::<Header>() + section_count * size_of::<SectionEntry>()) as u64))?;
+        if header_digest(header, directory) != header.digest {
+            return Err(DatabaseError::HeaderDigest);
+        }
+        let stated = header.file_len.get();
+        if found < stated {
+            return Err(cut_off(stated));
+        }
+        if found > stated {
+            return Err(DatabaseError::TrailingBytes { stated, found });
+        }
+        check_directory(directory, stated)?;
+        let database = Database {
+            bytes,
+            header,
+            directory,
+            tiers: view(bytes, directory, Section::Tiers)?,
+            filters: view(bytes, directory, Section::Filters)?,
+            buckets: view(bytes, directory, Section::Buckets)?,
+            entries: view(bytes, directory, Section::Entries)?,
+            direct_groups: view(bytes, directory, Section::DirectGroups)?,
+            direct_entries: view(bytes, directory, Section::DirectEntries)?,
+            programs: view(bytes, directory, Section::Programs)?,
+            hash_tables: view(bytes, directory, Section::HashTables)?,
+            hash_sizes: view(bytes, directory, Section::HashSizes)?,
+            digests: view(bytes, directory, Section::Digests)?,
+            digest_signatures: view(bytes, directory, Section::DigestSignatures)?,
+            signatures: view(bytes, directory, Section::Signatures)?,
+            sources: view(bytes, directory, Section::Sources)?,
+            names: view(bytes, directory, Section::Names)?,
+        };
+        database.check_tiers()?;
+        database.check_hash_tables()?;
+        Ok(database)
+    }
+
+    /// Number of signatures.
+    pub fn len(&self) -> usize {
+        self.signatures.len()
+    }
+
+    /// Whether there is no signature.
+    pub fn is_empty(&self) -> bool {
+        self.signatures.is_empty()
+    }
+
+    /// The name of a signature; empty when the database is damaged there.
+    pub fn name(&self, id: SignatureId) -> &'a str {
+        let Some(signature) = self.signature(id.0) else { return "" };
+        self.text(signature.name.get(), u32::from(signature.name_len.get()))
+    }
+
+    /// The channel (`maker/name`) a signature came from; empty when the database is damaged there.
+    pub fn channel(&self, id: SignatureId) -> &'a str {
+        let source = self.signature(id.0).and_then(|signature| self.sources.get(usize::from(signature.source.get())));
+        source.map_or("", |source| self.text(source.name.get(), source.name_len.get()))
+    }
+
+    /// The blobs it was linked from: channel, release number and root hash.
+    pub fn sources(&self) -> impl Iterator<Item = (&'a str, u64, [u8; 32])> + use<'a> {
+        let database = *self;
+        self.sources
+            .iter()
+            .map(move |source| (database.text(source.name.get(), source.name_len.get()), source.release.get(), source.root))
+    }
+
+    /// Each section's name and length in bytes.
+    pub fn sections(&self) -> impl Iterator<Item = (&'static str, u64)> + use<'a> {
+        Section::ALL.iter().zip(self.directory).map(|(section, entry)| (section.name(), entry.len.get()))
+    }
+
+    /// The tiers in the order they are tested.
+    pub fn tiers(&self) -> &'a [Tier] {
+        self.tiers
+    }
+
+    /// Number of signatures tied to one offset, and so compared there directly.
+    pub fn direct_len(&self) -> usize {
+        self.direct_entries.len()
+    }
+
+    /// How many digests of each kind there are, and how many of those apply to files of any size.
+    pub fn digest_counts(&self) -> impl Iterator<Item = (DigestKind, u32, u32)> + use<'a> {
+        let tables = DigestKind::ALL.iter().zip(self.hash_tables);
+        tables.map(|(kind, table)| (*kind, table.digest_count.get(), table.any_size.get()))
+    }
+
+    /// What tells this database from any other: the digest of its header and directory, which holds the digest of every section.
+    pub fn identity(&self) -> [u8; 32] {
+        self.header.digest
+    }
+
+    pub(crate) fn hash_key(&self) -> u64 {
+        self.header.hash_key.get()
+    }
+
+    pub(crate) fn signature(&self, index: u32) -> Option<&'a Signature> {
+        self.signatures.get(index as usize)
+    }
+
+    fn text(&self, start: u32, len: u32) -> &'a str {
+        let bytes = slice(self.names, u64::from(start), u64::from(len));
+        bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or("")
+    }
+
+    /// Reads every byte and checks it: the digest of each section, the zeros between them, and every index.
+    ///
+    /// O(len). A database that passes is exactly what its linker wrote.
+    ///
+    /// # Errors
+    /// [`DatabaseError`], naming the place.
+    pub fn verify(&self) -> Result<(), DatabaseError> {
+        let mut end = (size_of::<Header>() + size_of_val(self.directory)) as u64;
+        for (section, entry) in Section::ALL.iter().zip(self.directory) {
+            let (offset, len) = (entry.offset.get(), entry.len.get());
+            let bounds = DatabaseError::SectionBounds { section: section.name(), offset, len };
+            let padding = slice(self.bytes, end, offset - end).ok_or(bounds.clone())?;
+            if padding.iter().any(|&byte| byte != 0) {
+                return Err(DatabaseError::Content {
+                    section: section.name(),
+                    index: 0,
+                    what: "bytes before it are not zero",
+                });
+            }
+            let bytes = slice(self.bytes, offset, len).ok_or(bounds)?;
+            if <[u8; 32]>::from(Sha256::digest(bytes)) != entry.digest {
+                return Err(DatabaseError::SectionDigest { section: section.name() });
+            }
+            end = offset + len;
+        }
+        self.verify_references()
+    }
+
+    fn verify_references(&self) -> Result<(), DatabaseError> {
+        let fault = |section: Section, index: usize, what: &'static str| {
+            Err(DatabaseError::Content { section: section.name(), index, what })
+        };
+        let known = |id: U32| (id.get() as usize) < self.signatures.len();
+        for (index, pair) in self.buckets.windows(2).enumerate() {
+            if pair[0] > pair[1] || pair[1].get() as usize > self.entries.len() {
+                return fault(Section::Buckets, index, "its bounds do not ascend within the entries");
+            }
+        }
+        if let Some(index) = self.entries.iter().position(|entry| !known(entry.signature)) {
+            return fault(Section::Entries, index, "no such signature");
+        }
+        if let Some(index) = self.direct_entries.iter().position(|entry| !known(entry.signature)) {
+            return fault(Section::DirectEntries, index, "no such signature");
+        }
+        if let Some(index) = self.digest_signatures.iter().position(|id| !known(*id)) {
+            return fault(Section::DigestSignatures, index, "no such signature");
+        }
+        for (index, group) in self.direct_groups.iter().enumerate() {
+            if u64::from(group.first.get()) + u64::from(group.count.get()) > self.direct_entries.len() as u64 {
+                return fault(Section::DirectGroups, index, "it ends outside the entries");
+            }
+        }
+        for (index, signature) in self.signatures.iter().enumerate() {
+            let id = SignatureId(index as u32);
+            if self.name(id).is_empty() || self.channel(id).is_empty() {
+                return fault(Section::Signatures, index, "it has no name or no source");
+            }
+            let program = signature.program.get();
+            if program != NO_PROGRAM && !Program::read(self.programs, program).is_some_and(|program| program.is_sound()) {
+                return fault(Section::Signatures, index, "its program cannot be read");
+            }
+        }
+        Ok(())
+    }
+
+    fn check_tiers(&self) -> Result<(), DatabaseError> {
+        for (index, tier) in self.tiers.iter().enumerate() {
+            let fault = |what| Err(DatabaseError::Content { section: Section::Tiers.name(), index, what });
+            if index >= TIERS_MAX {
+                return fault("there are more tiers than this build scans with");
+            }
+            if !matches!((tier.width, tier.stride), (8, 8 | 4) | (4, 4 | 1) | (3 | 2, 1)) {
+                return fault("this build has no loop for its width and stride");
+            }
+            let fits = |first: U64, log2: u8, more: u64, len: usize| {
+                log2 <= 32 && first.get().checked_add((1 << log2) + more).is_some_and(|end| end <= len as u64)
+            };
+            if !fits(tier.filter_first, tier.filter_log2, 0, self.filters.len()) {
+                return fault("its filter ends outside the section");
+            }
+            if !fits(tier.bucket_first, tier.bucket_log2, 1, self.buckets.len()) {
+                return fault("its buckets end outside the section");
+            }
+        }
+        Ok(())
+    }
+
+    fn check_hash_tables(&self) -> Result<(), DatabaseError> {
+        let fault = |index, what| Err(DatabaseError::Content { section: Section::HashTables.name(), index, what });
+        if self.hash_tables.len() != DigestKind::ALL.len() {
+            return fault(self.hash_tables.len(), "there must be one table for each digest kind");
+        }
+        for (index, (kind, table)) in DigestKind::ALL.iter().zip(self.hash_tables).enumerate() {
+            if table.kind.get() != *kind as u32 {
+                return fault(index, "its digest kind is not the one of its place");
+            }
+            let digests_len = u64::from(table.digest_count.get()) * kind.digest_len() as u64;
+            let sound = slice(self.digests, table.digest_offset.get(), digests_len).is_some()
+                && u64::from(table.first_size.get()) + u64::from(table.size_count.get()) <= self.hash_sizes.len() as u64
+                && u64::from(table.first_digest.get()) + u64::from(table.digest_count.get())
+                    <= self.digest_signatures.len() as u64
+                && table.any_size <= table.digest_count;
+            if !sound {
+                return fault(index, "it ends outside its sections");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Most tiers that a database may have.
+pub const TIERS_MAX: usize = 16;
+
+/// The digest that a header with this directory states.
+pub fn header_digest(header: &Header, directory: &[SectionEntry]) -> [u8; 32] {
+    let unsealed = Header { digest: [0; 32], ..header.clone() };
+    let mut hasher = Sha256::new();
+    hasher.update(unsealed.as_bytes());
+    hasher.update(directory.as_bytes());
+    hasher.finalize().into()
+}
+
+fn check_directory(directory: &[SectionEntry], file_len: u64) -> Result<(), DatabaseError> {
+    let mut end = (size_of::<Header>() + size_of_val(directory)) as u64;
+    for (index, (entry, section)) in directory.iter().zip(Section::ALL).enumerate() {
+        if entry.kind.get() != section as u32 {
+            return Err(DatabaseError::Directory { index, found: entry.kind.get(), expected: section as u32 });
+        }
+        let (offset, len) = (entry.offset.get(), entry.len.get());
+        let fits = offset % SECTION_ALIGN == 0
+            && offset >= end
+            && offset - end < SECTION_ALIGN
+            && offset.checked_add(len).is_some_and(|section_end| section_end <= file_len);
+        if !fits {
+            return Err(DatabaseError::SectionBounds { section: section.name(), offset, len });
+        }
+        end = offset + len;
+    }
+    if end == file_len { Ok(()) } else { Err(DatabaseError::TrailingBytes { stated: end, found: file_len }) }
+}
+
+/// The section as a slice of its items. Its bounds were checked by [`check_directory`].
+fn view<'a, T>(bytes: &'a [u8], directory: &[SectionEntry], section: Section) -> Result<&'a [T], DatabaseError>
+where
+    T: FromBytes + Immutable + KnownLayout + Unaligned,
+{
+    let entry = &directory[section as usize - 1];
+    let (offset, len) = (entry.offset.get(), entry.len.get());
+    let fault = || DatabaseError::SectionBounds { section: section.name(), offset, len };
+    let bytes = slice(bytes, offset, len).ok_or_else(fault)?;
+    <[T]>::ref_from_bytes(bytes).map_err(|_| fault())
+}
+
+/// `len` bytes from `start`, if they are there.
+pub(crate) fn slice(bytes: &[u8], start: u64, len: u64) -> Option<&[u8]> {
+    let end = start.checked_add(len)?;
+    bytes.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
+}

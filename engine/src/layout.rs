@@ -1,0 +1,450 @@
+//! The layout of a database (`.tdb`): what the linker writes and [`crate::Database`] reads in place.
+//!
+//! `docs/database.md` describes the same bytes for people; a test there fails when the two part. Everything is little-endian,
+//! byte-aligned for the reader (sections begin at multiples of [`SECTION_ALIGN`], so that a mapped file is aligned too), and
+//! refers to other things by index or by offset from the start of their section: a database has no pointers and is never
+//! relocated.
+//!
+//! The hash of a window lives here too, because the linker that fills the tables and the scanner that asks them must agree on
+//! it to the bit.
+
+use zerocopy::byteorder::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// First bytes of every database.
+pub const MAGIC: [u8; 8] = *b"TITERDB\n";
+/// The format this build writes and the only one it reads.
+pub const FORMAT: u32 = 1;
+/// Sections begin at multiples of this many bytes; the bytes between them are zero.
+pub const SECTION_ALIGN: u64 = 64;
+
+/// The first bytes of a database; the section directory follows.
+#[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct Header {
+    /// [`MAGIC`].
+    pub magic: [u8; 8],
+    /// [`FORMAT`].
+    pub format: U32,
+    /// Number of entries in the section directory: one for each [`Section`].
+    pub section_count: U32,
+    /// Length of the whole file in bytes.
+    pub file_len: U64,
+    /// Multiplier of [`WindowHash`]; odd.
+    pub hash_key: U64,
+    /// SHA-256 of this header with this field zero, followed by the section directory.
+    pub digest: [u8; 32],
+}
+const _: () = assert!(size_of::<Header>() == 64);
+
+/// One entry of the section directory.
+#[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct SectionEntry {
+    /// Which section: a [`Section`] as a number; entries stand in its order.
+    pub kind: U32,
+    /// 1 when scanning touches it all the time, 0 when only a match or a report does.
+    pub hot: U32,
+    /// Where it begins, from the start of the file; a multiple of [`SECTION_ALIGN`].
+    pub offset: U64,
+    /// Its length in bytes.
+    pub len: U64,
+    /// SHA-256 of its bytes; checked by [`crate::Database::verify`], not at open.
+    pub digest: [u8; 32],
+    /// Zero.
+    pub reserved: U64,
+}
+const _: () = assert!(size_of::<SectionEntry>() == 64);
+
+/// The sections, in their order in the directory and in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum Section {
+    /// [`Tier`]s, the widest windows first.
+    Tiers = 1,
+    /// Filter words of all tiers: [`U64`].
+    Filters = 2,
+    /// Bucket bounds of all tiers: [`U32`] indices into `Entries`.
+    Buckets = 3,
+    /// [`Entry`]s of all tiers, bucket by bucket.
+    Entries = 4,
+    /// [`DirectGroup`]s: signatures tied to one offset.
+    DirectGroups = 5,
+    /// [`DirectEntry`]s, group by group, each group sorted by key.
+    DirectEntries = 6,
+    /// Programs of the body signatures; see [`ProgramHead`].
+    Programs = 7,
+    /// [`HashTable`]s, one for each digest kind.
+    HashTables = 8,
+    /// File sizes at which a table has digests, ascending within a table: [`HashSize`].
+    HashSizes = 9,
+    /// Digests, sorted within one size: as many bytes each as the kind has.
+    Digests = 10,
+    /// The signature of each digest, in the order of `Digests`: [`U32`].
+    DigestSignatures = 11,
+    /// [`Signature`]s, by signature index.
+    Signatures = 12,
+    /// [`Source`]s: the blobs this database was linked from.
+    Sources = 13,
+    /// Text that `Signatures` and `Sources` point into: UTF-8.
+    Names = 14,
+}
+
+impl Section {
+    /// All of them, in order.
+    pub const ALL: [Section; 14] = [
+        Section::Tiers,
+        Section::Filters,
+        Section::Buckets,
+        Section::Entries,
+        Section::DirectGroups,
+        Section::DirectEntries,
+        Section::Programs,
+        Section::HashTables,
+        Section::HashSizes,
+        Section::Digests,
+        Section::DigestSignatures,
+        Section::Signatures,
+        Section::Sources,
+        Section::Names,
+    ];
+
+    /// Its name in messages and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Section::Tiers => "tiers",
+            Section::Filters => "filters",
+            Section::Buckets => "buckets",
+            Section::Entries => "entries",
+            Section::DirectGroups => "direct-groups",
+            Section::DirectEntries => "direct-entries",
+            Section::Programs => "programs",
+            Section::HashTables => "hash-tables",
+            Section::HashSizes => "hash-sizes",
+            Section::Digests => "digests",
+            Section::DigestSignatures => "digest-signatures",
+            Section::Signatures => "signatures",
+            Section::Sources => "sources",
+            Section::Names => "names",
+        }
+    }
+
+    /// Whether scanning a clean file touches it.
+    pub fn is_hot(self) -> bool {
+        matches!(
+            self,
+            Section::Tiers
+                | Section::Filters
+                | Section::Buckets
+                | Section::Entries
+                | Section::DirectGroups
+                | Section::DirectEntries
+                | Section::HashTables
+                | Section::HashSizes
+        )
+    }
+}
+
+/// One family of anchors: those tested with windows of one width at one stride.
+///
+/// An anchor is a run of `width + stride - 1` fixed bytes, so that wherever it lies, one window that begins at a multiple of
+/// `stride` from the start of the file lies within it. The linker stores the `stride` windows of the anchor; the scanner asks
+/// for each `stride`-th window of the file.
+#[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct Tier {
+    /// Bytes in a window: 2 to 8.
+    pub width: u8,
+    /// Bytes between windows: 1, 2, 4 or 8.
+    pub stride: u8,
+    /// The filter has 2 to this many words, 0 to 32.
+    pub filter_log2: u8,
+    /// There are 2 to this many buckets, 0 to 32.
+    pub bucket_log2: u8,
+    /// Number of signatures anchored here.
+    pub signatures: U32,
+    /// First word in [`Section::Filters`].
+    pub filter_first: U64,
+    /// First bound in [`Section::Buckets`]; there is one more bound than buckets.
+    pub bucket_first: U64,
+    /// Zero.
+    pub reserved: U64,
+}
+const _: () = assert!(size_of::<Tier>() == 32);
+
+/// One stored window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct Entry {
+    /// [`WindowHash::check`] of the window.
+    pub check: U16,
+    /// Bytes from the start of the anchor to this window: below the tier's stride.
+    pub shift: u8,
+    /// Zero.
+    pub reserved: u8,
+    /// The signature whose anchor this is.
+    pub signature: U32,
+}
+const _: () = assert!(size_of::<Entry>() == 8);
+
+/// Signatures whose match begins at one offset and whose first element has its key at one distance from there.
+#[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct DirectGroup {
+    /// Where a match begins: from the start of the file, or back from its end.
+    pub distance: U64,
+    /// Bytes from there to the key.
+    pub key_shift: U32,
+    /// 0: from the start, 1: back from the end.
+    pub from_end: u8,
+    /// Bytes in the key, 0 to 4; with 0 every signature of the group is tried.
+    pub key_len: u8,
+    /// Zero.
+    pub reserved: U16,
+    /// First of the group in [`Section::DirectEntries`].
+    pub first: U32,
+    /// How many there are.
+    pub count: U32,
+}
+const _: () = assert!(size_of::<DirectGroup>() == 24);
+
+/// One signature of a [`DirectGroup`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct DirectEntry {
+    /// The key, its first byte lowest.
+    pub key: U32,
+    /// The signature.
+    pub signature: U32,
+}
+
+/// Start of a program in [`Section::Programs`]; its [`ProgramElement`]s follow, then its bytes.
+///
+/// Programs begin at multiples of [`PROGRAM_ALIGN`] bytes, and [`Signature::program`] counts in those.
+#[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct ProgramHead {
+    /// A [`ProgramOffset`] as a number.
+    pub offset_kind: u8,
+    /// Zero.
+    pub reserved: u8,
+    /// Number of elements.
+    pub elements: U16,
+    /// The element that holds the anchor.
+    pub anchor_element: U16,
+    /// Bytes from the start of that element to the anchor.
+    pub anchor_shift: U16,
+    /// First allowed offset of a match, or its distance back from the end of the file.
+    pub distance: U64,
+    /// How many bytes later a match may still begin.
+    pub slack: U64,
+}
+const _: () = assert!(size_of::<ProgramHead>() == 24);
+
+/// Programs begin at multiples of this many bytes.
+pub const PROGRAM_ALIGN: usize = 4;
+
+/// Where a match may begin: the `offset_kind` of a [`ProgramHead`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ProgramOffset {
+    /// Anywhere.
+    Any = 0,
+    /// Counted from the start of the file.
+    Start = 1,
+    /// Counted back from its end.
+    End = 2,
+}
+
+/// One element of a program.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct ProgramElement {
+    /// An [`Op`] as a number.
+    pub op: u8,
+    /// [`Op::Alternatives`]: 1 when negated. [`Op::Gap`] and [`Op::FarGap`]: 1 when there is no upper bound. Else 0.
+    pub flag: u8,
+    /// [`Op::Literal`], [`Op::Masked`]: bytes. [`Op::Alternatives`]: strings. Else 0.
+    pub count: U16,
+    /// Gaps: fewest bytes. Others: where their bytes begin, from the end of the element table.
+    pub a: U32,
+    /// Gaps: most bytes. [`Op::Alternatives`]: length of their bytes. Else 0.
+    pub b: U32,
+}
+const _: () = assert!(size_of::<ProgramElement>() == 12);
+
+/// What an element of a program does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Op {
+    /// `count` bytes as they stand.
+    Literal = 0,
+    /// `count` values, then `count` masks.
+    Masked = 1,
+    /// `count` strings: each a [`U16`] length, that many values, that many masks.
+    Alternatives = 2,
+    /// From `a` to `b` bytes, at most [`NEAR_GAP_MAX`] of difference.
+    Gap = 3,
+    /// From `a` to `b` bytes, more of difference than that: it parts the program.
+    FarGap = 4,
+}
+
+/// A gap whose bounds differ by more than this many bytes parts a program: its sides are searched one after the other over the
+/// whole file, once, instead of around each candidate.
+pub const NEAR_GAP_MAX: u32 = 256;
+
+/// Digests of one kind.
+#[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct HashTable {
+    /// A [`DigestKind`] as a number.
+    pub kind: U32,
+    /// How many digests apply to files of any size; they come first.
+    pub any_size: U32,
+    /// First [`HashSize`] of the table.
+    pub first_size: U32,
+    /// Number of distinct sizes.
+    pub size_count: U32,
+    /// Where its digests begin in [`Section::Digests`], in bytes.
+    pub digest_offset: U64,
+    /// Index of its first digest in [`Section::DigestSignatures`].
+    pub first_digest: U32,
+    /// Number of its digests, those for any size included.
+    pub digest_count: U32,
+}
+const _: () = assert!(size_of::<HashTable>() == 32);
+
+/// Digest functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum DigestKind {
+    /// MD5 (RFC 1321), 16 bytes.
+    Md5 = 1,
+    /// SHA-1 (FIPS 180-4), 20 bytes.
+    Sha1 = 2,
+    /// SHA-256 (FIPS 180-4), 32 bytes.
+    Sha256 = 3,
+}
+
+impl DigestKind {
+    /// All of them, in the order of their tables.
+    pub const ALL: [DigestKind; 3] = [DigestKind::Md5, DigestKind::Sha1, DigestKind::Sha256];
+
+    /// Bytes in a digest.
+    pub fn digest_len(self) -> usize {
+        match self {
+            DigestKind::Md5 => 16,
+            DigestKind::Sha1 => 20,
+            DigestKind::Sha256 => 32,
+        }
+    }
+}
+
+/// The digests for one file size.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct HashSize {
+    /// File size in bytes.
+    pub size: U64,
+    /// Its first digest, counted from the table's first; the next size's first ends it.
+    pub first: U32,
+    /// Zero.
+    pub reserved: U32,
+}
+const _: () = assert!(size_of::<HashSize>() == 16);
+
+/// One signature.
+#[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct Signature {
+    /// Where its name begins in [`Section::Names`].
+    pub name: U32,
+    /// Bytes in its name.
+    pub name_len: U16,
+    /// Its [`Source`].
+    pub source: U16,
+    /// Where its program begins, in [`PROGRAM_ALIGN`] bytes; [`NO_PROGRAM`] for a hash signature.
+    pub program: U32,
+}
+const _: () = assert!(size_of::<Signature>() == 12);
+
+/// [`Signature::program`] of a signature without one.
+pub const NO_PROGRAM: u32 = u32::MAX;
+
+/// One blob that went into the database.
+#[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct Source {
+    /// Where the channel's name (`maker/name`) begins in [`Section::Names`].
+    pub name: U32,
+    /// Bytes in that name.
+    pub name_len: U32,
+    /// Release number.
+    pub release: U64,
+    /// Root hash of the blob.
+    pub root: [u8; 32],
+}
+const _: () = assert!(size_of::<Source>() == 48);
+
+/// The hash of one window, cut into the parts that the tables use.
+///
+/// One multiplication by an odd key and one fold: few enough steps to run in vector lanes, and the key is data of the database,
+/// so that a publisher or an installation can draw another. The index is the highest bits, which depend on every byte of the
+/// window; the fold brings them down to the bits that the word's positions and the check are taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowHash(u64);
+
+impl WindowHash {
+    /// The hash of `window`, the bytes beyond its width being zero, under `key`.
+    #[inline(always)]
+    pub fn new(window: u64, key: u64) -> WindowHash {
+        let product = window.wrapping_mul(key);
+        WindowHash(product ^ (product >> 32))
+    }
+
+    /// Index into a table of 2 to `log2` places; `log2` is at most 32.
+    #[inline(always)]
+    pub fn index(self, log2: u8) -> usize {
+        // Two shifts, so that `log2 == 0` gives 0 instead of a shift by 64.
+        ((self.0 >> 1) >> (63 - (log2 & 63).min(63))) as usize
+    }
+
+    /// The bits that the filter word of a stored window has set: one to three of them.
+    #[inline(always)]
+    pub fn filter_bits(self) -> u64 {
+        (1 << (self.0 & 63)) | (1 << ((self.0 >> 6) & 63)) | (1 << ((self.0 >> 12) & 63))
+    }
+
+    /// What an [`Entry`] keeps of the window.
+    #[inline(always)]
+    pub fn check(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+}
+
+/// The bytes of a `u64` that a window of `width` bytes (1 to 8) occupies.
+#[inline(always)]
+pub fn window_mask(width: u8) -> u64 {
+    u64::MAX >> (64 - 8 * u32::from(width.clamp(1, 8)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_always_in_its_table() {
+        for log2 in 0..=32 {
+            for window in [0, 1, 0x0102_0304_0506_0708, u64::MAX] {
+                assert!(WindowHash::new(window, 0x9e37_79b9_7f4a_7c15).index(log2) < 1 << log2);
+            }
+        }
+    }
+
+    #[test]
+    fn sections_stand_in_the_order_of_their_numbers() {
+        for (i, section) in Section::ALL.iter().enumerate() {
+            assert_eq!(*section as usize, i + 1);
+        }
+    }
+}
