@@ -1,0 +1,163 @@
+//! ClamAV's signature lines: `.ndb` bodies, `.hdb` and `.hsb` file hashes.
+//!
+//! What a line means, and which lines are refused, follows what clamscan 1.4 (functionality level [`FLEVEL`]) does with it;
+//! `docs/clamav.md` lists each feature, and the few places where this compiler refuses what clamscan accepts with a meaning
+//! nobody wants. One bad line makes clamscan refuse the whole file; here it is one diagnostic.
+//!
+//! ```
+//! use patternc::clamav;
+//!
+//! let record = clamav::ndb("Demo.Worm-1:0:*:4d5a{2-4}(50|51)4550").unwrap().unwrap();
+//! assert_eq!(record.name(), "Demo.Worm-1");
+//! let fault = clamav::ndb("Demo.Worm-2:1:EP+0:4d5a90").unwrap_err();
+//! assert_eq!(fault.to_string(), "target-unsupported: target 1 (PE) is not supported yet; 0 (any file) is");
+//! ```
+//!
+//! Parsers take time linear in the line, nest at most 16 deep, and never panic.
+
+mod hash;
+mod hex;
+mod ndb;
+mod offset;
+
+use crate::diagnostic::{Code, Fault, quote};
+use crate::record::Record;
+
+/// The functionality level this compiler stands for: that of ClamAV 1.4.
+pub const FLEVEL: u64 = 216;
+
+/// Longest line, in bytes, without its line feed.
+pub const LINE_BYTES_MAX: usize = 8190;
+
+/// Parses a line of an `.ndb` file, without its line feed; `None` for a comment.
+///
+/// # Errors
+/// A [`Fault`] that names why the line is refused.
+pub fn ndb(line: impl AsRef<[u8]>) -> Result<Option<Record>, Fault> {
+    parse(line.as_ref(), ndb::parse)
+}
+
+/// Parses a line of an `.hdb` or `.hsb` file, without its line feed; `None` for a comment.
+///
+/// The length of the digest tells its algorithm, in both kinds of files.
+///
+/// # Errors
+/// A [`Fault`] that names why the line is refused.
+pub fn hash(line: impl AsRef<[u8]>) -> Result<Option<Record>, Fault> {
+    parse(line.as_ref(), hash::parse)
+}
+
+/// What all kinds of lines have in common: comments, line ends, length, encoding.
+fn parse(line: &[u8], signature: impl Fn(&str) -> Result<Record, Fault>) -> Result<Option<Record>, Fault> {
+    if line.len() > LINE_BYTES_MAX {
+        let message = format!("the line is {} bytes long; at most {LINE_BYTES_MAX} are allowed", line.len());
+        return Err(Fault::new(Code::LineTooLong, message));
+    }
+    if is_comment(line) {
+        return Ok(None);
+    }
+    let line = str::from_utf8(line).map_err(|error| {
+        let message = format!("byte {} of the line begins no UTF-8 character", error.valid_up_to() + 1);
+        Fault::new(Code::NotUtf8, message)
+    })?;
+    match line.trim_end_matches('\r') {
+        "" => Err(Fault::new(Code::LineEmpty, "the line is empty; comments begin with `#`")),
+        line => signature(line).map(Some),
+    }
+}
+
+/// Whether a line is a comment: `#` is its very first character.
+pub(crate) fn is_comment(line: &[u8]) -> bool {
+    line.first() == Some(&b'#')
+}
+
+/// Cuts a line at its colons: at least `min` and at most `max` fields.
+fn fields<'a, const MAX: usize>(line: &'a str, min: usize) -> Result<[Option<&'a str>; MAX], Fault> {
+    let mut found = [None; MAX];
+    let mut count = 0;
+    for field in line.split(':') {
+        if let Some(slot) = found.get_mut(count) {
+            *slot = Some(field);
+        }
+        count += 1;
+    }
+    if (min..=MAX).contains(&count) {
+        Ok(found)
+    } else {
+        let message = format!("the line has {count} fields separated by `:`; {min} to {MAX} are allowed");
+        Err(Fault::new(Code::FieldCount, message))
+    }
+}
+
+/// Checks the levels a signature is meant for. An empty most counts as 0, as clamscan reads it: it excludes every level.
+fn check_flevels(least: Option<u64>, most: Option<u64>) -> Result<(), Fault> {
+    let message = match (least, most) {
+        (Some(least), _) if least > FLEVEL => {
+            format!("the signature is for level {least} and above; this compiler stands for {FLEVEL}")
+        }
+        (_, Some(most)) if most < FLEVEL => {
+            format!("the signature is for level {most} and below; this compiler stands for {FLEVEL}")
+        }
+        _ => return Ok(()),
+    };
+    Err(Fault::new(Code::FlevelRange, message))
+}
+
+/// A name as it stands, spaces and all.
+fn name(field: &str) -> Result<String, Fault> {
+    if field.is_empty() {
+        return Err(Fault::new(Code::NameEmpty, "the name of the signature is empty"));
+    }
+    if field.contains('\0') {
+        return Err(Fault::new(Code::NameInvalid, format!("the name {} holds a NUL", quote(field))));
+    }
+    Ok(field.to_owned())
+}
+
+/// A number of decimal digits only, 0 when there are none; `None` for anything else. Saturates at `u64::MAX`.
+fn digits(text: &str) -> Option<u64> {
+    let mut value = 0u64;
+    for byte in text.bytes() {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        value = value.saturating_mul(10).saturating_add(digit);
+    }
+    Some(value)
+}
+
+/// The value of a hex digit of either case.
+fn hex_value(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_and_line_ends() {
+        assert_eq!(ndb("# any:thing"), Ok(None));
+        assert!(ndb("N:0:*:aabbcc\r\r").unwrap().is_some());
+        assert_eq!(ndb("\r").unwrap_err().code, Code::LineEmpty);
+        assert_eq!(ndb(" # no comment").unwrap_err().code, Code::FieldCount);
+        assert_eq!(ndb(&"#".repeat(9000)).unwrap_err().code, Code::LineTooLong);
+    }
+
+    #[test]
+    fn levels_as_clamscan_reads_them() {
+        let code = |tail: &str| ndb(&format!("N:0:*:aabbcc{tail}")).map(|_| ()).map_err(|fault| fault.code);
+        for accepted in ["", ":", ":0", ":216", ":51:255", "::255", ":51:216"] {
+            assert_eq!(code(accepted), Ok(()), "{accepted}");
+        }
+        for skipped in [":217", "::", ":51:", ":51:0", ":51:215"] {
+            assert_eq!(code(skipped), Err(Code::FlevelRange), "{skipped}");
+        }
+        for invalid in [":x", ":-5", ":+51", ": 51", ":51:x"] {
+            assert_eq!(code(invalid), Err(Code::FlevelInvalid), "{invalid}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What the compiler says about a line it refuses: where, a stable code, and a sentence.
+
+use std::fmt;
+
+/// One refused line, or a refused file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Name of the source, as it was given.
+    pub file: String,
+    /// Line number from 1; 0 for the whole file.
+    pub line: u64,
+    /// Why, for programs.
+    pub code: Code,
+    /// Why, for people: what was found and what is allowed.
+    pub message: String,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}: {}", self.file, self.line, self.code, self.message)
+    }
+}
+
+/// Why a line is refused, before it is known which line of which file it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Why, for programs.
+    pub code: Code,
+    /// Why, for people.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault with its explanation.
+    pub fn new(code: Code, message: impl Into<String>) -> Fault {
+        Fault { code, message: message.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// `text` in backquotes, control characters escaped, cut after 40 characters.
+pub(crate) fn quote(text: &str) -> String {
+    const CHARS_MAX: usize = 40;
+    let cut: String = text.chars().take(CHARS_MAX).flat_map(char::escape_debug).collect();
+    let more = if text.chars().nth(CHARS_MAX).is_some() { "…" } else { "" };
+    format!("`{cut}{more}`")
+}
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])* $name:ident = $text:literal,)*) => {
+        /// Why a line is refused. The strings are stable: programs may compare them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[doc = $doc])* $name,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of this list.
+            pub const ALL: &[Code] = &[$(Code::$name),*];
+
+            /// The stable string, in kebab case.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Code::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The file's extension names no kind of signatures that is supported.
+    UnsupportedKind = "unsupported-kind",
+    /// The line is empty.
+    LineEmpty = "line-empty",
+    /// The line is longer than 8,190 bytes.
+    LineTooLong = "line-too-long",
+    /// The line is not UTF-8.
+    NotUtf8 = "not-utf8",
+    /// Too few or too many fields.
+    FieldCount = "field-count",
+    /// The name is empty.
+    NameEmpty = "name-empty",
+    /// The name holds a NUL.
+    NameInvalid = "name-invalid",
+    /// The functionality level that the signature asks for does not include ours.
+    FlevelRange = "flevel-range",
+    /// A functionality level is not a number.
+    FlevelInvalid = "flevel-invalid",
+    /// The target is a type of file that is not supported.
+    TargetUnsupported = "target-unsupported",
+    /// The target is not a number.
+    TargetInvalid = "target-invalid",
+    /// The offset is of a form that needs a parsed file, or cannot be combined with the pattern.
+    OffsetUnsupported = "offset-unsupported",
+    /// The offset has no known form.
+    OffsetInvalid = "offset-invalid",
+    /// The offset is larger than any file that can be scanned by ClamAV.
+    OffsetTooLarge = "offset-too-large",
+    /// The offset is a macro.
+    MacroUnsupported = "macro-unsupported",
+    /// A character that is no hex digit.
+    HexDigit = "hex-digit",
+    /// Half a byte.
+    HexOdd = "hex-odd",
+    /// A gap that cannot be written so.
+    GapInvalid = "gap-invalid",
+    /// A gap with more bytes at least than at most.
+    GapBounds = "gap-bounds",
+    /// A gap longer than allowed.
+    GapTooLarge = "gap-too-large",
+    /// `[n-m]` that is not between one byte and a longer piece.
+    GapSides = "gap-sides",
+    /// `[n-m]` whose single byte stands where its distance to the rest is not defined.
+    GapAmbiguous = "gap-ambiguous",
+    /// Nothing between two gaps, or a gap first or last.
+    PieceEmpty = "piece-empty",
+    /// A piece without two neighbouring fixed bytes to search for.
+    NoAnchor = "no-anchor",
+    /// An alternative with an empty string.
+    AlternativeEmpty = "alternative-empty",
+    /// A `(` without its `)`.
+    AlternativeOpen = "alternative-open",
+    /// Something inside an alternative that cannot stand there.
+    AlternativeInvalid = "alternative-invalid",
+    /// An alternative that stands for too many bytes.
+    AlternativeTooLarge = "alternative-too-large",
+    /// Alternatives nested too deeply.
+    NestingTooDeep = "nesting-too-deep",
+    /// The strings of a negated alternative differ in length.
+    NegatedLengths = "negated-lengths",
+    /// A negated alternative with something other than plain strings.
+    NegatedInvalid = "negated-invalid",
+    /// A word or line boundary.
+    BoundaryUnsupported = "boundary-unsupported",
+    /// More elements or bytes than a pattern can have.
+    PatternTooLarge = "pattern-too-large",
+    /// A digest whose length is that of no known algorithm.
+    DigestLength = "digest-length",
+    /// A size that is not a number from 1 to 4,294,967,294.
+    SizeInvalid = "size-invalid",
+    /// Any size without the functionality level that allows it.
+    SizeAnyNeedsLevel = "size-any-needs-level",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_in_kebab_case() {
+        let strings: std::collections::BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(strings.len(), Code::ALL.len());
+        let kebab = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        assert!(strings.iter().all(|text| kebab(text)));
+    }
+
+    #[test]
+    fn quotes_are_short_and_printable() {
+        assert_eq!(quote("a\tb"), "`a\\tb`");
+        assert_eq!(quote(&"x".repeat(1000)).chars().count(), 43);
+    }
+}

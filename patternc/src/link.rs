@@ -1,0 +1,264 @@
+//! Linking: records of one or more blobs become a database that scanners map and use in place.
+//!
+//! For each body signature the linker chooses an [`anchor`], [`lower`]s the pattern to a program, and enters the anchor's windows in the
+//! [`tables`] of its tier; signatures tied to one offset go to a table of their own, digests to sorted arrays. Linking is
+//! deterministic: the same records in the same order give the same bytes.
+//!
+//! Peak memory is about 30 bytes for each stored window (eight to a long anchor) and the database itself.
+
+mod anchor;
+mod lower;
+mod tables;
+
+use crate::record::{Body, Digest, FileHash, Record};
+use anchor::{Anchor, Direct};
+use engine::database::header_digest;
+use engine::layout::{
+    DigestKind, FORMAT, HashSize, HashTable, Header, MAGIC, NO_PROGRAM, SECTION_ALIGN, Section, SectionEntry, Signature, Source,
+};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use tables::{DirectTables, TierTables};
+use zerocopy::IntoBytes;
+use zerocopy::little_endian::{U16, U32, U64};
+
+/// Multiplier of the window hash: the odd fraction of the golden ratio, spreading windows that differ in few bits.
+const HASH_KEY: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// What goes into a database under one channel.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkSource<'a> {
+    /// `maker/name` of the channel.
+    pub channel: &'a str,
+    /// Release number.
+    pub release: u64,
+    /// Root hash of the blob; zeros when the records come from no blob.
+    pub root: [u8; 32],
+    /// Its records.
+    pub records: &'a [Record],
+}
+
+/// Why records cannot be linked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// A pattern that may match anywhere has nowhere two fixed bytes in a row.
+    #[error("signature `{name}` of {channel} has no two fixed bytes in a row to search for, and no fixed offset")]
+    NoAnchor {
+        /// Its name.
+        name: String,
+        /// Its channel.
+        channel: String,
+    },
+    /// More of something than the format can count.
+    #[error("too many {what} for one database: at most {max} are allowed")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// The most the format holds.
+        max: u64,
+    },
+}
+
+/// Links `sources` to a database, in their order.
+///
+/// O(records), and O(n log n) in stored windows.
+///
+/// # Errors
+/// [`LinkError`].
+pub fn link(sources: &[LinkSource<'_>]) -> Result<Vec<u8>, LinkError> {
+    let mut linker = Linker::default();
+    for source in sources {
+        linker.add(source)?;
+    }
+    linker.finish()
+}
+
+/// Sections that grow as records are added.
+#[derive(Default)]
+struct Linker {
+    names: Vec<u8>,
+    sources: Vec<Source>,
+    signatures: Vec<Signature>,
+    programs: Vec<u8>,
+    tiers: TierTables,
+    direct: DirectTables,
+    digests: BTreeMap<DigestKind, Vec<StoredDigest>>,
+}
+
+/// A digest on its way into its table, in the order of the table: those for any size first, then by size, then by digest.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct StoredDigest {
+    size: Option<u64>,
+    digest: Digest,
+    signature: u32,
+}
+
+impl Linker {
+    fn add(&mut self, source: &LinkSource<'_>) -> Result<(), LinkError> {
+        let index = u16::try_from(self.sources.len()).map_err(|_| too_many("blobs", u64::from(u16::MAX)))?;
+        let name = self.text(source.channel)?;
+        let name_len = U32::new(source.channel.len() as u32);
+        self.sources.push(Source { name, name_len, release: U64::new(source.release), root: source.root });
+        let mut last_name: (&str, U32) = ("", U32::ZERO);
+        for record in source.records {
+            if record.name() != last_name.0 {
+                last_name = (record.name(), self.text(record.name())?);
+            }
+            let id = u32::try_from(self.signatures.len()).ok().filter(|&id| id < u32::MAX);
+            let id = id.ok_or_else(|| too_many("signatures", u64::from(u32::MAX)))?;
+            let program = match record {
+                Record::Body(body) => self.add_body(body, id, source.channel)?,
+                Record::FileHash(hash) => self.add_digest(hash, id),
+            };
+            self.signatures.push(Signature {
+                name: last_name.1,
+                name_len: U16::new(record.name().len() as u16),
+                source: U16::new(index),
+                program: U32::new(program),
+            });
+        }
+        Ok(())
+    }
+
+    /// Enters a body signature in the table that will find it; returns its program.
+    fn add_body(&mut self, body: &Body, id: u32, channel: &str) -> Result<u32, LinkError> {
+        let anchor = match Direct::of(body) {
+            Some(direct) => {
+                self.direct.add(&direct, id);
+                Anchor::START
+            }
+            None => {
+                let fault = || LinkError::NoAnchor { name: body.name.clone(), channel: channel.to_owned() };
+                let choice = anchor::choose(&body.pattern).ok_or_else(fault)?;
+                self.tiers.add(&choice, id);
+                choice.anchor
+            }
+        };
+        lower::append_program(&mut self.programs, body, anchor).ok_or_else(|| too_many("bytes of programs", 1 << 34))
+    }
+
+    fn add_digest(&mut self, hash: &FileHash, signature: u32) -> u32 {
+        let kind = match hash.digest {
+            Digest::Md5(_) => DigestKind::Md5,
+            Digest::Sha1(_) => DigestKind::Sha1,
+            Digest::Sha256(_) => DigestKind::Sha256,
+        };
+        self.digests.entry(kind).or_default().push(StoredDigest { size: hash.size, digest: hash.digest, signature });
+        NO_PROGRAM
+    }
+
+    /// Appends `text` to the names; returns where it begins.
+    fn text(&mut self, text: &str) -> Result<U32, LinkError> {
+        let start = u32::try_from(self.names.len()).map_err(|_| too_many("bytes of names", u64::from(u32::MAX)))?;
+        self.names.extend_from_slice(text.as_bytes());
+        Ok(U32::new(start))
+    }
+
+    fn finish(self) -> Result<Vec<u8>, LinkError> {
+        let tiers = self.tiers.build()?;
+        let (direct_groups, direct_entries) = self.direct.build();
+        let hashes = HashTables::build(self.digests);
+        let sections: [(Section, &[u8]); Section::ALL.len()] = [
+            (Section::Tiers, tiers.tiers.as_bytes()),
+            (Section::Filters, tiers.filters.as_bytes()),
+            (Section::Buckets, tiers.buckets.as_bytes()),
+            (Section::Entries, tiers.entries.as_bytes()),
+            (Section::DirectGroups, direct_groups.as_bytes()),
+            (Section::DirectEntries, direct_entries.as_bytes()),
+            (Section::Programs, &self.programs),
+            (Section::HashTables, hashes.tables.as_bytes()),
+            (Section::HashSizes, hashes.sizes.as_bytes()),
+            (Section::Digests, &hashes.digests),
+            (Section::DigestSignatures, hashes.signatures.as_bytes()),
+            (Section::Signatures, self.signatures.as_bytes()),
+            (Section::Sources, self.sources.as_bytes()),
+            (Section::Names, &self.names),
+        ];
+        Ok(assemble(&sections))
+    }
+}
+
+fn too_many(what: &'static str, max: u64) -> LinkError {
+    LinkError::TooMany { what, max }
+}
+
+/// The sections of hash signatures.
+#[derive(Default)]
+struct HashTables {
+    tables: Vec<HashTable>,
+    sizes: Vec<HashSize>,
+    digests: Vec<u8>,
+    signatures: Vec<U32>,
+}
+
+impl HashTables {
+    fn build(mut stored: BTreeMap<DigestKind, Vec<StoredDigest>>) -> HashTables {
+        let mut built = HashTables::default();
+        for kind in DigestKind::ALL {
+            let mut digests = stored.remove(&kind).unwrap_or_default();
+            digests.sort_unstable();
+            built.add_table(kind, &digests);
+        }
+        built
+    }
+
+    fn add_table(&mut self, kind: DigestKind, digests: &[StoredDigest]) {
+        let first_size = self.sizes.len();
+        let any_size = digests.partition_point(|digest| digest.size.is_none());
+        let table = HashTable {
+            kind: U32::new(kind as u32),
+            any_size: U32::new(any_size as u32),
+            first_size: U32::new(first_size as u32),
+            size_count: U32::ZERO,
+            digest_offset: U64::new(self.digests.len() as u64),
+            first_digest: U32::new(self.signatures.len() as u32),
+            digest_count: U32::new(digests.len() as u32),
+        };
+        let mut last_size = None;
+        for (index, digest) in digests.iter().enumerate() {
+            if let Some(size) = digest.size.filter(|_| digest.size != last_size) {
+                self.sizes.push(HashSize { size: U64::new(size), first: U32::new(index as u32), reserved: U32::ZERO });
+                last_size = digest.size;
+            }
+            self.digests.extend_from_slice(digest.digest.as_bytes());
+            self.signatures.push(U32::new(digest.signature));
+        }
+        self.tables.push(HashTable { size_count: U32::new((self.sizes.len() - first_size) as u32), ..table });
+    }
+}
+
+/// Header, directory and sections, one after the other.
+fn assemble(sections: &[(Section, &[u8])]) -> Vec<u8> {
+    let mut end = (size_of::<Header>() + size_of_val(sections) / size_of::<(Section, &[u8])>() * size_of::<SectionEntry>()) as u64;
+    let mut directory = Vec::with_capacity(sections.len());
+    for (section, bytes) in sections {
+        let offset = end.next_multiple_of(SECTION_ALIGN);
+        end = offset + bytes.len() as u64;
+        directory.push(SectionEntry {
+            kind: U32::new(*section as u32),
+            hot: U32::new(u32::from(section.is_hot())),
+            offset: U64::new(offset),
+            len: U64::new(bytes.len() as u64),
+            digest: Sha256::digest(bytes).into(),
+            reserved: U64::ZERO,
+        });
+    }
+    let mut header = Header {
+        magic: MAGIC,
+        format: U32::new(FORMAT),
+        section_count: U32::new(sections.len() as u32),
+        file_len: U64::new(end),
+        hash_key: U64::new(HASH_KEY),
+        digest: [0; 32],
+    };
+    header.digest = header_digest(&header, &directory);
+    let mut file = Vec::with_capacity(end as usize);
+    file.extend_from_slice(header.as_bytes());
+    file.extend_from_slice(directory.as_bytes());
+    for ((_, bytes), entry) in sections.iter().zip(&directory) {
+        file.resize(entry.offset.get() as usize, 0);
+        file.extend_from_slice(bytes);
+    }
+    file
+}

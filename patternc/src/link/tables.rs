@@ -1,0 +1,136 @@
+//! The tables that turn places in a file into signatures: filters and buckets of the tiers, groups of fixed offsets.
+
+use super::anchor::{Choice, Direct, TIERS};
+use super::{LinkError, too_many};
+use engine::layout::{DirectEntry, DirectGroup, Entry, Tier, WindowHash};
+use rayon::slice::ParallelSliceMut;
+use std::collections::BTreeMap;
+use zerocopy::little_endian::{U16, U32, U64};
+
+/// Filter bits for each stored window: with three set, about 17 % of a filter's bits are, and half a per cent of foreign windows pass.
+const FILTER_BITS_PER_WINDOW: usize = 16;
+/// Smallest filter: 4 KiB, which stays in the first-level cache and passes next to nothing for a small set.
+const FILTER_LOG2_MIN: u32 = 9;
+
+/// The anchors of all tiers, while they are gathered.
+#[derive(Default)]
+pub(super) struct TierTables {
+    tiers: [TierAnchors; TIERS.len()],
+}
+
+#[derive(Default)]
+struct TierAnchors {
+    signatures: u32,
+    windows: Vec<(u64, Entry)>,
+}
+
+/// The sections of the tiers.
+#[derive(Default)]
+pub(super) struct BuiltTiers {
+    pub(super) tiers: Vec<Tier>,
+    pub(super) filters: Vec<U64>,
+    pub(super) buckets: Vec<U32>,
+    pub(super) entries: Vec<Entry>,
+}
+
+impl TierTables {
+    pub(super) fn add(&mut self, choice: &Choice, signature: u32) {
+        let tier = &mut self.tiers[choice.tier];
+        tier.signatures += 1;
+        tier.windows.extend(choice.windows.iter().enumerate().map(|(shift, &window)| {
+            let check = U16::new(WindowHash::new(window, super::HASH_KEY).check());
+            (window, Entry { check, shift: shift as u8, reserved: 0, signature: U32::new(signature) })
+        }));
+    }
+
+    /// The tables of the tiers that have signatures.
+    pub(super) fn build(self) -> Result<BuiltTiers, LinkError> {
+        let mut built = BuiltTiers::default();
+        for (shape, anchors) in TIERS.iter().zip(self.tiers).filter(|(_, anchors)| anchors.signatures > 0) {
+            let filter_log2 = log2_for(anchors.windows.len() * FILTER_BITS_PER_WINDOW / 64).max(FILTER_LOG2_MIN) as u8;
+            let bucket_log2 = log2_for(anchors.windows.len() / 2) as u8;
+            built.tiers.push(Tier {
+                width: shape.width as u8,
+                stride: shape.stride as u8,
+                filter_log2,
+                bucket_log2,
+                signatures: U32::new(anchors.signatures),
+                filter_first: U64::new(built.filters.len() as u64),
+                bucket_first: U64::new(built.buckets.len() as u64),
+                reserved: U64::ZERO,
+            });
+            built.add_filter(&anchors.windows, filter_log2);
+            built.add_buckets(anchors.windows, bucket_log2)?;
+        }
+        Ok(built)
+    }
+}
+
+impl BuiltTiers {
+    fn add_filter(&mut self, windows: &[(u64, Entry)], log2: u8) {
+        let mut filter = vec![0_u64; 1 << log2];
+        for (window, _) in windows {
+            let hash = WindowHash::new(*window, super::HASH_KEY);
+            filter[hash.index(log2)] |= hash.filter_bits();
+        }
+        self.filters.extend(filter.into_iter().map(U64::new));
+    }
+
+    fn add_buckets(&mut self, windows: Vec<(u64, Entry)>, log2: u8) -> Result<(), LinkError> {
+        let bucket_of = |window: u64| WindowHash::new(window, super::HASH_KEY).index(log2);
+        let mut placed: Vec<(u32, Entry)> = windows.into_iter().map(|(window, entry)| (bucket_of(window) as u32, entry)).collect();
+        placed.par_sort_unstable();
+        let first = self.entries.len();
+        if u32::try_from(first + placed.len()).is_err() {
+            return Err(too_many("stored windows", u64::from(u32::MAX)));
+        }
+        let mut end = 0;
+        for bucket in 0..=1_u32 << log2 {
+            while end < placed.len() && placed[end].0 < bucket {
+                end += 1;
+            }
+            self.buckets.push(U32::new((first + end) as u32));
+        }
+        self.entries.extend(placed.into_iter().map(|(_, entry)| entry));
+        Ok(())
+    }
+}
+
+/// Least power of two of at least `count`.
+fn log2_for(count: usize) -> u32 {
+    count.max(1).next_power_of_two().trailing_zeros()
+}
+
+/// Signatures by their offset, while they are gathered: from which end, how far, and how far from there to how long a key.
+#[derive(Default)]
+pub(super) struct DirectTables {
+    groups: BTreeMap<(bool, u64, usize, usize), Vec<DirectEntry>>,
+}
+
+impl DirectTables {
+    pub(super) fn add(&mut self, direct: &Direct, signature: u32) {
+        let mut key = [0; 4];
+        key[..direct.key.len()].copy_from_slice(&direct.key);
+        let place = (direct.from_end, direct.distance, direct.key_shift, direct.key.len());
+        let entry = DirectEntry { key: U32::new(u32::from_le_bytes(key)), signature: U32::new(signature) };
+        self.groups.entry(place).or_default().push(entry);
+    }
+
+    pub(super) fn build(self) -> (Vec<DirectGroup>, Vec<DirectEntry>) {
+        let (mut groups, mut entries) = (Vec::new(), Vec::new());
+        for ((from_end, distance, key_shift, key_len), mut group) in self.groups {
+            group.sort_unstable_by_key(|entry| (entry.key.get(), entry.signature.get()));
+            groups.push(DirectGroup {
+                distance: U64::new(distance),
+                key_shift: U32::new(key_shift as u32),
+                from_end: u8::from(from_end),
+                key_len: key_len as u8,
+                reserved: U16::ZERO,
+                first: U32::new(entries.len() as u32),
+                count: U32::new(group.len() as u32),
+            });
+            entries.append(&mut group);
+        }
+        (groups, entries)
+    }
+}

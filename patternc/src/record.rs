@@ -1,0 +1,173 @@
+//! Canonical records: one signature each, with one meaning and one encoding.
+//!
+//! The encoding is what blobs hold, what deltas add and remove, and what the order of records is defined by; `docs/blob.md`
+//! describes it. Two records are equal exactly when their encodings are.
+
+mod codec;
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use engine::pattern::{Offset, Pattern};
+
+pub(crate) use codec::{decode_one, kind_of};
+
+/// One signature.
+///
+/// The order is the canonical one: by kind, then by encoded bytes. Comparing encodes both sides, so sort large lists by
+/// [`Record::encode`]d keys instead.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Record {
+    /// Bytes to be found inside a file.
+    Body(Body),
+    /// Digest of a whole file.
+    FileHash(FileHash),
+}
+
+/// A body signature: a pattern, and where it may begin.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Body {
+    /// Name reported for a match: 1 to [`Record::NAME_BYTES_MAX`] bytes.
+    pub name: String,
+    /// Files it is looked for in.
+    pub target: Target,
+    /// Where a match must begin.
+    pub offset: Offset,
+    /// What is looked for.
+    pub pattern: Pattern,
+}
+
+/// A file-hash signature.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FileHash {
+    /// Name reported for a match: 1 to [`Record::NAME_BYTES_MAX`] bytes.
+    pub name: String,
+    /// Digest of the whole file.
+    pub digest: Digest,
+    /// Size of the file in bytes; `None` for any size.
+    pub size: Option<u64>,
+}
+
+/// Files a body signature is meant for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Target {
+    /// Files of any type.
+    #[default]
+    Any,
+}
+
+/// Digest of a file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Digest {
+    /// MD5.
+    Md5([u8; 16]),
+    /// SHA-1.
+    Sha1([u8; 20]),
+    /// SHA-256.
+    Sha256([u8; 32]),
+}
+
+impl Digest {
+    /// The bytes of the digest: 16, 20 or 32.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Digest::Md5(bytes) => bytes,
+            Digest::Sha1(bytes) => bytes,
+            Digest::Sha256(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let algorithm = match self {
+            Digest::Md5(_) => "md5",
+            Digest::Sha1(_) => "sha1",
+            Digest::Sha256(_) => "sha256",
+        };
+        write!(f, "{algorithm}:")?;
+        self.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// What a record is; the first part of the canonical order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// [`Record::Body`].
+    Body,
+    /// [`Record::FileHash`].
+    FileHash,
+}
+
+impl Kind {
+    /// Every kind, in canonical order.
+    pub const ALL: [Kind; 2] = [Kind::Body, Kind::FileHash];
+
+    /// The kind in words, as used in errors and listings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Body => "body",
+            Kind::FileHash => "file-hash",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Record {
+    /// Longest name, in bytes: as long as a line of a ClamAV signature file can be.
+    pub const NAME_BYTES_MAX: usize = 8190;
+
+    /// Name reported for a match.
+    pub fn name(&self) -> &str {
+        match self {
+            Record::Body(body) => &body.name,
+            Record::FileHash(hash) => &hash.name,
+        }
+    }
+
+    /// The name, taken out of the record.
+    pub fn into_name(self) -> String {
+        match self {
+            Record::Body(body) => body.name,
+            Record::FileHash(hash) => hash.name,
+        }
+    }
+
+    /// What the record is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Record::Body(_) => Kind::Body,
+            Record::FileHash(_) => Kind::FileHash,
+        }
+    }
+
+    /// The canonical encoding; records are ordered by it.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.encode_into(&mut out);
+        out
+    }
+
+    /// Appends the canonical encoding to `out`.
+    pub fn encode_into(&self, out: &mut Vec<u8>) {
+        codec::encode(self, out);
+    }
+}
+
+impl PartialOrd for Record {
+    fn partial_cmp(&self, other: &Record) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Record {
+    fn cmp(&self, other: &Record) -> Ordering {
+        self.encode().cmp(&other.encode())
+    }
+}

@@ -1,0 +1,339 @@
+//! The canonical encoding of a record.
+//!
+//! Decoding reads a record, encodes it again and compares: whatever is spelled in another way than [`encode`] spells it (a
+//! pattern not in normal form, a long number, runs cut elsewhere) is refused without a rule for each case.
+
+use engine::pattern::{Element, MaskedByte, Offset, Pattern};
+
+use super::{Body, Digest, FileHash, Kind, Record, Target};
+use crate::wire::{Reader, WireError, put_varint};
+
+const BODY: u8 = 0;
+const FILE_HASH: u8 = 1;
+
+const TARGET_ANY: u8 = 0;
+
+const OFFSET_ANY: u8 = 0;
+const OFFSET_START: u8 = 1;
+const OFFSET_END: u8 = 2;
+
+const BYTES: u8 = 0;
+const ALTERNATIVES: u8 = 1;
+const NEGATED: u8 = 2;
+const GAP: u8 = 3;
+const OPEN_GAP: u8 = 4;
+
+const MD5: u8 = 0;
+const SHA1: u8 = 1;
+const SHA256: u8 = 2;
+
+const SIZE_ANY: u8 = 0;
+const SIZE_EXACT: u8 = 1;
+
+/// Kind of the record that `encoded` holds; `None` when its first byte names none.
+pub(crate) fn kind_of(encoded: &[u8]) -> Option<Kind> {
+    match *encoded.first()? {
+        BODY => Some(Kind::Body),
+        FILE_HASH => Some(Kind::FileHash),
+        _ => None,
+    }
+}
+
+pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
+    match record {
+        Record::Body(body) => {
+            out.push(BODY);
+            put_name(out, &body.name);
+            out.push(match body.target {
+                Target::Any => TARGET_ANY,
+            });
+            put_offset(out, body.offset);
+            put_pattern(out, &body.pattern);
+        }
+        Record::FileHash(hash) => {
+            out.push(FILE_HASH);
+            put_name(out, &hash.name);
+            out.push(match hash.digest {
+                Digest::Md5(_) => MD5,
+                Digest::Sha1(_) => SHA1,
+                Digest::Sha256(_) => SHA256,
+            });
+            out.extend_from_slice(hash.digest.as_bytes());
+            match hash.size {
+                None => out.push(SIZE_ANY),
+                Some(size) => {
+                    out.push(SIZE_EXACT);
+                    put_varint(out, size);
+                }
+            }
+        }
+    }
+}
+
+fn put_name(out: &mut Vec<u8>, name: &str) {
+    put_varint(out, name.len() as u64);
+    out.extend_from_slice(name.as_bytes());
+}
+
+fn put_offset(out: &mut Vec<u8>, offset: Offset) {
+    let (tag, distance, shift) = match offset {
+        Offset::Any => return out.push(OFFSET_ANY),
+        Offset::Start { from, shift } => (OFFSET_START, from, shift),
+        Offset::End { back, shift } => (OFFSET_END, back, shift),
+    };
+    out.push(tag);
+    put_varint(out, distance);
+    put_varint(out, shift);
+}
+
+fn put_pattern(out: &mut Vec<u8>, pattern: &Pattern) {
+    put_varint(out, pattern.elements().len() as u64);
+    for element in pattern.elements() {
+        match element {
+            Element::Bytes(bytes) => {
+                out.push(BYTES);
+                put_string(out, bytes);
+            }
+            Element::Alternatives { strings, negated } => {
+                out.push(if *negated { NEGATED } else { ALTERNATIVES });
+                put_varint(out, strings.len() as u64);
+                strings.iter().for_each(|string| put_string(out, string));
+            }
+            Element::Gap { min, max } => {
+                out.push(if max.is_some() { GAP } else { OPEN_GAP });
+                put_varint(out, u64::from(*min));
+                max.iter().for_each(|&max| put_varint(out, u64::from(max)));
+            }
+        }
+    }
+}
+
+/// How the bytes of a run are spelled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Run {
+    /// Fixed bytes: their values.
+    Fixed,
+    /// Any bytes: nothing.
+    Any,
+    /// Bytes under other masks: mask and value of each.
+    Masked,
+}
+
+impl Run {
+    const ALL: [Run; 3] = [Run::Fixed, Run::Any, Run::Masked];
+
+    fn of(byte: MaskedByte) -> Run {
+        match byte.mask() {
+            0xff => Run::Fixed,
+            0 => Run::Any,
+            _ => Run::Masked,
+        }
+    }
+
+    /// Longest run of one token.
+    ///
+    /// Any-bytes are the only ones that cost nothing but the token; 16 of them per token keep what a pattern takes in memory
+    /// within 32 times what it takes in the file.
+    fn len_max(self) -> usize {
+        match self {
+            Run::Fixed | Run::Masked => 64,
+            Run::Any => 16,
+        }
+    }
+}
+
+/// A masked string: its length, then runs of one spelling, each a token `(len - 1) * 3 + spelling` and its bytes.
+fn put_string(out: &mut Vec<u8>, bytes: &[MaskedByte]) {
+    put_varint(out, bytes.len() as u64);
+    for same in bytes.chunk_by(|&a, &b| Run::of(a) == Run::of(b)) {
+        let run = Run::of(same[0]);
+        for chunk in same.chunks(run.len_max()) {
+            out.push((chunk.len() - 1) as u8 * 3 + run as u8);
+            match run {
+                Run::Fixed => out.extend(chunk.iter().map(|byte| byte.value())),
+                Run::Any => {}
+                Run::Masked => chunk.iter().for_each(|byte| out.extend([byte.mask(), byte.value()])),
+            }
+        }
+    }
+}
+
+/// Reads one record and gives it with its encoding.
+///
+/// # Errors
+/// [`WireError`] when the bytes are not the canonical encoding of a record.
+pub(crate) fn decode_one<'a>(reader: &mut Reader<'a>, scratch: &mut Vec<u8>) -> Result<(Record, &'a [u8]), WireError> {
+    let start = reader.at();
+    let record = match reader.u8()? {
+        BODY => Record::Body(Body {
+            name: name(reader)?,
+            target: target(reader)?,
+            offset: offset(reader)?,
+            pattern: pattern(reader)?,
+        }),
+        FILE_HASH => Record::FileHash(FileHash { name: name(reader)?, digest: digest(reader)?, size: size(reader)? }),
+        _ => return Err(reader.fault("the kind of a record is unknown")),
+    };
+    scratch.clear();
+    record.encode_into(scratch);
+    let encoded = reader.since(start);
+    if scratch == encoded {
+        Ok((record, encoded))
+    } else {
+        Err(WireError { at: start, what: "a record is not in canonical form" })
+    }
+}
+
+fn name(reader: &mut Reader<'_>) -> Result<String, WireError> {
+    let len = reader.varint_to(Record::NAME_BYTES_MAX as u64, "a name is too long")?;
+    if len == 0 {
+        return Err(reader.fault("a name is empty"));
+    }
+    let bytes = reader.take(len as usize)?;
+    let name = str::from_utf8(bytes).map_err(|_| reader.fault("a name is not UTF-8"))?;
+    Ok(name.to_owned())
+}
+
+fn target(reader: &mut Reader<'_>) -> Result<Target, WireError> {
+    match reader.u8()? {
+        TARGET_ANY => Ok(Target::Any),
+        _ => Err(reader.fault("the target of a body is unknown")),
+    }
+}
+
+fn offset(reader: &mut Reader<'_>) -> Result<Offset, WireError> {
+    match reader.u8()? {
+        OFFSET_ANY => Ok(Offset::Any),
+        OFFSET_START => Ok(Offset::Start { from: reader.varint()?, shift: reader.varint()? }),
+        OFFSET_END => Ok(Offset::End { back: reader.varint()?, shift: reader.varint()? }),
+        _ => Err(reader.fault("the offset of a body is of an unknown form")),
+    }
+}
+
+fn digest(reader: &mut Reader<'_>) -> Result<Digest, WireError> {
+    match reader.u8()? {
+        MD5 => Ok(Digest::Md5(reader.array()?)),
+        SHA1 => Ok(Digest::Sha1(reader.array()?)),
+        SHA256 => Ok(Digest::Sha256(reader.array()?)),
+        _ => Err(reader.fault("the algorithm of a digest is unknown")),
+    }
+}
+
+fn size(reader: &mut Reader<'_>) -> Result<Option<u64>, WireError> {
+    match reader.u8()? {
+        SIZE_ANY => Ok(None),
+        SIZE_EXACT => Ok(Some(reader.varint()?)),
+        _ => Err(reader.fault("the size of a file hash is of an unknown form")),
+    }
+}
+
+fn pattern(reader: &mut Reader<'_>) -> Result<Pattern, WireError> {
+    let count = reader.varint_to(Pattern::ELEMENTS_MAX as u64, "a pattern has too many elements")?;
+    let mut room = Pattern::LEN_MAX;
+    // No reservation: a count is believed only as far as elements follow it.
+    let mut elements = Vec::new();
+    for _ in 0..count {
+        elements.push(element(reader, &mut room)?);
+    }
+    Pattern::new(elements).map_err(|_| reader.fault("the elements do not make a pattern"))
+}
+
+fn element(reader: &mut Reader<'_>, room: &mut usize) -> Result<Element, WireError> {
+    match reader.u8()? {
+        BYTES => Ok(Element::Bytes(string(reader, room)?)),
+        tag @ (ALTERNATIVES | NEGATED) => {
+            let count = reader.varint_to(*room as u64, "an alternative has too many strings")?;
+            let mut strings = Vec::new();
+            for _ in 0..count {
+                strings.push(string(reader, room)?);
+            }
+            Ok(Element::Alternatives { strings, negated: tag == NEGATED })
+        }
+        GAP => Ok(Element::Gap { min: gap_len(reader)?, max: Some(gap_len(reader)?) }),
+        OPEN_GAP => Ok(Element::Gap { min: gap_len(reader)?, max: None }),
+        _ => Err(reader.fault("an element of a pattern is of an unknown form")),
+    }
+}
+
+fn gap_len(reader: &mut Reader<'_>) -> Result<u32, WireError> {
+    Ok(reader.varint_to(u64::from(u32::MAX), "a gap is too long")? as u32)
+}
+
+fn string(reader: &mut Reader<'_>, room: &mut usize) -> Result<Vec<MaskedByte>, WireError> {
+    let len = reader.varint_to(*room as u64, "a pattern is too long")? as usize;
+    *room -= len;
+    let mut bytes = Vec::new();
+    while bytes.len() < len {
+        let token = usize::from(reader.u8()?);
+        let run_len = token / 3 + 1;
+        if run_len > len - bytes.len() {
+            return Err(reader.fault("a run is longer than its string"));
+        }
+        match Run::ALL[token % 3] {
+            Run::Fixed => bytes.extend(reader.take(run_len)?.iter().map(|&b| MaskedByte::fixed(b))),
+            Run::Any => bytes.resize(bytes.len() + run_len, MaskedByte::ANY),
+            Run::Masked => {
+                let pairs = reader.take(run_len * 2)?;
+                bytes.extend(pairs.chunks_exact(2).map(|pair| MaskedByte::new(pair[1], pair[0])));
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(elements: impl IntoIterator<Item = Element>) -> Record {
+        Record::Body(Body {
+            name: "N".into(),
+            target: Target::Any,
+            offset: Offset::Any,
+            pattern: Pattern::new(elements).unwrap(),
+        })
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Record, WireError> {
+        let mut reader = Reader::new(bytes);
+        let (record, encoded) = decode_one(&mut reader, &mut Vec::new())?;
+        assert_eq!(encoded, bytes);
+        Ok(record)
+    }
+
+    #[test]
+    fn a_body_is_spelled_as_the_format_says() {
+        let bytes = [MaskedByte::fixed(0xaa), MaskedByte::ANY, MaskedByte::ANY, MaskedByte::new(0xb0, 0xf0)];
+        let record = body([Element::Bytes(bytes.to_vec()), Element::Gap { min: 5, max: None }]);
+        let spelled = [BODY, 1, b'N', TARGET_ANY, OFFSET_ANY, 2, BYTES, 4, 0, 0xaa, 4, 2, 0xf0, 0xb0, OPEN_GAP, 5];
+        assert_eq!(record.encode(), spelled);
+        assert_eq!(decode(&spelled), Ok(record));
+    }
+
+    #[test]
+    fn long_strings_come_back() {
+        for len in [1, 16, 17, 64, 65, 1000, Pattern::LEN_MAX - 1] {
+            let mut bytes = vec![MaskedByte::ANY; len];
+            bytes.push(MaskedByte::fixed(1));
+            let record = body([Element::Bytes(bytes)]);
+            assert_eq!(decode(&record.encode()), Ok(record));
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_refused() {
+        let head = [BODY, 1, b'N', TARGET_ANY, OFFSET_ANY];
+        let cases: [(&str, &[u8]); 6] = [
+            ("two runs where one does", &[1, BYTES, 2, 0, 0xaa, 0, 0xbb]),
+            ("a masked byte that is fixed", &[1, BYTES, 1, 2, 0xff, 0xaa]),
+            ("a value outside its mask", &[1, BYTES, 2, 0, 0xaa, 2, 0xf0, 0xbb]),
+            ("neighbouring bytes apart", &[2, BYTES, 1, 0, 0xaa, BYTES, 1, 0, 0xbb]),
+            ("alternatives out of order", &[1, ALTERNATIVES, 2, 1, 0, 0xbb, 1, 0, 0xaa]),
+            ("a short exact gap", &[3, BYTES, 1, 0, 0xaa, GAP, 2, 2, BYTES, 1, 0, 0xbb]),
+        ];
+        for (what, tail) in cases {
+            let bytes = [&head[..], tail].concat();
+            assert_eq!(decode(&bytes), Err(WireError { at: 0, what: "a record is not in canonical form" }), "{what}");
+        }
+    }
+}
