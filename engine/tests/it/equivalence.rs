@@ -1,0 +1,118 @@
+//! The fast matcher and the oracle find the same.
+
+use crate::support::*;
+use engine::Scanner;
+use engine::pattern::{Element, MaskedByte, Offset, Pattern};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+fn check(cases: &[Case], haystack: &[u8]) -> Result<(), TestCaseError> {
+    let bytes = database(&records(cases));
+    let database = open(&bytes);
+    prop_assert_eq!(database.verify(), Ok(()));
+    let scanner = Scanner::new(&database);
+    let want = expected(cases, haystack);
+    prop_assert_eq!(&want, &found(&scanner, haystack));
+
+    let names: BTreeSet<u32> = want.iter().map(|(signature, _)| *signature).collect();
+    let mut scratch = scanner.scratch();
+    let once = scanner.signatures(&mut scratch, haystack).to_vec();
+    prop_assert_eq!(once.len(), names.len(), "each signature once");
+    for m in &once {
+        prop_assert!(want.contains(&(m.signature().index(), m.range().end)));
+    }
+    prop_assert_eq!(once, scanner.signatures_in_parallel(haystack));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_signatures_in_any_haystack((cases, haystack) in cases_and_haystack()) {
+        check(&cases, &haystack)?;
+    }
+}
+
+/// Lengths on both sides of every tier's limit.
+const LENGTHS: [usize; 12] = [2, 3, 4, 6, 7, 10, 11, 14, 15, 16, 23, 40];
+
+fn rising(len: usize, first: u8) -> Vec<u8> {
+    (0..len).map(|i| first.wrapping_add((i as u8).wrapping_mul(37))).collect()
+}
+
+#[test]
+fn a_literal_of_each_length_is_found_at_each_alignment() {
+    let cases: Vec<Case> = LENGTHS.iter().map(|&len| literal(&rising(len, len as u8))).collect();
+    for case in 0..cases.len() {
+        for before in 0..70 {
+            for after in [0, 1, 7, 8, 63, 64] {
+                let mut haystack = vec![0xee; before];
+                haystack.extend(instance(&cases[case].1, 0));
+                haystack.extend(vec![0xee; after]);
+                check(&cases, &haystack).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_match_across_any_block_or_chunk_border_is_found() {
+    const BORDERS: [usize; 2] = [16 << 10, 1 << 20];
+    let cases: Vec<Case> = LENGTHS.iter().skip(1).map(|&len| literal(&rising(len, len as u8))).collect();
+    let bytes = database(&records(&cases));
+    let database = open(&bytes);
+    let scanner = Scanner::new(&database);
+    let mut scratch = scanner.scratch();
+    let mut haystack = vec![0xee; (1 << 20) + 100];
+    for border in BORDERS {
+        for (index, case) in cases.iter().enumerate() {
+            let string = instance(&case.1, 0);
+            for start in border - string.len()..=border {
+                haystack[start..start + string.len()].copy_from_slice(&string);
+                let found: Vec<_> = scanner.signatures_in_parallel(&haystack).iter().map(|m| (m.signature().index(), m.range())).collect();
+                let want = (index as u32, start as u64..(start + string.len()) as u64);
+                assert!(found.contains(&want), "{want:?} at {border}");
+                if border == BORDERS[0] {
+                    let found = scanner.signatures(&mut scratch, &haystack[..border + 64]);
+                    assert!(found.iter().any(|m| (m.signature().index(), m.range()) == want));
+                }
+                haystack[start..start + string.len()].fill(0xee);
+            }
+        }
+    }
+}
+
+#[test]
+fn floods_of_one_byte_match_at_every_end() {
+    let cases = [literal(&[0; 15]), literal(&[0; 11]), literal(&[0; 7]), literal(&[0; 4]), literal(&[0; 2])];
+    check(&cases, &[0; 200]).unwrap();
+}
+
+#[test]
+fn a_far_gap_may_span_chunks() {
+    let bytes = |b: &[u8]| Element::Bytes(b.iter().map(|&b| MaskedByte::fixed(b)).collect());
+    let gap = Element::Gap { min: 1000, max: None };
+    let cases = [(Offset::Start { from: 0, shift: 9 }, Pattern::new([bytes(b"begin"), gap, bytes(b"the very end")]).unwrap())];
+    let linked = database(&records(&cases));
+    let database = open(&linked);
+    let mut haystack = vec![b'.'; 3 << 20];
+    haystack[9..14].copy_from_slice(b"begin");
+    let end = haystack.len() - 1;
+    haystack[end - 12..end].copy_from_slice(b"the very end");
+    let found = Scanner::new(&database).signatures_in_parallel(&haystack);
+    assert_eq!(found.iter().map(engine::Match::range).collect::<Vec<_>>(), [9..end as u64]);
+}
+
+#[test]
+fn digests_are_found_by_size_and_without() {
+    let records = [sha256(b"exact", Some(5)), sha256(b"anything", None), sha256(b"wrong size", Some(3))];
+    let bytes = database(&records);
+    let database = open(&bytes);
+    let scanner = Scanner::new(&database);
+    let signatures = |haystack: &[u8]| found(&scanner, haystack).into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    assert_eq!(signatures(b"exact"), [0]);
+    assert_eq!(signatures(b"anything"), [1]);
+    assert_eq!(signatures(b"wrong size"), [] as [u32; 0]);
+    assert_eq!(signatures(b""), [] as [u32; 0]);
+}

@@ -1,0 +1,75 @@
+//! Files and trees.
+
+use crate::support::*;
+use engine::{FileScanner, Scanner, Verdict};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn scan(paths: &[PathBuf], threads: usize) -> Vec<String> {
+    let bytes = database(&records(&[literal(b"needle in here")]));
+    let database = open(&bytes);
+    let scanner = FileScanner::new(Scanner::new(&database));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let mut verdicts = Vec::new();
+    scanner.scan_paths(&pool, paths, |verdict| {
+        verdicts.push(match verdict {
+            Verdict::Clean { bytes } => format!("clean {bytes}"),
+            Verdict::Found { path, matches, .. } => format!("found {} {}", name(&path), matches[0].range().start),
+            Verdict::Failed(error) => format!("{} {}", error.code(), name(error.path())),
+            Verdict::Skipped { path } => format!("skipped {}", name(&path)),
+        });
+    });
+    verdicts
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+#[test]
+fn verdicts_come_in_the_order_of_the_walk() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut want = Vec::new();
+    for i in 0..300 {
+        let path = folder.path().join(format!("{i:03}"));
+        fs::write(&path, if i % 7 == 0 { &b"..needle in here"[..] } else { b"hay" }).unwrap();
+        want.push(if i % 7 == 0 { format!("found {i:03} 2") } else { "clean 3".to_owned() });
+    }
+    assert_eq!(scan(&[folder.path().to_owned()], 4), want);
+    assert_eq!(scan(&[folder.path().to_owned()], 1), want);
+}
+
+#[test]
+fn one_bad_file_does_not_end_a_scan() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = folder.path().join("good");
+    fs::write(&good, b"hay").unwrap();
+    let missing = folder.path().join("missing");
+    assert_eq!(scan(&[missing, good], 2), ["not-found missing", "clean 3"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_as_arguments_and_told_of_below_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = folder.path().join("tree");
+    fs::create_dir(&tree).unwrap();
+    fs::write(tree.join(".hidden"), b"needle in here").unwrap();
+    std::os::unix::fs::symlink(tree.join(".hidden"), tree.join("link")).unwrap();
+    assert_eq!(scan(&[tree.clone()], 1), ["found .hidden 0", "skipped link"]);
+    assert_eq!(scan(&[tree.join("link")], 1), ["found link 0"]);
+    assert_eq!(scan(&[PathBuf::from("/dev/null")], 1), ["not-regular null"]);
+}
+
+#[test]
+fn a_large_file_is_scanned_as_a_small_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large");
+    let mut bytes = vec![0; 20 << 20];
+    let place = bytes.len() - 14;
+    bytes[place..].copy_from_slice(b"needle in here");
+    fs::write(&path, bytes).unwrap();
+    let want = [format!("found large {place}")];
+    assert_eq!(scan(&[path.clone()], 2), want);
+    assert_eq!(scan(&[path], 1), want);
+}

@@ -1,0 +1,6 @@
+//! Behaviour of the engine as its callers see it.
+
+mod damage;
+mod equivalence;
+mod files;
+mod support;
