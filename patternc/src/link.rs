@@ -230,7 +230,7 @@ impl HashTables {
 
 /// Header, directory and sections, one after the other.
 fn assemble(sections: &[(Section, &[u8])]) -> Vec<u8> {
-    let mut end = (size_of::<Header>() + size_of_val(sections) / size_of::<(Section, &[u8])>() * size_of::<SectionEntry>()) as u64;
+    let mut end = (size_of::<Header>() + sections.len() * size_of::<SectionEntry>()) as u64;
     let mut directory = Vec::with_capacity(sections.len());
     for (section, bytes) in sections {
         let offset = end.next_multiple_of(SECTION_ALIGN);
