@@ -72,7 +72,7 @@ pub(crate) fn is_comment(line: &[u8]) -> bool {
 }
 
 /// Cuts a line at its colons: at least `min` and at most `max` fields.
-fn fields<'a, const MAX: usize>(line: &'a str, min: usize) -> Result<[Option<&'a str>; MAX], Fault> {
+fn fields<const MAX: usize>(line: &str, min: usize) -> Result<[Option<&str>; MAX], Fault> {
     let mut found = [None; MAX];
     let mut count = 0;
     for field in line.split(':') {

@@ -61,13 +61,11 @@ fn size(field: &str, least_level: u64) -> Result<Option<u64>, Fault> {
         return Err(Fault::new(Code::SizeAnyNeedsLevel, message));
     }
     let text = field.trim_start_matches(' ');
-    match digits(text.strip_prefix('+').unwrap_or(text)) {
-        Some(size @ 1..=SIZE_MAX) => Ok(Some(size)),
-        _ => {
-            let message = format!("the size {} is not `*` or a number from 1 to {SIZE_MAX}", quote(field));
-            Err(Fault::new(Code::SizeInvalid, message))
-        }
-    }
+    let number = digits(text.strip_prefix('+').unwrap_or(text)).filter(|size| (1..=SIZE_MAX).contains(size));
+    number.map(Some).ok_or_else(|| {
+        let message = format!("the size {} is not `*` or a number from 1 to {SIZE_MAX}", quote(field));
+        Fault::new(Code::SizeInvalid, message)
+    })
 }
 
 #[cfg(test)]

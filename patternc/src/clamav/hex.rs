@@ -41,7 +41,7 @@ pub(super) fn parse(text: &str, offset: Offset) -> Result<Pattern, Fault> {
     check_plain_len(&pieces)?;
     let gaps = gaps.into_iter().map(|gap| Some(gap.element())).chain([None]);
     let elements = pieces.into_iter().zip(gaps).flat_map(|(piece, gap)| piece.elements.into_iter().chain(gap));
-    Pattern::new(elements).map_err(pattern_fault)
+    Pattern::new(elements).map_err(|error| pattern_fault(&error))
 }
 
 /// A distance between two pieces, or beside a single byte.
@@ -98,7 +98,7 @@ fn check_plain_len(pieces: &[Piece]) -> Result<(), Fault> {
     }
 }
 
-fn pattern_fault(error: PatternError) -> Fault {
+fn pattern_fault(error: &PatternError) -> Fault {
     let code = match error {
         PatternError::TooLarge { .. } => Code::PatternTooLarge,
         PatternError::GapBounds { .. } => Code::GapBounds,
@@ -226,10 +226,8 @@ impl Parser<'_> {
         }
         let single: Vec<bool> = sections.iter().map(Section::is_single_byte).collect();
         let (byte_first, body) = match single[..] {
-            [_] => (false, 0),
-            [true, _] => (true, 1),
-            [_, true] => (false, 0),
-            [true, _, true] => (true, 1),
+            [_] | [false, true] => (false, 0),
+            [true, _] | [true, _, true] => (true, 1),
             _ => return Err(self.fault(Code::GapSides, "`[n-m]` stands between a single byte and the rest of a piece")),
         };
         if !sections[body].has_anchor() {

@@ -97,12 +97,16 @@ fn put_pattern(out: &mut Vec<u8>, pattern: &Pattern) {
             Element::Alternatives { strings, negated } => {
                 out.push(if *negated { NEGATED } else { ALTERNATIVES });
                 put_varint(out, strings.len() as u64);
-                strings.iter().for_each(|string| put_string(out, string));
+                for string in strings {
+                    put_string(out, string);
+                }
             }
             Element::Gap { min, max } => {
                 out.push(if max.is_some() { GAP } else { OPEN_GAP });
                 put_varint(out, u64::from(*min));
-                max.iter().for_each(|&max| put_varint(out, u64::from(max)));
+                if let Some(max) = max {
+                    put_varint(out, u64::from(*max));
+                }
             }
         }
     }
