@@ -14,7 +14,8 @@ use crate::record::{Body, Digest, FileHash, Record};
 use anchor::{Anchor, Direct};
 use engine::database::header_digest;
 use engine::layout::{
-    DigestKind, FORMAT, HashSize, HashTable, Header, MAGIC, NO_PROGRAM, SECTION_ALIGN, Section, SectionEntry, Signature, Source,
+    DigestKind, FORMAT, HashSize, HashTable, Header, MAGIC, NO_PROGRAM, SECTION_ALIGN, Section, SectionEntry, Signature,
+    Source,
 };
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;

@@ -70,7 +70,8 @@ fn a_match_across_any_block_or_chunk_border_is_found() {
             let string = instance(&case.1, 0);
             for start in border - string.len()..=border {
                 haystack[start..start + string.len()].copy_from_slice(&string);
-                let found: Vec<_> = scanner.signatures_in_parallel(&haystack).iter().map(|m| (m.signature().index(), m.range())).collect();
+                let found: Vec<_> =
+                    scanner.signatures_in_parallel(&haystack).iter().map(|m| (m.signature().index(), m.range())).collect();
                 let want = (index as u32, start as u64..(start + string.len()) as u64);
                 assert!(found.contains(&want), "{want:?} at {border}");
                 if border == BORDERS[0] {
@@ -93,7 +94,8 @@ fn floods_of_one_byte_match_at_every_end() {
 fn a_far_gap_may_span_chunks() {
     let bytes = |b: &[u8]| Element::Bytes(b.iter().map(|&b| MaskedByte::fixed(b)).collect());
     let gap = Element::Gap { min: 1000, max: None };
-    let cases = [(Offset::Start { from: 0, shift: 9 }, Pattern::new([bytes(b"begin"), gap, bytes(b"the very end")]).unwrap())];
+    let cases =
+        [(Offset::Start { from: 0, shift: 9 }, Pattern::new([bytes(b"begin"), gap, bytes(b"the very end")]).unwrap())];
     let linked = database(&records(&cases));
     let database = open(&linked);
     let mut haystack = vec![b'.'; 3 << 20];

@@ -1,6 +1,7 @@
 //! Behaviour of the engine as its callers see it.
 
 mod damage;
+mod document;
 mod equivalence;
 mod files;
 mod support;

@@ -78,7 +78,8 @@ impl BuiltTiers {
 
     fn add_buckets(&mut self, windows: Vec<(u64, Entry)>, log2: u8) -> Result<(), LinkError> {
         let bucket_of = |window: u64| WindowHash::new(window, super::HASH_KEY).index(log2);
-        let mut placed: Vec<(u32, Entry)> = windows.into_iter().map(|(window, entry)| (bucket_of(window) as u32, entry)).collect();
+        let mut placed: Vec<(u32, Entry)> =
+            windows.into_iter().map(|(window, entry)| (bucket_of(window) as u32, entry)).collect();
         placed.par_sort_unstable();
         let first = self.entries.len();
         if u32::try_from(first + placed.len()).is_err() {
