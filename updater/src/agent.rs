@@ -1,0 +1,720 @@
+//! The terminal's side: enrol once, then check in, fetch, verify, link, test, switch, acknowledge.
+//!
+//! ```text
+//! <state>/identity.json     service, number, designation, subscribed channels; there once enrolled
+//! <state>/key.pk8           this terminal's key, 0600
+//! <state>/counter           last counter of a signed request
+//! <state>/trusted.json      the newest verified metadata, all roles in one file
+//! <state>/store/<sha256>    verified blobs
+//! <state>/gen/<n>/          database.tdb and manifest.json; whole from the moment it has this name
+//! <state>/current           number of the generation in force
+//! <state>/held.json         releases that were rolled back from and are not installed again
+//! <state>/contact.json      last contact and what was said
+//! <state>/tmp/              scratch
+//! <state>/lock              one agent at a time
+//! ```
+//!
+//! Crash behaviour: every file is replaced whole ([`crate::disk`]). Nothing that `current` names is touched: a new generation
+//! is built beside it, linked, tested, synced and renamed, and only then `current` is replaced. So a process killed at any
+//! point leaves a whole, verified generation in force, never an older one, and the next update goes on from there. What a
+//! crash may lose is work: a download, or a database that was linked and not yet named.
+//!
+//! A switch of makers keeps the old maker's generation until the new one has passed its test and is in force: there is no
+//! moment without protection.
+
+mod fetch;
+mod generation;
+mod metadata;
+mod state;
+
+use crate::Channel;
+use crate::decide::{UserRow, accepts};
+use crate::disk::{Checkpoint, Disk, DiskError, Lock};
+use crate::http::{Client, HttpError, Proof};
+use crate::keys::{KeyError, SigningKey};
+use crate::tuf::{self, TufError};
+use crate::wire::{
+    Acknowledge, Assignment, ChannelRelease, CheckIn, Designation, Enrol, Enrolled, Sha256Hex, ShapeError, TerminalFacts,
+    channel_text, channels_text,
+};
+pub use fetch::Transfer;
+use fetch::fetch;
+pub use generation::{Installed, Manifest};
+use metadata::Metadata;
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use state::{Contact, Identity, State};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tough::schema::{Root, Signed};
+use url::Url;
+
+/// Any error of the caller's.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// What the agent does not know: how blobs become a database, and whether a database works.
+///
+/// Called on a thread that may block.
+pub trait Engine: Send + Sync + 'static {
+    /// The scanner's version, for the user table.
+    fn version(&self) -> String;
+
+    /// Links `blobs`, which are verified files, into a new file at `database`.
+    ///
+    /// # Errors
+    /// Any error refuses the update; the generation in force stays.
+    fn link(&self, blobs: &[PathBuf], database: &Path) -> Result<(), BoxError>;
+
+    /// Opens the database and tries it on what it must detect and what it must not.
+    ///
+    /// # Errors
+    /// Any error refuses the update; the generation in force stays.
+    fn self_test(&self, database: &Path) -> Result<SelfTest, BoxError>;
+}
+
+/// What a passed self-test saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelfTest {
+    /// Samples tried.
+    pub samples: u32,
+    /// Signatures in the database.
+    pub signatures: u64,
+}
+
+/// Told of downloads as they go; every method does nothing unless it is overridden.
+pub trait Progress: Send + Sync {
+    /// A download begins: `bytes` are to come.
+    fn started(&self, channel: &Channel, transfer: Transfer, bytes: u64) {
+        let _ = (channel, transfer, bytes);
+    }
+
+    /// `bytes` more have come.
+    fn advanced(&self, bytes: u64) {
+        let _ = bytes;
+    }
+
+    /// The download has ended, well or not.
+    fn finished(&self, channel: &Channel) {
+        let _ = channel;
+    }
+}
+
+struct Quiet;
+
+impl Progress for Quiet {}
+
+/// How a terminal presents itself when it enrols.
+#[derive(Clone, Debug)]
+pub struct Enrolment {
+    /// Base address of the service.
+    pub service: Url,
+    /// One-time token from the operator; it also names the root metadata to trust.
+    pub token: String,
+    /// Hardware class.
+    pub hardware: String,
+    /// Operating system.
+    pub os: String,
+    /// Which makers to accept.
+    pub designation: Designation,
+    /// Channels to subscribe to: the terminal's own product.
+    pub subscribed: Vec<Channel>,
+}
+
+impl Enrolment {
+    /// An enrolment of this machine, of whose makers only the subscribed ones are accepted.
+    pub fn of_this_machine(service: Url, token: impl Into<String>, subscribed: Vec<Channel>) -> Self {
+        Enrolment {
+            service,
+            token: token.into(),
+            hardware: std::env::consts::ARCH.to_owned(),
+            os: std::env::consts::OS.to_owned(),
+            designation: Designation::Own,
+            subscribed,
+        }
+    }
+}
+
+/// Why the agent refused or failed. Nothing is installed then, and what was in force stays in force.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// Another agent works in the state folder.
+    #[error("another agent is at work in `{}`", .0.display())]
+    Busy(PathBuf),
+    /// The terminal is not enrolled.
+    #[error("`{}` holds no enrolled terminal", .0.display())]
+    NotEnrolled(PathBuf),
+    /// The terminal is enrolled already.
+    #[error("this terminal is enrolled as {terminal} at {service}")]
+    AlreadyEnrolled {
+        /// Its number.
+        terminal: String,
+        /// Where.
+        service: String,
+    },
+    /// The enrolment token does not have its form.
+    #[error("this is no enrolment token (te1.SECRET.ROOT)")]
+    Token,
+    /// The service's root metadata is not the one the token names.
+    #[error("the service's root metadata has sha256 {found}, the enrolment token names {expected}")]
+    WrongRoot {
+        /// What came.
+        found: Sha256Hex,
+        /// What the operator vouched for.
+        expected: Sha256Hex,
+    },
+    /// A file of the state folder.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A file of the state folder cannot be understood.
+    #[error("`{}` cannot be read: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// This terminal's key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The service refused or could not be reached.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// Metadata of the service did not verify.
+    #[error("metadata is refused: {reason}")]
+    Metadata {
+        /// Stable name of the fault.
+        code: &'static str,
+        /// What the verifier says.
+        reason: String,
+    },
+    /// Metadata of one maker did not verify.
+    #[error(transparent)]
+    Maker(#[from] TufError),
+    /// A maker has no delegation, or does not list what was assigned.
+    #[error("`{0}` is not among what its maker signed")]
+    NotListed(String),
+    /// A blob is not the one its maker signed.
+    #[error("`{path}` is not what its maker signed: {reason}")]
+    Blob {
+        /// Its path.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The service assigned a channel of a maker that this terminal does not accept.
+    #[error("the service assigned `{0}`, whose maker this terminal does not accept")]
+    NotAccepted(Channel),
+    /// The service assigned an older release than the installed one.
+    #[error("the service assigned release {assigned} of `{channel}`, {installed} is installed")]
+    RolledBack {
+        /// The channel.
+        channel: Channel,
+        /// What was assigned.
+        assigned: u64,
+        /// What is installed.
+        installed: u64,
+    },
+    /// The blobs could not be linked.
+    #[error("linking failed: {0}")]
+    Link(#[source] BoxError),
+    /// The database did not pass its test.
+    #[error("the self-test failed: {0}")]
+    SelfTest(#[source] BoxError),
+    /// There is no earlier generation that is whole.
+    #[error("there is no earlier generation to go back to")]
+    NoPrevious,
+    /// A name that is no name.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// A worker thread died.
+    #[error("a worker failed: {0}")]
+    Worker(#[from] tokio::task::JoinError),
+}
+
+impl AgentError {
+    /// Stable name of the fault.
+    pub fn code(&self) -> &str {
+        match self {
+            AgentError::Busy(_) => "agent_busy",
+            AgentError::NotEnrolled(_) => "not_enrolled",
+            AgentError::AlreadyEnrolled { .. } => "already_enrolled",
+            AgentError::Token => "token_malformed",
+            AgentError::WrongRoot { .. } => "root_not_vouched_for",
+            AgentError::Disk(_) => "disk_failed",
+            AgentError::Damaged { .. } => "state_damaged",
+            AgentError::Key(_) => "key_failed",
+            AgentError::Http(e) => e.code(),
+            AgentError::Metadata { code, .. } => code,
+            AgentError::Maker(e) => e.code(),
+            AgentError::NotListed(_) => "release_not_listed",
+            AgentError::Blob { .. } => "blob_refused",
+            AgentError::NotAccepted(_) => "assignment_not_accepted",
+            AgentError::RolledBack { .. } => "release_rolled_back",
+            AgentError::Link(_) => "link_failed",
+            AgentError::SelfTest(_) => "self_test_failed",
+            AgentError::NoPrevious => "no_previous_generation",
+            AgentError::Shape(_) => "name_malformed",
+            AgentError::Worker(_) => "worker_failed",
+        }
+    }
+}
+
+/// What an update came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// A new generation is in force.
+    Installed,
+    /// What is in force is what was assigned.
+    UpToDate,
+    /// Nothing was assigned.
+    NothingAssigned,
+    /// What was assigned had been rolled back from here, and is not installed again.
+    HeldBack,
+}
+
+/// One channel's part of an update.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelReport {
+    /// Which channel.
+    #[serde(with = "channel_text")]
+    pub channel: Channel,
+    /// At which release.
+    pub release: u64,
+    /// How it came.
+    pub transfer: Transfer,
+    /// Bytes of blobs and deltas that were fetched for it.
+    pub bytes_fetched: u64,
+    /// Bytes of the whole blob.
+    pub full_bytes: u64,
+    /// Why a delta was given up for the whole blob, as a code.
+    pub delta_fault: Option<String>,
+}
+
+/// A channel that could not be brought up to date, while others could.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelFault {
+    /// Which channel.
+    #[serde(with = "channel_text")]
+    pub channel: Channel,
+    /// Stable name of the fault.
+    pub code: String,
+    /// In words.
+    pub words: String,
+}
+
+/// What an update did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateReport {
+    /// What it came to.
+    pub outcome: Outcome,
+    /// The generation in force.
+    pub generation: Option<u64>,
+    /// What the service said.
+    pub assignment: Assignment,
+    /// Every channel that was looked at.
+    pub channels: Vec<ChannelReport>,
+    /// Channels that failed; they stay at the release that was in force.
+    pub faults: Vec<ChannelFault>,
+    /// What the self-test of a new generation saw.
+    pub self_test: Option<SelfTest>,
+    /// Whether the service has heard of the result.
+    pub acknowledged: bool,
+}
+
+/// What a rollback did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollback {
+    /// The generation that was in force.
+    pub from: u64,
+    /// The generation that is now.
+    pub to: u64,
+    /// What it runs.
+    pub channels: Vec<Installed>,
+}
+
+/// A terminal at a glance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Whether it is enrolled.
+    pub enrolled: bool,
+    /// Its number.
+    pub terminal: Option<String>,
+    /// Where it is enrolled.
+    pub service: Option<String>,
+    /// Which makers it accepts.
+    pub designation: Option<Designation>,
+    /// Channels it subscribed to.
+    #[serde(with = "channels_text")]
+    pub subscribed: Vec<Channel>,
+    /// The generation in force.
+    pub generation: Option<u64>,
+    /// The generation that [`Agent::rollback`] would go to.
+    pub previous: Option<u64>,
+    /// What is in force.
+    pub channels: Vec<Installed>,
+    /// Its database.
+    pub database: Option<PathBuf>,
+    /// Seconds since 1970 of the last answer by the service.
+    pub last_contact: Option<i64>,
+    /// What the service said then.
+    pub last_assignment: Option<Assignment>,
+    /// Releases that are held back after a rollback.
+    pub held_back: Vec<ChannelRelease>,
+}
+
+/// The database in force, for a scanner: no lock, no waiting, one small file read.
+///
+/// `None` before the first installation. A scanner that opened it may go on with it while a newer one is put in force.
+pub fn installed_database(state_dir: &Path) -> Option<PathBuf> {
+    let state = State::new(state_dir, Disk::default());
+    let database = state.database(state.current().ok()??);
+    database.is_file().then_some(database)
+}
+
+/// Reads a terminal's state; no lock, no network. A folder that holds nothing is a terminal that is not enrolled.
+///
+/// # Errors
+/// [`AgentError::Damaged`] or [`AgentError::Disk`].
+pub fn status(state_dir: &Path) -> Result<Status, AgentError> {
+    let state = State::new(state_dir, Disk::default());
+    let identity = state.identity()?;
+    let contact = state.contact()?;
+    let generation = state.current()?;
+    let manifest = generation.map(|number| state.manifest(number)).transpose()?;
+    let facts = identity.as_ref().map(|identity| identity.facts.clone());
+    Ok(Status {
+        enrolled: identity.is_some(),
+        terminal: identity.as_ref().map(|identity| identity.terminal.clone()),
+        service: identity.map(|identity| identity.service.to_string()),
+        designation: facts.as_ref().map(|facts| facts.designation.clone()),
+        subscribed: facts.map(|facts| facts.subscribed).unwrap_or_default(),
+        generation,
+        previous: manifest.as_ref().and_then(|manifest| manifest.previous),
+        channels: manifest.map(|manifest| manifest.channels).unwrap_or_default(),
+        database: installed_database(state_dir),
+        last_contact: contact.as_ref().map(|contact| contact.at),
+        last_assignment: contact.map(|contact| contact.assignment),
+        held_back: state.held()?,
+    })
+}
+
+/// One terminal: a state folder and the engine that is to use what lands there.
+#[derive(Clone)]
+pub struct Agent {
+    state: State,
+    engine: Arc<dyn Engine>,
+    progress: Arc<dyn Progress>,
+}
+
+impl Agent {
+    /// An agent for the terminal in `state_dir`, which need not exist yet.
+    pub fn new(state_dir: impl Into<PathBuf>, engine: impl Engine) -> Self {
+        let state = State::new(state_dir, Disk::default());
+        Agent { state, engine: Arc::new(engine), progress: Arc::new(Quiet) }
+    }
+
+    /// Tells `progress` of downloads. Default: nobody.
+    #[must_use]
+    pub fn progress(mut self, progress: impl Progress + 'static) -> Self {
+        self.progress = Arc::new(progress);
+        self
+    }
+
+    /// Asks `checkpoint` before every step on the disk. Default: nobody is asked.
+    #[must_use]
+    pub fn checkpoint(mut self, checkpoint: Arc<dyn Checkpoint>) -> Self {
+        self.state = State::new(self.state.folder(), Disk::with_checkpoint(checkpoint));
+        self
+    }
+
+    /// Makes this terminal's key, has it entered in the service's user table, and returns its number.
+    ///
+    /// A call that broke off may be repeated with the same token.
+    ///
+    /// # Errors
+    /// [`AgentError`].
+    pub async fn enroll(&self, enrolment: &Enrolment) -> Result<String, AgentError> {
+        let state = &self.state;
+        state.disk.create_dir(state.folder())?;
+        let _lock = self.lock()?;
+        if let Some(identity) = state.identity()? {
+            let service = identity.service.to_string();
+            return Err(AgentError::AlreadyEnrolled { terminal: identity.terminal, service });
+        }
+        let expected = root_of_token(&enrolment.token)?;
+        let client = Client::new(&enrolment.service)?;
+        let root = client.get("/metadata/1.root.json", tuf::METADATA_LEN_MAX, &mut |_| {}).await?;
+        let found = Sha256Hex::of(&root);
+        if found != expected {
+            return Err(AgentError::WrongRoot { found, expected });
+        }
+        let parsed: Signed<Root> = tuf::read(&root)?;
+        let signed = parsed.signed.verify_role(&parsed);
+        signed.map_err(|e| TufError::Unsigned { role: "root".to_owned(), reason: e.to_string() })?;
+        state.put_trusted(&metadata::first_trusted(&root))?;
+
+        let key = SigningKey::load_or_create(&state.disk, &state.key_path())?;
+        let facts = TerminalFacts {
+            hardware: enrolment.hardware.clone(),
+            os: enrolment.os.clone(),
+            engine_version: self.engine.version(),
+            designation: enrolment.designation.clone(),
+            subscribed: enrolment.subscribed.clone(),
+        };
+        let request = Enrol { token: enrolment.token.clone(), public_key: key.public(), facts: facts.clone() };
+        let proof = Proof::Key(&key, state.next_counter()?);
+        let body = serde_json::to_vec(&request).expect("an enrolment is plain JSON");
+        let Enrolled { terminal } = client.call(Method::POST, "/v1/terminals", proof, body).await?;
+        state.put_identity(&Identity { service: enrolment.service.clone(), terminal: terminal.clone(), facts })?;
+        tracing::info!(terminal, "this terminal is enrolled as {terminal}");
+        Ok(terminal)
+    }
+
+    /// Checks in and brings this terminal to what it is assigned.
+    ///
+    /// Trouble after the check-in is told to the service before it is returned.
+    ///
+    /// # Errors
+    /// [`AgentError`]: nothing was installed and what was in force stays in force.
+    pub async fn update(&self) -> Result<UpdateReport, AgentError> {
+        let not_enrolled = || AgentError::NotEnrolled(self.state.folder().to_owned());
+        if !self.state.folder().is_dir() {
+            return Err(not_enrolled());
+        }
+        let _lock = self.lock()?;
+        let identity = self.state.identity()?.ok_or_else(not_enrolled)?;
+        let session = Session {
+            client: Client::new(&identity.service)?,
+            key: SigningKey::load(&self.state.disk, &self.state.key_path())?,
+            identity,
+        };
+        let assignment = self.check_in(&session).await?;
+        let mut step = "metadata";
+        let updated = self.follow(&session, assignment, &mut step).await;
+        if let Err(error) = &updated {
+            self.report_trouble(&session, step, error).await;
+        }
+        updated
+    }
+
+    /// Puts the generation before the one in force back in force, and holds the releases of the latter back from being
+    /// installed again. Blocks; needs no network.
+    ///
+    /// # Errors
+    /// [`AgentError::NoPrevious`] when there is none that is whole.
+    pub fn rollback(&self) -> Result<Rollback, AgentError> {
+        if !self.state.folder().is_dir() {
+            return Err(AgentError::NoPrevious);
+        }
+        let _lock = self.lock()?;
+        let from = self.state.current()?.ok_or(AgentError::NoPrevious)?;
+        let bad = self.state.manifest(from)?;
+        let to = bad.previous.ok_or(AgentError::NoPrevious)?;
+        if !self.state.is_whole(to)? {
+            return Err(AgentError::NoPrevious);
+        }
+        self.state.put_held(&bad.releases())?;
+        self.state.put_current(to)?;
+        tracing::warn!(from, to, "rolled back from generation {from} to {to}");
+        Ok(Rollback { from, to, channels: self.state.manifest(to)?.channels })
+    }
+
+    fn lock(&self) -> Result<Lock, AgentError> {
+        let taken = Lock::try_take(&self.state.folder().join("lock"))?;
+        taken.ok_or_else(|| AgentError::Busy(self.state.folder().to_owned()))
+    }
+
+    async fn check_in(&self, session: &Session) -> Result<Assignment, AgentError> {
+        let mut facts = session.identity.facts.clone();
+        facts.engine_version = self.engine.version();
+        let applied = self.state.installed()?.map(|manifest| manifest.releases()).unwrap_or_default();
+        let report = CheckIn { facts, applied };
+        let body = serde_json::to_vec(&report).expect("a check-in is plain JSON");
+        let assignment: Assignment = session.call(&self.state, "check-in", body).await?;
+        self.state.put_contact(&Contact { at: now(), assignment: assignment.clone() })?;
+        tracing::info!(reason = assignment.reason.code(), "the service says: {}", assignment.words);
+        Ok(assignment)
+    }
+
+    async fn follow(
+        &self,
+        session: &Session,
+        assignment: Assignment,
+        step: &mut &'static str,
+    ) -> Result<UpdateReport, AgentError> {
+        let mut report = UpdateReport {
+            outcome: Outcome::NothingAssigned,
+            generation: self.state.current()?,
+            assignment,
+            channels: Vec::new(),
+            faults: Vec::new(),
+            self_test: None,
+            acknowledged: false,
+        };
+        if report.assignment.channels.is_empty() {
+            return Ok(report);
+        }
+        if report.assignment.channels == self.state.held()? {
+            report.outcome = Outcome::HeldBack;
+            let held = Acknowledge::Trouble {
+                step: "plan".to_owned(),
+                code: "held_back".to_owned(),
+                words: "these releases were rolled back from on this terminal".to_owned(),
+            };
+            report.acknowledged = self.acknowledge(session, &held).await;
+            return Ok(report);
+        }
+        let metadata = metadata::refresh(&session.client, &self.state).await?;
+        *step = "fetch";
+        let wanted = self.fetch_all(session, &metadata, &mut report).await?;
+        let installed = self.state.installed()?;
+        if installed.as_ref().is_some_and(|manifest| manifest.channels == wanted) {
+            report.outcome = Outcome::UpToDate;
+        } else {
+            *step = "install";
+            let (state, engine) = (self.state.clone(), self.engine.clone());
+            let previous = installed.map(|manifest| manifest.generation);
+            let install = move || generation::install(&state, &*engine, wanted, previous);
+            let (manifest, self_test) = tokio::task::spawn_blocking(install).await??;
+            report.outcome = Outcome::Installed;
+            report.generation = Some(manifest.generation);
+            report.self_test = Some(self_test);
+            let result = Acknowledge::Installed { generation: manifest.generation, applied: manifest.releases() };
+            report.acknowledged = self.acknowledge(session, &result).await;
+        }
+        if let Err(error) = self.state.clean() {
+            tracing::warn!(%error, "old files could not be removed; the next update tries again");
+        }
+        Ok(report)
+    }
+
+    /// Brings every assigned channel into the store. One that fails stays at what is in force, and does not stop the others.
+    async fn fetch_all(
+        &self,
+        session: &Session,
+        metadata: &Metadata,
+        report: &mut UpdateReport,
+    ) -> Result<Vec<Installed>, AgentError> {
+        let before = self.state.installed()?.map(|manifest| manifest.channels).unwrap_or_default();
+        let mut wanted = Vec::new();
+        let mut first_fault = None;
+        for at in &report.assignment.channels {
+            let in_force = before.iter().find(|installed| installed.channel == at.channel);
+            match self.fetch_one(session, metadata, at, in_force).await {
+                Ok((installed, channel)) => {
+                    wanted.push(installed);
+                    report.channels.push(channel);
+                }
+                // The disk is everybody's, so its fault ends the update.
+                Err(error @ (AgentError::Disk(_) | AgentError::Worker(_))) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(channel = %at.channel, code = error.code(), "channel {} stays as it is: {error}", at.channel);
+                    let (code, words) = (error.code().to_owned(), error.to_string());
+                    report.faults.push(ChannelFault { channel: at.channel.clone(), code, words });
+                    wanted.extend(in_force.cloned());
+                    first_fault.get_or_insert(error);
+                }
+            }
+        }
+        match first_fault {
+            Some(error) if report.channels.is_empty() => Err(error),
+            _ => Ok(wanted),
+        }
+    }
+
+    async fn fetch_one(
+        &self,
+        session: &Session,
+        metadata: &Metadata,
+        at: &ChannelRelease,
+        in_force: Option<&Installed>,
+    ) -> Result<(Installed, ChannelReport), AgentError> {
+        self.check_acceptable(session, at, in_force)?;
+        let signed = metadata.release(&session.client, at).await?;
+        let fetched = fetch(&session.client, &self.state, &signed, &*self.progress).await?;
+        let report = ChannelReport {
+            channel: at.channel.clone(),
+            release: at.release,
+            transfer: fetched.transfer,
+            bytes_fetched: fetched.bytes,
+            full_bytes: signed.length,
+            delta_fault: fetched.delta_fault,
+        };
+        Ok((Installed::from(signed), report))
+    }
+
+    /// The terminal's own word on an assignment: a service that was taken over can neither move it to a maker that it does
+    /// not accept nor back to an older release.
+    fn check_acceptable(
+        &self,
+        session: &Session,
+        at: &ChannelRelease,
+        in_force: Option<&Installed>,
+    ) -> Result<(), AgentError> {
+        let facts = &session.identity.facts;
+        let row =
+            UserRow { designation: facts.designation.clone(), subscribed: facts.subscribed.clone(), applied: Vec::new() };
+        if in_force.is_none() && !accepts(&row, &at.channel) {
+            return Err(AgentError::NotAccepted(at.channel.clone()));
+        }
+        match in_force {
+            Some(installed) if installed.release > at.release => Err(AgentError::RolledBack {
+                channel: at.channel.clone(),
+                assigned: at.release,
+                installed: installed.release,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn report_trouble(&self, session: &Session, step: &str, error: &AgentError) {
+        tracing::error!(step, code = error.code(), "the update failed at {step}: {error}");
+        let trouble =
+            Acknowledge::Trouble { step: step.to_owned(), code: error.code().to_owned(), words: error.to_string() };
+        self.acknowledge(session, &trouble).await;
+    }
+
+    /// Tells the service of a result; false when it did not hear. The next check-in then corrects its table.
+    async fn acknowledge(&self, session: &Session, result: &Acknowledge) -> bool {
+        let body = serde_json::to_vec(result).expect("a result is plain JSON");
+        match session.call::<Value>(&self.state, "acknowledge", body).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(%error, "the service did not hear of the result");
+                false
+            }
+        }
+    }
+}
+
+/// An enrolled terminal on its way to its service.
+struct Session {
+    identity: Identity,
+    client: Client,
+    key: SigningKey,
+}
+
+impl Session {
+    async fn call<T: serde::de::DeserializeOwned>(&self, state: &State, call: &str, body: Vec<u8>) -> Result<T, AgentError> {
+        let path = format!("/v1/terminals/{}/{call}", self.identity.terminal);
+        let proof = Proof::Key(&self.key, state.next_counter()?);
+        Ok(self.client.call(Method::POST, &path, proof, body).await?)
+    }
+}
+
+fn root_of_token(token: &str) -> Result<Sha256Hex, AgentError> {
+    let mut parts = token.splitn(3, '.');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("te1"), Some(_), Some(root)) => root.parse().map_err(|_| AgentError::Token),
+        _ => Err(AgentError::Token),
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}

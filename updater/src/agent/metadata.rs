@@ -1,0 +1,153 @@
+//! The newest verified metadata, by `tough`, behind what `tough` lacks.
+//!
+//! - `tough` writes its store in place and without sync. Here it works on a copy in scratch, and what it verified replaces
+//!   `trusted.json`, one file, as a whole. Rejected: swapping folders, which needs a link and leaves the old one to clean up.
+//! - It refuses to work once the clock was set back. Its record of the time is not copied; expiry still protects.
+//! - It fetches every maker's role and stops at the first bad one. [`MetadataTransport`] stops it after the four top
+//!   roles; makers' roles are then verified here, with `tough`'s own check, one by one and only those that are needed.
+//!
+//! That the top roles hold is read off `targets.json`, which is kept out of the copy and which `tough` writes only after
+//! root, timestamp, snapshot and targets have passed signature, threshold, version, hash and expiry.
+
+use crate::agent::AgentError;
+use crate::agent::state::{State, Trusted};
+use crate::http::{Client, HttpError, MetadataTransport};
+use crate::tuf::{self, METADATA_LEN_MAX, SignedRelease, TufError};
+use crate::wire::{ChannelRelease, MakerName, Sha256Hex};
+use jiff::Timestamp as Time;
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use tough::error::Error as ToughError;
+use tough::schema::{Delegations, Signed, Snapshot, Targets};
+use tough::{Limits, RepositoryLoader, TransportError};
+
+const ROOT: &str = "root.json";
+const TARGETS: &str = "targets.json";
+const SNAPSHOT: &str = "snapshot.json";
+const TIMESTAMP: &str = "timestamp.json";
+
+/// Root versions that one update may walk through.
+const ROOT_UPDATES_MAX: u64 = 256;
+
+/// Verified top roles; makers' roles are verified when asked for.
+pub(crate) struct Metadata {
+    delegations: Delegations,
+    snapshot: Snapshot,
+    now: Time,
+}
+
+/// What a terminal trusts after its enrolment: the root that its token vouched for.
+pub(crate) fn first_trusted(root: &[u8]) -> Trusted {
+    Trusted::from([(ROOT.to_owned(), String::from_utf8_lossy(root).into_owned())])
+}
+
+/// Fetches and verifies the top roles and keeps them as the new trusted state.
+pub(crate) async fn refresh(client: &Client, state: &State) -> Result<Metadata, AgentError> {
+    let now = Time::now();
+    let scratch = state.scratch().join("metadata");
+    let trusted = state.trusted()?;
+    lay_out(&scratch, &trusted)?;
+    let root = trusted.get(ROOT).map(String::as_str).unwrap_or_default();
+    let limits = Limits {
+        max_root_size: METADATA_LEN_MAX,
+        max_targets_size: METADATA_LEN_MAX,
+        max_timestamp_size: METADATA_LEN_MAX,
+        max_snapshot_size: METADATA_LEN_MAX,
+        max_root_updates: ROOT_UPDATES_MAX,
+    };
+    let loaded = RepositoryLoader::new(&root, client.url("/metadata/")?, client.url("/targets/")?)
+        .transport(MetadataTransport(client.clone()))
+        .limits(limits)
+        .datastore(&scratch)
+        .load()
+        .await;
+    let verified = read_back(&scratch)?;
+    match (verified.contains_key(TARGETS), loaded) {
+        (true, _) => {}
+        (false, Err(error)) => return Err(refused(&error)),
+        (false, Ok(_)) => return Err(AgentError::Metadata { code: "metadata_refused", reason: "no targets".to_owned() }),
+    }
+    let targets: Signed<Targets> = tuf::read(part(&verified, TARGETS))?;
+    let snapshot: Signed<Snapshot> = tuf::read(part(&verified, SNAPSHOT))?;
+    state.put_trusted(&verified)?;
+    Ok(Metadata { delegations: targets.signed.delegations.unwrap_or_default(), snapshot: snapshot.signed, now })
+}
+
+impl Metadata {
+    /// A release as its maker signed it.
+    pub(crate) async fn release(&self, client: &Client, at: &ChannelRelease) -> Result<SignedRelease, AgentError> {
+        let maker = MakerName::of(&at.channel)?;
+        let name = tuf::role_name(&maker);
+        let path = tuf::target_path(&at.channel, at.release);
+        let not_listed = || AgentError::NotListed(path.clone());
+        let listed = self.snapshot.meta.get(&format!("{name}.json")).ok_or_else(not_listed)?;
+        let file = format!("/metadata/{}.{name}.json", listed.version);
+        let bytes = client.get(&file, listed.length.unwrap_or(METADATA_LEN_MAX).min(METADATA_LEN_MAX), &mut |_| {}).await?;
+        let same = |hash: &[u8]| hash == Sha256Hex::of(&bytes).bytes();
+        if !listed.hashes.as_ref().is_none_or(|hashes| same(&hashes.sha256)) {
+            return Err(TufError::refused(name, "its sha256 is not the one in the snapshot").into());
+        }
+        let role = tuf::verify_maker_role(&self.delegations, &maker, &bytes, self.now)?;
+        if role.version != listed.version {
+            let reason = format!("it is version {}, the snapshot lists {}", role.version, listed.version);
+            return Err(TufError::refused(name, reason).into());
+        }
+        let release =
+            role.releases.into_iter().find(|release| release.channel == at.channel && release.release == at.release);
+        release.ok_or_else(not_listed)
+    }
+}
+
+/// Writes the trusted files into scratch. They were verified when they were stored; one that no longer parses would be
+/// taken by `tough` for none at all, which would forget what version was last seen, so it is refused here.
+fn lay_out(scratch: &Path, trusted: &Trusted) -> Result<(), AgentError> {
+    let failed = |e| AgentError::Disk(crate::disk::DiskError::new("prepare", scratch, e));
+    if scratch.exists() {
+        fs::remove_dir_all(scratch).map_err(failed)?;
+    }
+    fs::create_dir_all(scratch).map_err(failed)?;
+    for (name, text) in trusted.iter().filter(|(name, _)| [ROOT, SNAPSHOT, TIMESTAMP].contains(&name.as_str())) {
+        if let Err(e) = serde_json::from_str::<serde_json::Value>(text) {
+            return Err(AgentError::Damaged { path: name.into(), reason: e.to_string() });
+        }
+        fs::write(scratch.join(name), text).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn read_back(scratch: &Path) -> Result<Trusted, AgentError> {
+    let mut verified = Trusted::new();
+    for name in [ROOT, TIMESTAMP, SNAPSHOT, TARGETS] {
+        match fs::read_to_string(scratch.join(name)) {
+            Ok(text) => _ = verified.insert(name.to_owned(), text),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(crate::disk::DiskError::new("read", scratch, e).into()),
+        }
+    }
+    Ok(verified)
+}
+
+fn part<'a>(verified: &'a Trusted, name: &str) -> &'a [u8] {
+    verified.get(name).map(String::as_bytes).unwrap_or_default()
+}
+
+fn refused(error: &ToughError) -> AgentError {
+    let code = match error {
+        ToughError::ExpiredMetadata { .. } => "metadata_expired",
+        ToughError::OlderMetadata { .. }
+        | ToughError::OlderSnapshotInTimestamp { .. }
+        | ToughError::SnapshotRoleMissing { .. }
+        | ToughError::SnapshotRoleRollback { .. } => "metadata_rolled_back",
+        ToughError::VerifyMetadata { .. } | ToughError::VerifyTrustedMetadata { .. } => "metadata_unsigned",
+        ToughError::ParseMetadata { .. } | ToughError::ParseTrustedMetadata { .. } => "metadata_malformed",
+        ToughError::Transport { source, .. } if is_of_network(source) => "service_unreachable",
+        _ => "metadata_refused",
+    };
+    AgentError::Metadata { code, reason: crate::http::chain(error) }
+}
+
+fn is_of_network(error: &TransportError) -> bool {
+    let http = error.source().and_then(|source| source.downcast_ref::<HttpError>());
+    matches!(http, Some(HttpError::Unreachable { .. }))
+}

@@ -1,0 +1,183 @@
+//! The state folder's small files. What each is for, and what a crash may do to it, is told in the parent module.
+
+use crate::agent::AgentError;
+use crate::agent::generation::Manifest;
+use crate::disk::{Access, Disk};
+use crate::maker::next_counter;
+use crate::wire::{Assignment, ChannelRelease, Sha256Hex, TerminalFacts};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use url::Url;
+
+/// Who this terminal is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) service: Url,
+    pub(crate) terminal: String,
+    pub(crate) facts: TerminalFacts,
+}
+
+/// The last answer of the service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Contact {
+    /// Seconds since 1970.
+    pub(crate) at: i64,
+    pub(crate) assignment: Assignment,
+}
+
+/// Verified metadata: file name to content.
+pub(crate) type Trusted = BTreeMap<String, String>;
+
+#[derive(Clone)]
+pub(crate) struct State {
+    folder: PathBuf,
+    pub(crate) disk: Disk,
+}
+
+impl State {
+    pub(crate) fn new(folder: impl Into<PathBuf>, disk: Disk) -> Self {
+        State { folder: folder.into(), disk }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn key_path(&self) -> PathBuf {
+        self.folder.join("key.pk8")
+    }
+
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.folder.join("tmp")
+    }
+
+    pub(crate) fn blob_path(&self, digest: &Sha256Hex) -> PathBuf {
+        self.folder.join("store").join(digest.to_string())
+    }
+
+    pub(crate) fn generation_path(&self, number: u64) -> PathBuf {
+        self.folder.join("gen").join(number.to_string())
+    }
+
+    pub(crate) fn database(&self, number: u64) -> PathBuf {
+        self.generation_path(number).join("database.tdb")
+    }
+
+    pub(crate) fn identity(&self) -> Result<Option<Identity>, AgentError> {
+        self.read_json("identity.json")
+    }
+
+    pub(crate) fn put_identity(&self, identity: &Identity) -> Result<(), AgentError> {
+        self.put_json("identity.json", identity)
+    }
+
+    pub(crate) fn contact(&self) -> Result<Option<Contact>, AgentError> {
+        self.read_json("contact.json")
+    }
+
+    pub(crate) fn put_contact(&self, contact: &Contact) -> Result<(), AgentError> {
+        self.put_json("contact.json", contact)
+    }
+
+    pub(crate) fn held(&self) -> Result<Vec<ChannelRelease>, AgentError> {
+        Ok(self.read_json("held.json")?.unwrap_or_default())
+    }
+
+    pub(crate) fn put_held(&self, held: &[ChannelRelease]) -> Result<(), AgentError> {
+        self.put_json("held.json", &held)
+    }
+
+    pub(crate) fn trusted(&self) -> Result<Trusted, AgentError> {
+        Ok(self.read_json("trusted.json")?.unwrap_or_default())
+    }
+
+    pub(crate) fn put_trusted(&self, trusted: &Trusted) -> Result<(), AgentError> {
+        self.put_json("trusted.json", trusted)
+    }
+
+    pub(crate) fn next_counter(&self) -> Result<u64, AgentError> {
+        Ok(next_counter(&self.disk, &self.folder.join("counter"))?)
+    }
+
+    /// Number of the generation in force.
+    pub(crate) fn current(&self) -> Result<Option<u64>, AgentError> {
+        let path = self.folder.join("current");
+        let text = match self.disk.read(&path) {
+            Err(e) if e.is_not_found() => return Ok(None),
+            read => read?,
+        };
+        let number = String::from_utf8_lossy(&text).trim().parse::<u64>();
+        number.map(Some).map_err(|e| AgentError::Damaged { path, reason: e.to_string() })
+    }
+
+    /// Puts a generation in force: the one step that a scanner sees.
+    pub(crate) fn put_current(&self, number: u64) -> Result<(), AgentError> {
+        Ok(self.disk.replace(&self.folder.join("current"), format!("{number}\n").as_bytes(), Access::Public)?)
+    }
+
+    pub(crate) fn manifest(&self, number: u64) -> Result<Manifest, AgentError> {
+        let path = self.generation_path(number).join("manifest.json");
+        let text = self.disk.read(&path)?;
+        serde_json::from_slice(&text).map_err(|e| AgentError::Damaged { path, reason: e.to_string() })
+    }
+
+    /// The manifest in force, when its generation is whole; a damaged one counts as none, so that it is built anew.
+    pub(crate) fn installed(&self) -> Result<Option<Manifest>, AgentError> {
+        match self.current()? {
+            Some(number) if self.is_whole(number)? => Ok(Some(self.manifest(number)?)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether a generation is all there: its manifest can be read and its database has the length and digest written in it.
+    pub(crate) fn is_whole(&self, number: u64) -> Result<bool, AgentError> {
+        let manifest = match self.manifest(number) {
+            Err(AgentError::Disk(e)) if e.is_not_found() => return Ok(false),
+            Err(AgentError::Damaged { .. }) => return Ok(false),
+            read => read?,
+        };
+        match self.disk.read(&self.database(number)) {
+            Err(e) if e.is_not_found() => Ok(false),
+            read => Ok(Sha256Hex::of(&read?) == manifest.database_sha256),
+        }
+    }
+
+    /// Removes what neither the generation in force nor the one before it needs.
+    pub(crate) fn clean(&self) -> Result<(), AgentError> {
+        let Some(current) = self.current()? else { return Ok(()) };
+        let manifest = self.manifest(current)?;
+        let mut blobs = manifest.channels.iter().map(|at| at.sha256.to_string()).collect::<BTreeSet<_>>();
+        let mut kept = BTreeSet::from([current.to_string()]);
+        if let Some(previous) = manifest.previous.filter(|previous| self.generation_path(*previous).is_dir()) {
+            blobs.extend(self.manifest(previous)?.channels.iter().map(|at| at.sha256.to_string()));
+            kept.insert(previous.to_string());
+        }
+        self.keep("gen", &kept)?;
+        self.keep("store", &blobs)?;
+        Ok(self.disk.remove(&self.scratch())?)
+    }
+
+    fn keep(&self, folder: &str, kept: &BTreeSet<String>) -> Result<(), AgentError> {
+        let folder = self.folder.join(folder);
+        for name in self.disk.names(&folder)?.iter().filter(|name| !kept.contains(*name)) {
+            self.disk.remove(&folder.join(name))?;
+        }
+        Ok(())
+    }
+
+    fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, AgentError> {
+        let path = self.folder.join(name);
+        let text = match self.disk.read(&path) {
+            Err(e) if e.is_not_found() => return Ok(None),
+            read => read?,
+        };
+        serde_json::from_slice(&text).map(Some).map_err(|e| AgentError::Damaged { path, reason: e.to_string() })
+    }
+
+    fn put_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), AgentError> {
+        let text = serde_json::to_vec_pretty(value).expect("state is plain JSON");
+        Ok(self.disk.replace(&self.folder.join(name), &text, Access::Public)?)
+    }
+}

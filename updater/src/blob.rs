@@ -1,0 +1,54 @@
+//! The only module that knows `patternc`: what the updater asks of a blob, and no more.
+
+use crate::tuf::SignedRelease;
+use crate::wire::Sha256Hex;
+use patternc::blob;
+use patternc::blob::DeltaError;
+pub use patternc::blob::{Channel, Root};
+
+/// Decodes a blob in full and says what it is.
+pub(crate) fn describe(bytes: &[u8]) -> Result<SignedRelease, String> {
+    let header = blob::decode(bytes).map_err(|e| e.to_string())?.header;
+    Ok(SignedRelease {
+        channel: header.channel,
+        release: header.release,
+        root: header.root,
+        created: header.created,
+        length: bytes.len() as u64,
+        sha256: Sha256Hex::of(bytes),
+    })
+}
+
+/// Checks that `bytes` are the very release that its maker signed: length, digest, content, header.
+pub(crate) fn check(bytes: &[u8], signed: &SignedRelease) -> Result<(), String> {
+    if bytes.len() as u64 != signed.length {
+        return Err(format!("it has {} bytes, {} are signed", bytes.len(), signed.length));
+    }
+    let digest = Sha256Hex::of(bytes);
+    if digest != signed.sha256 {
+        return Err(format!("its sha256 is {digest}, {} is signed", signed.sha256));
+    }
+    let found = describe(bytes)?;
+    if found != *signed {
+        return Err(format!(
+            "it says that it is release {} of {} with root {}; signed is release {} of {} with root {}",
+            found.release, found.channel, found.root, signed.release, signed.channel, signed.root,
+        ));
+    }
+    Ok(())
+}
+
+/// The channel that a blob says it is of.
+pub(crate) fn channel_of(bytes: &[u8]) -> Option<Channel> {
+    blob::read_header(bytes).ok().map(|header| header.channel)
+}
+
+/// A delta that turns `old` into `new`.
+pub(crate) fn diff(old: &[u8], new: &[u8]) -> Result<Vec<u8>, DeltaError> {
+    blob::diff(old, new)
+}
+
+/// Applies a delta; the caller compares the result with what was signed.
+pub(crate) fn patch(old: &[u8], delta: &[u8]) -> Result<Vec<u8>, DeltaError> {
+    blob::patch(old, delta)
+}

@@ -1,0 +1,201 @@
+//! What shall this terminal run? A pure function of three tables: its row, the countering table, the channels.
+//!
+//! The rule, from the decision table of the requirements (the product is what the terminal runs, or, before its first
+//! installation, what it subscribed to; a threat is open when the product has no cure for it):
+//!
+//! | product covers | applied current | wishes updates | others allowed | another covers | result |
+//! |---|---|---|---|---|---|
+//! | yes | yes | any | any | any | [`Reason::Current`] |
+//! | yes | no | yes | any | any | [`Reason::Refresh`] (or [`Reason::FirstInstall`]) |
+//! | yes | no | no | any | any | [`Reason::UpdatesNotWished`] |
+//! | no | – | yes | yes | yes | [`Reason::Switch`] |
+//! | no | – | yes | yes | no | [`Reason::NoCureYet`], and the newest of its own product |
+//! | no | – | yes | no | any | [`Reason::OthersNotAllowed`] or [`Reason::NoCureYet`], and the newest of its own product |
+//! | no | – | no | any | any | [`Reason::UpdatesNotWished`] |
+//!
+//! A switch never trades one cure for another: the other channel must cure all that the product cures and at least one
+//! open threat more. So a terminal cannot be sent back and forth: each switch strictly grows what it is cured of. Several
+//! candidates are ranked by open threats cured, then by the maker's mean days from discovery to cure, then by name.
+//! Only threats of [`SWITCH_DANGER`] count; a nuisance is no reason to change makers.
+
+use crate::Channel;
+use crate::wire::{Assignment, ChannelRelease, Danger, Designation, Reason, ThreatRow};
+use std::collections::BTreeSet;
+
+/// Least danger for which a terminal is moved to another maker.
+pub const SWITCH_DANGER: Danger = Danger::High;
+
+/// The part of a user-table row that the decision needs.
+#[derive(Clone, Debug)]
+pub struct UserRow {
+    /// Which makers it accepts.
+    pub designation: Designation,
+    /// What it subscribed to.
+    pub subscribed: Vec<Channel>,
+    /// What it runs.
+    pub applied: Vec<ChannelRelease>,
+}
+
+/// Returns what a terminal shall run and why. `newest` holds the newest listed release of every channel.
+///
+/// O(threats × channels); reads no clock and no other state.
+pub fn decide(row: &UserRow, threats: &[ThreatRow], newest: &[ChannelRelease]) -> Assignment {
+    let tables = Tables { threats, newest };
+    if !row.designation.wishes_updates() {
+        return tables.keep(row);
+    }
+    let own = tables.newest_of_product(row);
+    let cured = tables.cured_by_all(&own);
+    let open = tables.dangerous().filter(|threat| !cured.contains(threat)).collect::<BTreeSet<_>>();
+    if open.is_empty() {
+        return refresh(row, own);
+    }
+    let candidates = tables.candidates(row, &cured, &open);
+    let allowed = candidates.iter().find(|c| accepts(row, &c.release.channel));
+    match (allowed, candidates.first()) {
+        (Some(candidate), _) => switch(row, candidate),
+        (None, Some(foreign)) => Assignment {
+            channels: own,
+            reason: Reason::OthersNotAllowed,
+            words: format!(
+                "{} counters {}, which your product does not; this terminal accepts no channels of {}, so it keeps its own",
+                foreign.release.channel,
+                foreign.gains.join(", "),
+                foreign.release.channel.maker(),
+            ),
+        },
+        (None, None) if own.is_empty() => refresh(row, own),
+        (None, None) => {
+            let open = open.into_iter().collect::<Vec<_>>().join(", ");
+            let words = format!("no channel that could replace yours counters {open} yet; asked again when news comes");
+            Assignment { channels: own, reason: Reason::NoCureYet, words }
+        }
+    }
+}
+
+/// A channel that could replace the product.
+struct Candidate<'a> {
+    release: ChannelRelease,
+    /// Open threats it cures, by name.
+    gains: Vec<&'a str>,
+    days_to_cure: f64,
+}
+
+struct Tables<'a> {
+    threats: &'a [ThreatRow],
+    newest: &'a [ChannelRelease],
+}
+
+impl<'a> Tables<'a> {
+    fn dangerous(&self) -> impl Iterator<Item = &'a str> {
+        let dangerous = self.threats.iter().filter(|row| row.news.danger >= SWITCH_DANGER);
+        dangerous.map(|row| row.news.threat.as_str())
+    }
+
+    fn cured_by(&self, at: &ChannelRelease) -> BTreeSet<&'a str> {
+        let rows = self.threats.iter().filter(|row| {
+            let cure = row.news.vaccine.as_ref();
+            let here = cure.filter(|cure| cure.since.channel == at.channel && cure.since.release <= at.release);
+            row.maker.as_str() == at.channel.maker() && here.is_some()
+        });
+        let cured = rows.map(|row| row.news.threat.as_str()).collect::<BTreeSet<_>>();
+        self.dangerous().filter(|threat| cured.contains(threat)).collect()
+    }
+
+    fn cured_by_all(&self, channels: &[ChannelRelease]) -> BTreeSet<&'a str> {
+        channels.iter().flat_map(|at| self.cured_by(at)).collect()
+    }
+
+    /// The product's channels at their newest release; one that is no longer listed stays at what is applied.
+    fn newest_of_product(&self, row: &UserRow) -> Vec<ChannelRelease> {
+        let applied = row.applied.iter().map(|at| self.newest_listed(&at.channel).unwrap_or(at).clone());
+        if !row.applied.is_empty() {
+            return applied.collect();
+        }
+        row.subscribed.iter().filter_map(|channel| self.newest_listed(channel).cloned()).collect()
+    }
+
+    fn newest_listed(&self, channel: &Channel) -> Option<&'a ChannelRelease> {
+        self.newest.iter().find(|at| at.channel == *channel)
+    }
+
+    /// Channels that cure all of `cured` and some of `open`, the best first.
+    fn candidates(&self, row: &UserRow, cured: &BTreeSet<&str>, open: &BTreeSet<&'a str>) -> Vec<Candidate<'a>> {
+        let runs = |channel: &Channel| row.applied.iter().any(|at| at.channel == *channel);
+        let mut candidates = Vec::new();
+        for release in self.newest.iter().filter(|at| !runs(&at.channel)) {
+            let cures = self.cured_by(release);
+            let gains = cures.intersection(open).copied().collect::<Vec<_>>();
+            if !gains.is_empty() && cures.is_superset(cured) {
+                let days_to_cure = self.days_to_cure(release.channel.maker());
+                candidates.push(Candidate { release: release.clone(), gains, days_to_cure });
+            }
+        }
+        candidates.sort_by(|a, b| {
+            let gains = b.gains.len().cmp(&a.gains.len());
+            let record = gains.then(a.days_to_cure.total_cmp(&b.days_to_cure));
+            record.then_with(|| a.release.channel.to_string().cmp(&b.release.channel.to_string()))
+        });
+        candidates
+    }
+
+    /// Mean days from discovery to cure over the cures a maker made.
+    fn days_to_cure(&self, maker: &str) -> f64 {
+        let cures = self.threats.iter().filter(|row| row.maker.as_str() == maker);
+        let days = cures.filter_map(|row| {
+            let made = row.news.vaccine.as_ref()?.date;
+            made.since(row.news.discovered).ok().map(|span| f64::from(span.get_days()))
+        });
+        let days = days.collect::<Vec<_>>();
+        days.iter().sum::<f64>() / days.len().max(1) as f64
+    }
+
+    fn keep(&self, row: &UserRow) -> Assignment {
+        let channels = row.applied.clone();
+        let current = !channels.is_empty() && self.newest_of_product(row) == channels;
+        if current && self.dangerous().all(|threat| self.cured_by_all(&channels).contains(threat)) {
+            return refresh(row, channels);
+        }
+        let words = "this terminal wishes no updates, so it keeps what it has".to_owned();
+        Assignment { channels, reason: Reason::UpdatesNotWished, words }
+    }
+}
+
+/// A channel may be installed when it is the terminal's own or its designation lets others in.
+///
+/// The agent asks the same question of every assignment, so that a service that was taken over cannot move a terminal.
+pub fn accepts(row: &UserRow, channel: &Channel) -> bool {
+    let own = row.subscribed.iter().any(|subscribed| subscribed.maker() == channel.maker());
+    own || row.designation.allows_other(channel.maker())
+}
+
+fn refresh(row: &UserRow, own: Vec<ChannelRelease>) -> Assignment {
+    let (reason, words) = if own.is_empty() {
+        (Reason::NothingPublished, "nothing is published yet in the channels this terminal subscribed to")
+    } else if row.applied.is_empty() {
+        (Reason::FirstInstall, "first installation of the channels this terminal subscribed to")
+    } else if row.applied == own {
+        (Reason::Current, "the newest release is installed")
+    } else {
+        (Reason::Refresh, "a newer release of the installed product is published")
+    };
+    Assignment { channels: own, reason, words: words.to_owned() }
+}
+
+fn switch(row: &UserRow, candidate: &Candidate<'_>) -> Assignment {
+    let product = if row.applied.is_empty() {
+        row.subscribed.iter().map(ToString::to_string).collect::<Vec<_>>()
+    } else {
+        row.applied.iter().map(|at| at.channel.to_string()).collect()
+    };
+    Assignment {
+        words: format!(
+            "{} has no cure for {}; {} has, and this terminal accepts it",
+            product.join(", "),
+            candidate.gains.join(", "),
+            candidate.release.channel,
+        ),
+        channels: vec![candidate.release.clone()],
+        reason: Reason::Switch,
+    }
+}

@@ -1,0 +1,62 @@
+//! The operator's side of the service's API.
+
+use crate::http::{Client, HttpError, Proof};
+use crate::wire::{EnrolmentToken, Registration, TerminalRow, ThreatRow};
+use reqwest::Method;
+use serde_json::Value;
+use url::Url;
+
+/// Calls the service with the operator's token.
+#[derive(Clone)]
+pub struct Operator {
+    client: Client,
+    token: String,
+}
+
+impl Operator {
+    /// `token` is the content of the service's `operator-token` file.
+    ///
+    /// # Errors
+    /// [`HttpError`] when no client can be made for the address.
+    pub fn new(service: &Url, token: &str) -> Result<Self, HttpError> {
+        Ok(Operator { client: Client::new(service)?, token: token.to_owned() })
+    }
+
+    /// Enters a maker and their public key; entering the same again changes nothing.
+    ///
+    /// # Errors
+    /// [`HttpError`], with code `maker_taken` when the name has another key.
+    pub async fn register_maker(&self, registration: &Registration) -> Result<(), HttpError> {
+        let body = serde_json::to_vec(registration).expect("a registration is plain JSON");
+        self.client.call::<Value>(Method::POST, "/v1/makers", self.proof(), body).await.map(|_| ())
+    }
+
+    /// Makes a token with which one terminal may enrol.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn enrolment_token(&self) -> Result<String, HttpError> {
+        let made = self.client.call::<EnrolmentToken>(Method::POST, "/v1/enrolment-tokens", self.proof(), Vec::new());
+        Ok(made.await?.token)
+    }
+
+    /// The user table.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn terminals(&self) -> Result<Vec<TerminalRow>, HttpError> {
+        self.client.call(Method::GET, "/v1/terminals", self.proof(), Vec::new()).await
+    }
+
+    /// The countering table.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn threats(&self) -> Result<Vec<ThreatRow>, HttpError> {
+        self.client.call(Method::GET, "/v1/threats", self.proof(), Vec::new()).await
+    }
+
+    fn proof(&self) -> Proof<'_> {
+        Proof::Token(&self.token)
+    }
+}

@@ -1,0 +1,346 @@
+//! The update service: makers publish, terminals are told what to run and fetch it.
+//!
+//! ```text
+//! <data>/lock              one service at a time
+//! <data>/operator-token    made at first start, 0600
+//! <data>/keys/             targets, snapshot, timestamp: PKCS#8, 0600
+//! <data>/root-keys/        the root key; needed only to make or change root, so it may be kept offline
+//! <data>/titer.sqlite3     the tables
+//! <data>/objects/          blobs, deltas, metadata
+//! ```
+//!
+//! Actors: the HTTP server; one task that signs a new timestamp every [`Config::timestamp_every`]. They share [`AppState`],
+//! whose parts are immutable or guard themselves: the tables by SQLite, signing by the publisher's mutex, objects by never
+//! changing. A crash loses nothing that was answered for; see [`publisher`] for what it may leave unfinished.
+
+mod content;
+mod makers;
+mod objects;
+mod operator;
+mod problem;
+mod publisher;
+mod router;
+mod store;
+mod terminals;
+
+use crate::disk::{Access, Disk, DiskError, Lock};
+use crate::keys::{KeyError, PublicKey, SigningKey, random_hex};
+use crate::service::objects::Objects;
+use crate::service::problem::Problem;
+use crate::service::publisher::{OnlineKeys, Publisher};
+use crate::service::store::Store;
+use crate::signed::{COUNTER_HEADER, Request as SignedRequest, SIGNATURE_HEADER};
+use crate::tuf::{self, RoleKeySet, TufError};
+use crate::wire::Sha256Hex;
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use axum::middleware::Next;
+use axum::response::Response;
+use jiff::SignedDuration;
+pub use objects::ObjectError;
+pub use publisher::PublishError;
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+pub use store::StoreError;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use url::Url;
+
+const OPERATOR_TOKEN_BYTES: usize = 24;
+/// How long requests that run at shutdown may go on.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+
+/// Where and how to serve.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Folder of everything the service keeps; made when missing.
+    pub data_dir: PathBuf,
+    /// Address to listen at; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How long a timestamp is valid: the longest time for which a terminal can be kept from news unnoticed. 24 hours.
+    pub timestamp_lifetime: Duration,
+    /// How often a new timestamp is signed. One hour.
+    pub timestamp_every: Duration,
+}
+
+impl Config {
+    /// The defaults for a data folder and an address.
+    pub fn new(data_dir: impl Into<PathBuf>, listen: SocketAddr) -> Self {
+        Config {
+            data_dir: data_dir.into(),
+            listen,
+            timestamp_lifetime: Duration::from_secs(24 * 3600),
+            timestamp_every: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// The service cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// Another service works in the data folder.
+    #[error("another service is running on `{}`", .0.display())]
+    Busy(PathBuf),
+    /// A file of the data folder.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The tables.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The objects.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// The root metadata.
+    #[error(transparent)]
+    Root(#[from] TufError),
+    /// The metadata could not be signed.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The address cannot be listened at.
+    #[error("cannot listen at {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A duration is out of range.
+    #[error("the timestamp's lifetime is out of range")]
+    Lifetime,
+    /// The server's task died.
+    #[error("the server failed: {0}")]
+    Failed(String),
+}
+
+impl ServeError {
+    /// Stable name of the fault.
+    pub fn code(&self) -> &'static str {
+        match self {
+            ServeError::Busy(_) => "data_dir_busy",
+            ServeError::Disk(_) => "disk_failed",
+            ServeError::Key(_) => "key_failed",
+            ServeError::Store(_) => "database_failed",
+            ServeError::Object(_) => "objects_failed",
+            ServeError::Root(e) => e.code(),
+            ServeError::Publish(e) => e.code(),
+            ServeError::Listen { .. } => "listen_failed",
+            ServeError::Lifetime => "lifetime_out_of_range",
+            ServeError::Failed(_) => "server_failed",
+        }
+    }
+}
+
+/// What every handler sees.
+pub(crate) type AppState = Arc<App>;
+
+/// Parts of the running service.
+pub(crate) struct App {
+    /// The tables.
+    store: Store,
+    /// The files.
+    objects: Objects,
+    /// Signs, and orders publications.
+    publisher: Publisher,
+    /// Compared with what the operator sends.
+    operator_token: String,
+    /// Digest of root version 1, which enrolment tokens carry.
+    first_root: Sha256Hex,
+}
+
+/// A running service; dropping it lets the service run on until its shutdown comes.
+pub struct Running {
+    address: SocketAddr,
+    operator_token: String,
+    task: JoinHandle<Result<(), ServeError>>,
+}
+
+impl Running {
+    /// The address it listens at, with the port it got.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same as a base for requests.
+    ///
+    /// # Panics
+    /// Never: a socket address is a valid authority.
+    pub fn url(&self) -> Url {
+        Url::parse(&format!("http://{}/", self.address)).expect("a socket address is a valid authority")
+    }
+
+    /// The operator's token, as in `<data>/operator-token`. Print it only to the operator.
+    pub fn operator_token(&self) -> &str {
+        &self.operator_token
+    }
+
+    /// Waits until the service has stopped.
+    ///
+    /// # Errors
+    /// [`ServeError`] when it stopped by a fault.
+    pub async fn finished(self) -> Result<(), ServeError> {
+        self.task.await.map_err(|e| ServeError::Failed(e.to_string()))?
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Starts the service and returns once it listens; it stops, gracefully, when `shutdown` is done.
+///
+/// The first start makes keys, root metadata and the operator's token. Every start completes what a crash left unfinished and
+/// signs a new timestamp before the first request is taken.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Running, ServeError> {
+    let lifetime = SignedDuration::try_from(config.timestamp_lifetime).map_err(|_| ServeError::Lifetime)?;
+    let disk = Disk::default();
+    disk.create_dir(&config.data_dir)?;
+    let lock = Lock::try_take(&config.data_dir.join("lock"))?;
+    let lock = lock.ok_or_else(|| ServeError::Busy(config.data_dir.clone()))?;
+    let app = Arc::new(open(&disk, &config.data_dir, lifetime).await?);
+    app.publisher.refresh().await?;
+
+    let listen = |source| ServeError::Listen { address: config.listen, source };
+    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    tracing::info!(%address, "the service listens at {address}");
+    let operator_token = app.operator_token.clone();
+    let task = tokio::spawn(async move {
+        let _lock = lock;
+        run(app, listener, config.timestamp_every, shutdown).await
+    });
+    Ok(Running { address, operator_token, task })
+}
+
+async fn run(
+    app: AppState,
+    listener: TcpListener,
+    timestamp_every: Duration,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let (stop, stopped) = watch::channel(());
+    let until = |mut stopped: watch::Receiver<()>| async move {
+        // An error means that the sender is gone, which is a stop as well.
+        let _ = stopped.changed().await;
+    };
+    let resign = tokio::spawn(resign(app.clone(), timestamp_every, until(stopped.clone())));
+    let server = axum::serve(listener, router::router(app.clone())).with_graceful_shutdown(until(stopped));
+    let mut server = tokio::spawn(server.into_future());
+    let served = tokio::select! {
+        served = &mut server => served,
+        () = shutdown => {
+            drop(stop);
+            match tokio::time::timeout(SHUTDOWN_GRACE, &mut server).await {
+                Ok(served) => served,
+                Err(_) => {
+                    tracing::warn!("requests were still running after the grace period and are cut off");
+                    server.abort();
+                    Ok(Ok(()))
+                }
+            }
+        }
+    };
+    resign.abort();
+    app.store.close().await;
+    tracing::info!("the service has stopped");
+    served.map_err(|e| ServeError::Failed(e.to_string()))?.map_err(|e| ServeError::Failed(e.to_string()))
+}
+
+/// Signs a new timestamp every now and then. A failure is logged and tried again at the next turn: readers have the old one.
+async fn resign(app: AppState, every: Duration, stopped: impl Future<Output = ()>) {
+    tokio::pin!(stopped);
+    loop {
+        tokio::select! {
+            () = &mut stopped => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        if let Err(error) = app.publisher.refresh().await {
+            tracing::error!(%error, "no new timestamp could be signed; readers keep the last one");
+        }
+    }
+}
+
+async fn open(disk: &Disk, data: &Path, timestamp_lifetime: SignedDuration) -> Result<App, ServeError> {
+    for folder in ["keys", "root-keys", "objects"] {
+        disk.create_dir(&data.join(folder))?;
+    }
+    let store = Store::open(&data.join("titer.sqlite3")).await?;
+    let objects = Objects::open(&data.join("objects"))?;
+    let keys = OnlineKeys {
+        targets: SigningKey::load_or_create(disk, &data.join("keys/targets.pk8"))?,
+        snapshot: SigningKey::load_or_create(disk, &data.join("keys/snapshot.pk8"))?,
+        timestamp: SigningKey::load_or_create(disk, &data.join("keys/timestamp.pk8"))?,
+    };
+    let root = first_root(disk, data, &store, &keys).await?;
+    objects.put_metadata("1.root.json", root.clone()).await?;
+    let operator_token = operator_token(disk, &data.join("operator-token"))?;
+    let publisher = Publisher::new(keys, store.clone(), objects.clone(), timestamp_lifetime);
+    Ok(App { store, objects, publisher, operator_token, first_root: Sha256Hex::of(&root) })
+}
+
+/// Root version 1: read from the tables, or made and signed at the first start.
+async fn first_root(disk: &Disk, data: &Path, store: &Store, keys: &OnlineKeys) -> Result<Vec<u8>, ServeError> {
+    if let Some((1, root)) = store.newest_metadata("root").await? {
+        return Ok(root);
+    }
+    let root_key = SigningKey::load_or_create(disk, &data.join("root-keys/root.pk8"))?;
+    let set = RoleKeySet {
+        root: root_key.public(),
+        targets: keys.targets.public(),
+        snapshot: keys.snapshot.public(),
+        timestamp: keys.timestamp.public(),
+    };
+    let root = tuf::first_root(&set, jiff::Timestamp::now())?;
+    let root = tuf::write(&tuf::sign(root, &root_key)?)?;
+    store.add_metadata("root", 1, &root).await?;
+    Ok(root)
+}
+
+fn operator_token(disk: &Disk, path: &Path) -> Result<String, ServeError> {
+    match disk.read(path) {
+        Ok(token) => Ok(String::from_utf8_lossy(&token).trim().to_owned()),
+        Err(e) if e.is_not_found() => {
+            let token = random_hex(OPERATOR_TOKEN_BYTES)?;
+            disk.replace(path, token.as_bytes(), Access::Private)?;
+            Ok(token)
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// The counter of a request that `key` signed.
+fn counter_of(headers: &HeaderMap, key: &PublicKey, path: &str, body: &[u8]) -> Result<u64, Problem> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let counter = text(COUNTER_HEADER).and_then(|counter| counter.parse::<u64>().ok());
+    let (Some(counter), Some(signature)) = (counter, text(SIGNATURE_HEADER)) else {
+        return Err(Problem::unauthorized("signature_missing", "this call is signed and counted"));
+    };
+    let request = SignedRequest { method: "POST", path, counter, body };
+    if request.is_signed_by(key, signature) {
+        return Ok(counter);
+    }
+    Err(Problem::unauthorized("signature_refused", "the signature is not by the registered key"))
+}
+
+/// One line for each request.
+async fn trace(request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let started = Instant::now();
+    let response = next.run(request).await;
+    let (status, duration_ms) = (response.status().as_u16(), started.elapsed().as_millis() as u64);
+    tracing::debug!(%method, path, status, duration_ms, "{method} {path} answered {status}");
+    response
+}

@@ -1,0 +1,59 @@
+//! What the operator calls, with the token that the service made at its first start.
+
+use crate::keys::{random_hex, same_secret};
+use crate::service::AppState;
+use crate::service::problem::Problem;
+use crate::wire::{EnrolmentToken, Registration, Sha256Hex, TerminalRow, ThreatRow};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use serde_json::{Value, json};
+
+const TOKEN_BYTES: usize = 16;
+
+pub(crate) async fn register_maker(
+    State(app): State<AppState>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    operator(&app, &headers)?;
+    let registration: Registration = serde_json::from_slice(&body).map_err(|e| Problem::bad_request("body_malformed", e))?;
+    let Registration { maker, public_key } = registration;
+    let registered = app.store.register_maker(&maker, &public_key).await.map_err(|e| Problem::internal(&e))?;
+    if !registered {
+        return Err(Problem::conflict("maker_taken", format!("`{maker}` is registered with another key")));
+    }
+    tracing::info!(%maker, key = %public_key, "maker {maker} is registered");
+    Ok(Json(json!({})))
+}
+
+pub(crate) async fn enrolment_token(
+    State(app): State<AppState>,
+    headers: HeaderMap,
+) -> Result<Json<EnrolmentToken>, Problem> {
+    operator(&app, &headers)?;
+    let secret = random_hex(TOKEN_BYTES).map_err(|e| Problem::internal(&e))?;
+    let token = format!("te1.{secret}.{}", app.first_root);
+    app.store.add_token(&Sha256Hex::of(token.as_bytes())).await.map_err(|e| Problem::internal(&e))?;
+    Ok(Json(EnrolmentToken { token }))
+}
+
+pub(crate) async fn terminals(State(app): State<AppState>, headers: HeaderMap) -> Result<Json<Vec<TerminalRow>>, Problem> {
+    operator(&app, &headers)?;
+    Ok(Json(app.store.terminals().await.map_err(|e| Problem::internal(&e))?))
+}
+
+pub(crate) async fn threats(State(app): State<AppState>, headers: HeaderMap) -> Result<Json<Vec<ThreatRow>>, Problem> {
+    operator(&app, &headers)?;
+    Ok(Json(app.store.threats().await.map_err(|e| Problem::internal(&e))?))
+}
+
+fn operator(app: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
+    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = sent.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    if same_secret(token.as_bytes(), app.operator_token.as_bytes()) {
+        return Ok(());
+    }
+    Err(Problem::unauthorized("operator_token_refused", "this call needs the operator's token"))
+}

@@ -1,0 +1,344 @@
+//! Takes makers' releases in and keeps the signed metadata current.
+//!
+//! Order of a publication, so that no reader ever sees a name without its file: verify everything; put blobs and deltas as
+//! objects; commit one SQL transaction; then put metadata, the makers' roles first, then targets, snapshot, and the timestamp
+//! last. Rejected: letting `tough`'s editor write the repository, which writes the timestamp before the makers' roles.
+//!
+//! Actors and locks: one mutex is held for a whole publication or refresh, so versions are signed one after another. Readers
+//! take no lock. A crash before the commit leaves objects nobody names; a crash after it leaves metadata that lags the
+//! tables, and [`Publisher::refresh`], which the service runs at start and then periodically, completes it.
+
+use crate::blob;
+use crate::keys::SigningKey;
+use crate::service::objects::{ObjectError, Objects};
+use crate::service::store::{Maker, NewDelta, Publication, Store, StoreError};
+use crate::tuf::{self, MakerRole, SNAPSHOT_LIFETIME, SignedRelease, TARGETS_LIFETIME, TufError};
+use crate::wire::{MakerName, ReleaseView, Sha256Hex};
+use jiff::{SignedDuration, Timestamp as Time};
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+use tokio::sync::Mutex;
+use tough::schema::{Delegations, Metafile, Role, Signed, Snapshot, Targets};
+
+/// Deltas are made from this many earlier releases of a channel.
+const DELTA_BASES_MAX: usize = 4;
+
+/// A publication was refused, or the service failed at it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// Nobody registered this maker.
+    #[error("maker `{0}` is not registered")]
+    UnknownMaker(MakerName),
+    /// The role is not signed, expired or malformed.
+    #[error(transparent)]
+    Role(#[from] TufError),
+    /// A maker's role version only grows.
+    #[error("role version {found} is not newer than {held}, which the service holds")]
+    RoleVersion {
+        /// What was sent.
+        found: u64,
+        /// What is held.
+        held: u64,
+    },
+    /// A release never changes once it is published.
+    #[error("`{path}` was published with other content")]
+    ReleaseChanged {
+        /// The target.
+        path: String,
+    },
+    /// Release numbers of a channel only grow.
+    #[error("`{path}` is not newer than release {newest}")]
+    ReleaseNotNewer {
+        /// The target.
+        path: String,
+        /// The newest that is held.
+        newest: u64,
+    },
+    /// The body does not hold the blobs that the role promises.
+    #[error("blob of `{path}`: {reason}")]
+    Blob {
+        /// The target.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// More bytes than the role accounts for.
+    #[error("{0} bytes follow the last blob")]
+    TrailingBytes(usize),
+    /// The tables failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The files failed.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// A worker thread died.
+    #[error("a worker failed: {0}")]
+    Worker(#[from] tokio::task::JoinError),
+}
+
+impl PublishError {
+    /// Stable name of the fault.
+    pub fn code(&self) -> &'static str {
+        match self {
+            PublishError::UnknownMaker(_) => "maker_unknown",
+            PublishError::Role(e) => e.code(),
+            PublishError::RoleVersion { .. } => "role_version_not_newer",
+            PublishError::ReleaseChanged { .. } => "release_changed",
+            PublishError::ReleaseNotNewer { .. } => "release_not_newer",
+            PublishError::Blob { .. } => "blob_refused",
+            PublishError::TrailingBytes(_) => "trailing_bytes",
+            PublishError::Store(_) | PublishError::Object(_) | PublishError::Worker(_) => "internal",
+        }
+    }
+}
+
+/// Keys of the roles that the service signs by itself. The root key is not among them.
+#[derive(Debug)]
+pub(crate) struct OnlineKeys {
+    pub(crate) targets: SigningKey,
+    pub(crate) snapshot: SigningKey,
+    pub(crate) timestamp: SigningKey,
+}
+
+pub(crate) struct Publisher {
+    keys: OnlineKeys,
+    store: Store,
+    objects: Objects,
+    timestamp_lifetime: SignedDuration,
+    signing: Mutex<()>,
+}
+
+impl Publisher {
+    pub(crate) fn new(keys: OnlineKeys, store: Store, objects: Objects, timestamp_lifetime: SignedDuration) -> Self {
+        Publisher { keys, store, objects, timestamp_lifetime, signing: Mutex::new(()) }
+    }
+
+    /// Verifies a maker's role and the blobs that are new in it, which follow each other in ascending order of channel and
+    /// release, then publishes all of it or nothing. Sending the same role again changes nothing and succeeds.
+    pub(crate) async fn accept(&self, maker: &MakerName, role_body: &[u8], blobs: &[u8]) -> Result<(), PublishError> {
+        let _signing = self.signing.lock().await;
+        let held = self.store.maker(maker).await?.ok_or_else(|| PublishError::UnknownMaker(maker.clone()))?;
+        let role = verify_role(&held, role_body)?;
+        if role.version.get() == held.role_version && role_body == held.role_body {
+            return self.publish_metadata().await;
+        }
+        if role.version.get() <= held.role_version {
+            return Err(PublishError::RoleVersion { found: role.version.get(), held: held.role_version });
+        }
+        let known = self.store.releases(maker).await?;
+        let new = new_releases(&role, &known)?;
+        let blobs = cut(&new, blobs)?;
+        let made = self.put_objects(&new, blobs, &known).await?;
+        let publication = Publication {
+            maker,
+            role_version: role.version.get(),
+            role_body,
+            new: &new,
+            listed: &role.releases,
+            deltas: &made,
+        };
+        self.store.publish(&publication).await?;
+        for release in &new {
+            tracing::info!(channel = %release.channel, release = release.release, "{} is published", release.path());
+        }
+        self.publish_metadata().await
+    }
+
+    /// Brings the metadata in line with the tables and signs a new timestamp.
+    pub(crate) async fn refresh(&self) -> Result<(), PublishError> {
+        let _signing = self.signing.lock().await;
+        self.publish_metadata().await
+    }
+
+    /// Verifies the blobs and puts them and their deltas as objects.
+    async fn put_objects(
+        &self,
+        new: &[SignedRelease],
+        blobs: Vec<Vec<u8>>,
+        known: &[ReleaseView],
+    ) -> Result<Vec<NewDelta>, PublishError> {
+        let mut bases = Vec::new();
+        for release in new {
+            for base in delta_bases(release, known) {
+                if let Some(bytes) = self.objects.blob(&base).await? {
+                    bases.push((base, bytes));
+                }
+            }
+        }
+        let of_new = new.to_vec();
+        let checked = tokio::task::spawn_blocking(move || check_and_diff(&of_new, blobs, &bases, DELTA_BASES_MAX));
+        let (blobs, deltas) = checked.await??;
+        for (release, bytes) in new.iter().zip(blobs) {
+            self.objects.put_blob(&release.sha256, bytes).await?;
+        }
+        let mut made = Vec::new();
+        for (delta, bytes) in deltas {
+            self.objects.put_blob(&delta.sha256, bytes).await?;
+            made.push(delta);
+        }
+        Ok(made)
+    }
+
+    async fn publish_metadata(&self) -> Result<(), PublishError> {
+        let now = Time::now();
+        let makers = self.store.published_makers().await?;
+        let mut meta = HashMap::new();
+        for maker in &makers {
+            let version = NonZeroU64::new(maker.role_version).expect("published makers have a role version");
+            let name = tuf::role_name(&maker.maker);
+            self.objects.put_metadata(&format!("{version}.{name}.json"), maker.role_body.clone()).await?;
+            meta.insert(format!("{name}.json"), tuf::metafile(version, &maker.role_body));
+        }
+        let of_targets = self.publish_targets(&makers, now).await?;
+        meta.insert("targets.json".to_owned(), of_targets);
+        let of_snapshot = self.publish_snapshot(meta, now).await?;
+        let version = self.next_version("timestamp").await?;
+        let timestamp = tuf::timestamp(version, of_snapshot, now + self.timestamp_lifetime);
+        let bytes = tuf::write(&tuf::sign(timestamp, &self.keys.timestamp)?)?;
+        self.store.add_metadata("timestamp", version.get(), &bytes).await?;
+        Ok(self.objects.replace_metadata("timestamp.json", bytes).await?)
+    }
+
+    async fn publish_targets(&self, makers: &[Maker], now: Time) -> Result<Metafile, PublishError> {
+        let keys = makers.iter().map(|maker| (maker.maker.clone(), maker.public_key)).collect::<Vec<_>>();
+        let delegations = tuf::delegations(&keys)?;
+        let same = |held: &Targets| held.delegations.as_ref() == Some(&delegations);
+        if let Some((version, bytes)) = self.reusable::<Targets>("targets", same, TARGETS_LIFETIME, now).await? {
+            return self.put_version("targets", version, bytes).await;
+        }
+        let version = self.next_version("targets").await?;
+        let bytes = tuf::write(&tuf::sign(tuf::targets(version, delegations.clone(), now), &self.keys.targets)?)?;
+        self.store.add_metadata("targets", version.get(), &bytes).await?;
+        self.put_version("targets", version, bytes).await
+    }
+
+    async fn publish_snapshot(&self, meta: HashMap<String, Metafile>, now: Time) -> Result<Metafile, PublishError> {
+        let same = |held: &Snapshot| held.meta == meta;
+        if let Some((version, bytes)) = self.reusable::<Snapshot>("snapshot", same, SNAPSHOT_LIFETIME, now).await? {
+            return self.put_version("snapshot", version, bytes).await;
+        }
+        let version = self.next_version("snapshot").await?;
+        let bytes = tuf::write(&tuf::sign(tuf::snapshot(version, meta.clone(), now), &self.keys.snapshot)?)?;
+        self.store.add_metadata("snapshot", version.get(), &bytes).await?;
+        self.put_version("snapshot", version, bytes).await
+    }
+
+    /// The newest version of a role, when it says what it should and has half of its lifetime left.
+    async fn reusable<T: Role + DeserializeOwned>(
+        &self,
+        role: &str,
+        same: impl Fn(&T) -> bool,
+        lifetime: SignedDuration,
+        now: Time,
+    ) -> Result<Option<(NonZeroU64, Vec<u8>)>, PublishError> {
+        let Some((version, bytes)) = self.store.newest_metadata(role).await? else { return Ok(None) };
+        let held: Signed<T> = tuf::read(&bytes)?;
+        let young = held.signed.expires() > now + lifetime / 2;
+        let version = NonZeroU64::new(version);
+        Ok(version.filter(|_| young && same(&held.signed)).map(|version| (version, bytes)))
+    }
+
+    async fn next_version(&self, role: &str) -> Result<NonZeroU64, PublishError> {
+        let newest = self.store.newest_metadata(role).await?.map_or(0, |(version, _)| version);
+        Ok(NonZeroU64::MIN.saturating_add(newest))
+    }
+
+    /// Puts the file of a version; one that is there already stays.
+    async fn put_version(&self, role: &str, version: NonZeroU64, bytes: Vec<u8>) -> Result<Metafile, PublishError> {
+        let listed = tuf::metafile(version, &bytes);
+        self.objects.put_metadata(&format!("{version}.{role}.json"), bytes).await?;
+        Ok(listed)
+    }
+}
+
+fn verify_role(held: &Maker, role_body: &[u8]) -> Result<MakerRole, TufError> {
+    let delegations: Delegations = tuf::delegations(&[(held.maker.clone(), held.public_key)])?;
+    tuf::verify_maker_role(&delegations, &held.maker, role_body, Time::now())
+}
+
+/// Releases that the role lists and the service does not hold. A held one must be the same, a new one must be newer.
+fn new_releases(role: &MakerRole, known: &[ReleaseView]) -> Result<Vec<SignedRelease>, PublishError> {
+    let mut new = Vec::new();
+    for release in &role.releases {
+        let of_channel = known.iter().filter(|held| held.release.channel == release.channel);
+        let newest = of_channel.clone().map(|held| held.release.release).max();
+        match (of_channel.clone().find(|held| held.release.release == release.release), newest) {
+            (Some(held), _) if held.sha256 == release.sha256 && held.length == release.length => {}
+            (Some(_), _) => return Err(PublishError::ReleaseChanged { path: release.path() }),
+            (None, Some(newest)) if release.release < newest => {
+                return Err(PublishError::ReleaseNotNewer { path: release.path(), newest });
+            }
+            (None, _) => new.push(release.clone()),
+        }
+    }
+    Ok(new)
+}
+
+/// Cuts the body into one blob for each new release.
+fn cut(new: &[SignedRelease], mut body: &[u8]) -> Result<Vec<Vec<u8>>, PublishError> {
+    let mut blobs = Vec::new();
+    for release in new {
+        let length = usize::try_from(release.length).unwrap_or(usize::MAX);
+        let Some((blob, rest)) = body.split_at_checked(length) else {
+            let reason = format!("the role says {} bytes, {} are left in the body", release.length, body.len());
+            return Err(PublishError::Blob { path: release.path(), reason });
+        };
+        blobs.push(blob.to_vec());
+        body = rest;
+    }
+    if body.is_empty() { Ok(blobs) } else { Err(PublishError::TrailingBytes(body.len())) }
+}
+
+/// Digests of the newest earlier releases of a channel, the newest first.
+fn delta_bases(release: &SignedRelease, known: &[ReleaseView]) -> Vec<Sha256Hex> {
+    let earlier =
+        known.iter().rev().filter(|held| held.release.channel == release.channel && held.release.release < release.release);
+    earlier.take(DELTA_BASES_MAX).map(|held| held.sha256).collect()
+}
+
+type Checked = (Vec<Vec<u8>>, Vec<(NewDelta, Vec<u8>)>);
+
+/// The CPU part: every blob is decoded in full and compared with what its maker signed; then deltas are made and tried.
+fn check_and_diff(
+    new: &[SignedRelease],
+    blobs: Vec<Vec<u8>>,
+    bases: &[(Sha256Hex, Vec<u8>)],
+    bases_max: usize,
+) -> Result<Checked, PublishError> {
+    let mut deltas = Vec::new();
+    for (at, (release, bytes)) in new.iter().zip(&blobs).enumerate() {
+        blob::check(bytes, release).map_err(|reason| PublishError::Blob { path: release.path(), reason })?;
+        let in_body = new[..at].iter().zip(&blobs).rev();
+        let in_body = in_body.filter(|(earlier, _)| earlier.channel == release.channel).map(|(r, b)| (&r.sha256, b));
+        let held = bases.iter().map(|(sha256, bytes)| (sha256, bytes));
+        let held = held.filter(|(_, bytes)| blob::channel_of(bytes).is_some_and(|channel| channel == release.channel));
+        for (from, base) in in_body.chain(held).take(bases_max) {
+            if let Some(delta) = make_delta(base, bytes, release) {
+                let listed =
+                    NewDelta { from: *from, to: release.sha256, sha256: Sha256Hex::of(&delta), length: delta.len() as u64 };
+                deltas.push((listed, delta));
+            }
+        }
+    }
+    Ok((blobs, deltas))
+}
+
+/// A delta that is smaller than the blob and was seen to lead to it.
+fn make_delta(base: &[u8], new: &[u8], release: &SignedRelease) -> Option<Vec<u8>> {
+    match blob::diff(base, new) {
+        Ok(delta) if delta.len() >= new.len() => None,
+        Ok(delta) => match blob::patch(base, &delta) {
+            Ok(patched) if patched == new => Some(delta),
+            _ => {
+                tracing::error!(path = release.path(), "a delta does not lead to its release and is not published");
+                None
+            }
+        },
+        Err(error) => {
+            tracing::warn!(path = release.path(), %error, "no delta can be made for this release");
+            None
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Contents page of the service: every route, by who calls it.
+
+use crate::service::{AppState, content, makers, operator, terminals, trace};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
+
+/// Largest JSON body, in bytes.
+const JSON_BODY_MAX: usize = 256 << 10;
+/// Largest publication (a role and its new blobs), in bytes.
+const PUBLICATION_BODY_MAX: usize = 512 << 20;
+
+pub(crate) fn router(state: AppState) -> Router {
+    Router::new()
+        // Anybody: what is served here is verified by whoever fetches it.
+        .route("/v1/health", get(content::health))
+        .route("/metadata/{file}", get(content::metadata))
+        .route("/targets/m/{maker}/{name}/{file}", get(content::target))
+        .route("/v1/deltas/{to}", get(content::deltas))
+        .route("/v1/deltas/{from}/{to}", get(content::delta))
+        .route("/v1/makers/{maker}", get(makers::show))
+        // Makers, by their signatures.
+        .route("/v1/makers/{maker}/releases", post(makers::publish).layer(DefaultBodyLimit::max(PUBLICATION_BODY_MAX)))
+        .route("/v1/makers/{maker}/news", post(makers::news))
+        // Terminals, by their keys; the first call by a one-time token.
+        .route("/v1/terminals", post(terminals::enrol).get(operator::terminals))
+        .route("/v1/terminals/{terminal}/check-in", post(terminals::check_in))
+        .route("/v1/terminals/{terminal}/acknowledge", post(terminals::acknowledge))
+        // The operator, by their token (and GET /v1/terminals above).
+        .route("/v1/makers", post(operator::register_maker))
+        .route("/v1/enrolment-tokens", post(operator::enrolment_token))
+        .route("/v1/threats", get(operator::threats))
+        .fallback(content::unknown)
+        .layer(DefaultBodyLimit::max(JSON_BODY_MAX))
+        .layer(middleware::from_fn(trace))
+        .with_state(state)
+}

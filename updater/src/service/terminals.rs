@@ -1,0 +1,96 @@
+//! What terminals call. Each request is signed by the terminal's key and counted.
+
+use crate::decide::{UserRow, decide};
+use crate::keys::{PublicKey, random_hex};
+use crate::service::problem::Problem;
+use crate::service::store::Enrolment;
+use crate::service::{AppState, counter_of};
+use crate::wire::{Acknowledge, Assignment, CheckIn, Enrol, Enrolled, Sha256Hex};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+const TERMINAL_ID_BYTES: usize = 16;
+
+pub(crate) async fn enrol(
+    State(app): State<AppState>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Enrolled>, Problem> {
+    let request: Enrol = parse(&body)?;
+    let counter = counter_of(&headers, &request.public_key, uri.path(), &body)?;
+    let terminal = random_hex(TERMINAL_ID_BYTES).map_err(|e| Problem::internal(&e))?;
+    let token = Sha256Hex::of(request.token.as_bytes());
+    let enrolment = app.store.enrol(&token, &terminal, &request.public_key, counter, &request.facts).await;
+    match enrolment.map_err(|e| Problem::internal(&e))? {
+        Enrolment::Accepted(terminal) => {
+            tracing::info!(terminal, "terminal {terminal} is enrolled");
+            Ok(Json(Enrolled { terminal }))
+        }
+        Enrolment::Refused => {
+            let detail = "the enrolment token is unknown or was used; ask the operator for a new one";
+            Err(Problem::new(StatusCode::FORBIDDEN, "enrolment_token_refused", detail))
+        }
+    }
+}
+
+pub(crate) async fn check_in(
+    State(app): State<AppState>,
+    Path(terminal): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Assignment>, Problem> {
+    let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
+    let report: CheckIn = parse(&body)?;
+    let taken = app.store.check_in(&terminal, counter, &report).await.map_err(|e| Problem::internal(&e))?;
+    fresh(taken, counter)?;
+    let threats = app.store.threats().await.map_err(|e| Problem::internal(&e))?;
+    let newest = app.store.newest().await.map_err(|e| Problem::internal(&e))?;
+    let row =
+        UserRow { designation: report.facts.designation, subscribed: report.facts.subscribed, applied: report.applied };
+    let assignment = decide(&row, &threats, &newest);
+    app.store.put_reason(&terminal, &assignment).await.map_err(|e| Problem::internal(&e))?;
+    tracing::info!(terminal, reason = assignment.reason.code(), "terminal {terminal} is told: {}", assignment.words);
+    Ok(Json(assignment))
+}
+
+pub(crate) async fn acknowledge(
+    State(app): State<AppState>,
+    Path(terminal): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
+    let result: Acknowledge = parse(&body)?;
+    let taken = app.store.acknowledge(&terminal, counter, &result).await.map_err(|e| Problem::internal(&e))?;
+    fresh(taken, counter)?;
+    match result {
+        Acknowledge::Installed { generation, .. } => {
+            tracing::info!(terminal, generation, "terminal {terminal} runs generation {generation}");
+        }
+        Acknowledge::Trouble { step, code, .. } => {
+            tracing::warn!(terminal, step, code, "terminal {terminal} had trouble at {step}: {code}");
+        }
+    }
+    Ok(Json(json!({})))
+}
+
+async fn verify(app: &AppState, terminal: &str, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<u64, Problem> {
+    let key: Option<PublicKey> = app.store.terminal_key(terminal).await.map_err(|e| Problem::internal(&e))?;
+    let key = key.ok_or_else(|| Problem::not_found("terminal_unknown", "no terminal with this number is enrolled"))?;
+    counter_of(headers, &key, uri.path(), body)
+}
+
+fn fresh(taken: bool, counter: u64) -> Result<(), Problem> {
+    if taken { Ok(()) } else { Err(Problem::conflict("request_replayed", format!("counter {counter} was used before"))) }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|e| Problem::bad_request("body_malformed", e))
+}

@@ -1,0 +1,444 @@
+//! What travels between service, makers and terminals, as JSON. `docs/protocol.md` is the prose of this file.
+//!
+//! Names from the network are types that cannot leave their folder: a [`MakerName`] or a [`Sha256Hex`] is safe as one part of
+//! a path. Unknown fields are ignored, so that an older side understands a newer one.
+
+use crate::Channel;
+use crate::keys::PublicKey;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::str::FromStr;
+
+/// A name or number from outside that does not have its form.
+#[derive(Debug, thiserror::Error)]
+#[error("`{found}` is not {expected}")]
+pub struct ShapeError {
+    found: String,
+    expected: &'static str,
+}
+
+/// Name of a maker: the first part of a channel, 1 to 39 of `a-z 0-9 -`, not beginning with `-`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MakerName(String);
+
+impl MakerName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The maker of a channel.
+    ///
+    /// # Errors
+    /// [`ShapeError`] when the channel's maker is no name that the service takes.
+    pub fn of(channel: &Channel) -> Result<Self, ShapeError> {
+        channel.maker().parse()
+    }
+}
+
+impl FromStr for MakerName {
+    type Err = ShapeError;
+
+    fn from_str(text: &str) -> Result<Self, ShapeError> {
+        // A channel knows the form of its parts.
+        match format!("{text}/x").parse::<Channel>() {
+            Ok(channel) => Ok(MakerName(channel.maker().to_owned())),
+            Err(_) => Err(ShapeError { found: text.to_owned(), expected: "a maker's name (1 to 39 of a-z 0-9 -)" }),
+        }
+    }
+}
+
+impl TryFrom<String> for MakerName {
+    type Error = ShapeError;
+
+    fn try_from(text: String) -> Result<Self, ShapeError> {
+        text.parse()
+    }
+}
+
+impl From<MakerName> for String {
+    fn from(name: MakerName) -> String {
+        name.0
+    }
+}
+
+impl fmt::Display for MakerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A SHA-256 digest, written as 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Sha256Hex([u8; 32]);
+
+impl Sha256Hex {
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Sha256Hex(Sha256::digest(bytes).into())
+    }
+
+    pub(crate) fn from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Sha256Hex)
+    }
+
+    /// The 32 bytes.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl FromStr for Sha256Hex {
+    type Err = ShapeError;
+
+    fn from_str(text: &str) -> Result<Self, ShapeError> {
+        let mut bytes = [0; 32];
+        let lower = !text.bytes().any(|b| b.is_ascii_uppercase());
+        match hex::decode_to_slice(text, &mut bytes) {
+            Ok(()) if lower => Ok(Sha256Hex(bytes)),
+            _ => Err(ShapeError { found: text.to_owned(), expected: "a SHA-256 of 64 lower-case hexadecimal digits" }),
+        }
+    }
+}
+
+impl TryFrom<String> for Sha256Hex {
+    type Error = ShapeError;
+
+    fn try_from(text: String) -> Result<Self, ShapeError> {
+        text.parse()
+    }
+}
+
+impl From<Sha256Hex> for String {
+    fn from(digest: Sha256Hex) -> String {
+        digest.to_string()
+    }
+}
+
+impl fmt::Display for Sha256Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Sha256Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sha256Hex({self})")
+    }
+}
+
+/// Channels in JSON: `"maker/name"`.
+pub(crate) mod channel_text {
+    use crate::Channel;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(channel: &Channel, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(channel)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Channel, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(|e| D::Error::custom(format!("`{text}` is not a channel: {e}")))
+    }
+}
+
+/// Lists of channels in JSON.
+pub(crate) mod channels_text {
+    use crate::Channel;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(channels: &[Channel], serializer: S) -> Result<S::Ok, S::Error> {
+        channels.iter().map(ToString::to_string).collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Channel>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts
+            .iter()
+            .map(|text| text.parse().map_err(|e| D::Error::custom(format!("`{text}` is not a channel: {e}"))))
+            .collect()
+    }
+}
+
+/// A channel at a release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelRelease {
+    /// Which channel.
+    #[serde(with = "channel_text")]
+    pub channel: Channel,
+    /// Which of its releases; the number only grows.
+    pub release: u64,
+}
+
+/// Which makers a terminal accepts ("designation of applied vaccine").
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Designation {
+    /// No updates: keep what is installed.
+    None,
+    /// Updates of the makers subscribed to, nothing foreign.
+    Own,
+    /// Also channels of any other maker.
+    Any,
+    /// Also channels of these makers.
+    List(Vec<MakerName>),
+}
+
+impl Designation {
+    /// Whether the terminal wishes to be kept current at all.
+    pub fn wishes_updates(&self) -> bool {
+        *self != Designation::None
+    }
+
+    /// Whether a channel of `maker`, to which the terminal did not subscribe, may be installed.
+    pub fn allows_other(&self, maker: &str) -> bool {
+        match self {
+            Designation::None | Designation::Own => false,
+            Designation::Any => true,
+            Designation::List(makers) => makers.iter().any(|listed| listed.as_str() == maker),
+        }
+    }
+}
+
+/// How much harm a threat does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Danger {
+    /// A nuisance.
+    Low,
+    /// Harm to some.
+    Medium,
+    /// Large damage to systems: reason enough to switch makers.
+    High,
+}
+
+/// A maker's cure for a threat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vaccine {
+    /// The day it was made.
+    pub date: Date,
+    /// Where it is: every release of this channel from this number on.
+    #[serde(flatten)]
+    pub since: ChannelRelease,
+}
+
+/// A row of the countering table: what one maker says of one threat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreatNews {
+    /// The maker's name for it.
+    pub threat: String,
+    /// How harmful it is.
+    pub danger: Danger,
+    /// The day it was found.
+    pub discovered: Date,
+    /// The day a cure is promised for; never counts as a cure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Date>,
+    /// The cure; absent while the maker knows the threat and has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vaccine: Option<Vaccine>,
+}
+
+/// A row of the countering table with the maker it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreatRow {
+    /// Who says so.
+    pub maker: MakerName,
+    /// What they say.
+    #[serde(flatten)]
+    pub news: ThreatNews,
+}
+
+/// A maker's public key on its way to the service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Registration {
+    /// The maker.
+    pub maker: MakerName,
+    /// Their Ed25519 public key.
+    pub public_key: PublicKey,
+}
+
+/// What the service holds of a maker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MakerView {
+    /// The maker.
+    pub maker: MakerName,
+    /// Their public key.
+    pub public_key: PublicKey,
+    /// Version of their role; 0 before the first publication.
+    pub role_version: u64,
+    /// Every release held, ascending.
+    pub releases: Vec<ReleaseView>,
+}
+
+/// One release that the service holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReleaseView {
+    /// Channel and number.
+    #[serde(flatten)]
+    pub release: ChannelRelease,
+    /// Digest of the blob.
+    pub sha256: Sha256Hex,
+    /// Bytes of the blob.
+    pub length: u64,
+}
+
+/// A delta that leads to a blob.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeltaView {
+    /// Digest of the blob it starts from.
+    pub from: Sha256Hex,
+    /// Digest of the delta itself.
+    pub sha256: Sha256Hex,
+    /// Bytes of the delta.
+    pub length: u64,
+}
+
+/// A one-time right to enrol.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EnrolmentToken {
+    /// `te1.SECRET.ROOT`: the secret, and the digest of root version 1 that the terminal shall trust.
+    pub token: String,
+}
+
+/// What a terminal says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalFacts {
+    /// Hardware class, for example `x86_64`.
+    pub hardware: String,
+    /// Operating system.
+    pub os: String,
+    /// Version of its scanner.
+    pub engine_version: String,
+    /// Which makers it accepts.
+    pub designation: Designation,
+    /// Channels it subscribed to: its own product.
+    #[serde(with = "channels_text")]
+    pub subscribed: Vec<Channel>,
+}
+
+/// A terminal's request to be entered in the user table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Enrol {
+    /// The enrolment token, whole.
+    pub token: String,
+    /// Key that the terminal made; the request is signed with it.
+    pub public_key: PublicKey,
+    /// What it is.
+    pub facts: TerminalFacts,
+}
+
+/// Answer to [`Enrol`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// The terminal's identification number.
+    pub terminal: String,
+}
+
+/// A terminal's report of its state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CheckIn {
+    /// What it is.
+    pub facts: TerminalFacts,
+    /// What it runs.
+    pub applied: Vec<ChannelRelease>,
+}
+
+/// What a terminal shall run, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Everything it shall run; what is installed and not listed goes.
+    pub channels: Vec<ChannelRelease>,
+    /// Why, as a stable code.
+    pub reason: Reason,
+    /// Why, in words for people.
+    pub words: String,
+}
+
+/// Why an assignment is as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// It runs the newest release of its product.
+    Current,
+    /// It has nothing yet: its product is installed.
+    FirstInstall,
+    /// A newer release of its product.
+    Refresh,
+    /// Its product has no cure for a dangerous threat; another maker's channel, which it accepts, has.
+    Switch,
+    /// Its product has no cure, and none that it accepts has one yet.
+    NoCureYet,
+    /// Another maker has the cure, but the terminal accepts no foreign channel.
+    OthersNotAllowed,
+    /// It wishes no updates.
+    UpdatesNotWished,
+    /// No release of the channels it subscribed to is published.
+    NothingPublished,
+}
+
+impl Reason {
+    /// The stable code, as in JSON.
+    pub fn code(self) -> &'static str {
+        match self {
+            Reason::Current => "current",
+            Reason::FirstInstall => "first_install",
+            Reason::Refresh => "refresh",
+            Reason::Switch => "switch",
+            Reason::NoCureYet => "no_cure_yet",
+            Reason::OthersNotAllowed => "others_not_allowed",
+            Reason::UpdatesNotWished => "updates_not_wished",
+            Reason::NothingPublished => "nothing_published",
+        }
+    }
+}
+
+/// A terminal's answer after it tried.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Acknowledge {
+    /// The generation is in force.
+    Installed {
+        /// Its number on the terminal.
+        generation: u64,
+        /// What runs now.
+        applied: Vec<ChannelRelease>,
+    },
+    /// Nothing changed, for this reason.
+    Trouble {
+        /// The step that failed.
+        step: String,
+        /// Stable code of the fault.
+        code: String,
+        /// The fault in words.
+        words: String,
+    },
+}
+
+/// A row of the user table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TerminalRow {
+    /// Identification number.
+    pub terminal: String,
+    /// What it is.
+    #[serde(flatten)]
+    pub facts: TerminalFacts,
+    /// What it runs, as it last said or acknowledged.
+    pub applied: Vec<ChannelRelease>,
+    /// Seconds since 1970.
+    pub enrolled_at: i64,
+    /// Seconds since 1970; absent before the first check-in.
+    pub last_contact: Option<i64>,
+    /// Code of the last assignment's reason.
+    pub reason: Option<String>,
+    /// The last assignment's reason in words.
+    pub words: Option<String>,
+    /// Code of the last trouble since something was installed.
+    pub trouble: Option<String>,
+}
