@@ -54,6 +54,9 @@ use segment::{Builder, Ends, Entry};
 pub const VERSION: u32 = 1;
 
 /// zstd level of segments.
+///
+/// Level 6 packs 168,000 published ClamAV records (7.9 MB) to 3.89 MB in 0.11 s, level 9 to 3.49 MB in 0.15 s, level 12 to no
+/// less in 0.38 s; level 19 takes 3 s for 4 per cent.
 const LEVEL: i32 = 9;
 
 /// What a maker says about a release; the rest of a [`Header`] follows from the records.

@@ -144,12 +144,12 @@ mod tests {
         assert!(ndb("N:0:*:aabbcc\r\r").unwrap().is_some());
         assert_eq!(ndb("\r").unwrap_err().code, Code::LineEmpty);
         assert_eq!(ndb(" # no comment").unwrap_err().code, Code::FieldCount);
-        assert_eq!(ndb(&"#".repeat(9000)).unwrap_err().code, Code::LineTooLong);
+        assert_eq!(ndb("#".repeat(9000)).unwrap_err().code, Code::LineTooLong);
     }
 
     #[test]
     fn levels_as_clamscan_reads_them() {
-        let code = |tail: &str| ndb(&format!("N:0:*:aabbcc{tail}")).map(|_| ()).map_err(|fault| fault.code);
+        let code = |tail: &str| ndb(format!("N:0:*:aabbcc{tail}")).map(|_| ()).map_err(|fault| fault.code);
         for accepted in ["", ":", ":0", ":216", ":51:255", "::255", ":51:216"] {
             assert_eq!(code(accepted), Ok(()), "{accepted}");
         }

@@ -23,8 +23,12 @@ use header::{FORMAT, Part, Payload};
 /// Version of the delta format that this build writes and reads.
 pub const VERSION: u32 = 1;
 
-/// zstd level of deltas: they are made once and sent often.
-const LEVEL: i32 = 19;
+/// zstd level of parts up to [`BEST_BYTES_MAX`]: deltas are made once and sent often.
+const LEVEL_BEST: i32 = 19;
+/// zstd level of larger parts, for which the best takes seconds.
+const LEVEL_FAST: i32 = 9;
+/// Largest part packed at the best level: 1.5 s of work.
+const BEST_BYTES_MAX: usize = 4 << 20;
 
 /// Why a delta cannot be made, read or applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -233,7 +237,7 @@ impl<'a> Edits<'a> {
             next = index + 1;
         }
         let additions = self.added.concat();
-        let parts = [removals, additions].map(|raw| (raw.len() as u64, segment::pack(&raw, LEVEL)));
+        let parts = [removals, additions].map(|raw| (raw.len() as u64, pack_part(&raw)));
         let payload = parts.iter().map(|(_, packed)| &packed[..]).collect::<Vec<_>>().concat();
         let header = DeltaHeader {
             channel: to.channel.clone(),
@@ -258,6 +262,10 @@ impl<'a> Edits<'a> {
             added: read_additions(header.added, additions).map_err(DeltaError::Additions)?,
         })
     }
+}
+
+fn pack_part(raw: &[u8]) -> Vec<u8> {
+    segment::pack(raw, if raw.len() <= BEST_BYTES_MAX { LEVEL_BEST } else { LEVEL_FAST })
 }
 
 /// The two parts of the payload, unpacked, after the digest and the limits.

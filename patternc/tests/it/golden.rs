@@ -1,0 +1,76 @@
+//! Diagnostics, each with its text.
+//!
+//! `golden/NAME.in` is a signature file whose first line is `# KIND`, KIND being the extension it would have; `golden/NAME.out`
+//! is what the compiler says. `TITER_BLESS=1 cargo test -p patternc golden` rewrites the `.out` files.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use patternc::compile::Compiler;
+use patternc::diagnostic::Code;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden")
+}
+
+fn files(extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|found| found == extension)).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+/// What the compiler says about a golden file.
+fn said(input: &Path) -> String {
+    let bytes = fs::read(input).unwrap();
+    let first_line = bytes.split(|&byte| byte == b'\n').next().unwrap();
+    let kind = str::from_utf8(first_line).unwrap().strip_prefix("# ").unwrap().to_owned();
+    let temporary = tempfile::tempdir().unwrap();
+    let source = temporary.path().join(input.with_extension(kind).file_name().unwrap());
+    fs::write(&source, bytes).unwrap();
+
+    let mut compiler = Compiler::new();
+    compiler.add_file(&source).unwrap();
+    let compilation = compiler.finish();
+    let account = compilation.account;
+    assert_eq!(account.accepted + account.refused, account.lines);
+    assert_eq!(account.by_code.values().sum::<u64>(), account.refused);
+    let mut said = String::new();
+    for mut diagnostic in compilation.diagnostics {
+        diagnostic.file = source.file_name().unwrap().to_string_lossy().into_owned();
+        writeln!(said, "{diagnostic}").unwrap();
+    }
+    for record in compilation.records {
+        writeln!(said, "{record:?}").unwrap();
+    }
+    writeln!(said, "{} lines, {} accepted, {} duplicates", account.lines, account.accepted, account.duplicates).unwrap();
+    said
+}
+
+#[test]
+fn diagnostics_are_as_recorded() {
+    let bless = std::env::var_os("TITER_BLESS").is_some();
+    let mut differ = Vec::new();
+    for input in files("in") {
+        let (output, said) = (input.with_extension("out"), said(&input));
+        if bless {
+            fs::write(&output, &said).unwrap();
+        }
+        let recorded = fs::read_to_string(&output).unwrap_or_default();
+        if recorded != said {
+            differ.push(format!("{}:\n{said}", input.display()));
+        }
+    }
+    assert!(differ.is_empty(), "TITER_BLESS=1 rewrites what differs:\n{}", differ.join("\n"));
+}
+
+#[test]
+fn every_code_has_a_golden() {
+    let recorded: String = files("out").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let shown: BTreeSet<&str> = recorded.lines().filter_map(|line| line.split(": ").nth(1)).collect();
+    let missing: Vec<&Code> = Code::ALL.iter().filter(|code| !shown.contains(code.as_str())).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
