@@ -620,6 +620,7 @@ impl Agent {
                 }
             }
         }
+        wanted.sort_by(|a, b| a.channel.cmp(&b.channel));
         match first_fault {
             Some(error) if report.channels.is_empty() => Err(error),
             _ => Ok(wanted),

@@ -1,7 +1,7 @@
 //! What shall this terminal run? A pure function of three tables: its row, the countering table, the channels.
 //!
-//! The rule, from the decision table of the requirements (the product is what the terminal runs, or, before its first
-//! installation, what it subscribed to; a threat is open when the product has no cure for it):
+//! The rule, from the decision table of the requirements. The product is what the terminal subscribed to, or, once it was
+//! switched to a channel that it did not subscribe to, what it runs. A threat is open when the product has no cure for it.
 //!
 //! | product covers | applied current | wishes updates | others allowed | another covers | result |
 //! |---|---|---|---|---|---|
@@ -36,7 +36,8 @@ pub struct UserRow {
     pub applied: Vec<ChannelRelease>,
 }
 
-/// Returns what a terminal shall run and why. `newest` holds the newest listed release of every channel.
+/// Returns what a terminal shall run, ascending by channel, and why. `newest` holds the newest listed release of every
+/// channel.
 ///
 /// O(threats × channels); reads no clock and no other state.
 pub fn decide(row: &UserRow, threats: &[ThreatRow], newest: &[ChannelRelease]) -> Assignment {
@@ -108,11 +109,9 @@ impl<'a> Tables<'a> {
 
     /// The product's channels at their newest release; one that is no longer listed stays at what is applied.
     fn newest_of_product(&self, row: &UserRow) -> Vec<ChannelRelease> {
-        let applied = row.applied.iter().map(|at| self.newest_listed(&at.channel).unwrap_or(at).clone());
-        if !row.applied.is_empty() {
-            return applied.collect();
-        }
-        row.subscribed.iter().filter_map(|channel| self.newest_listed(channel).cloned()).collect()
+        let applied = |channel: &Channel| row.applied.iter().find(|at| at.channel == *channel);
+        let product = product(row).into_iter();
+        product.filter_map(|channel| self.newest_listed(channel).or(applied(channel)).cloned()).collect()
     }
 
     fn newest_listed(&self, channel: &Channel) -> Option<&'a ChannelRelease> {
@@ -151,7 +150,7 @@ impl<'a> Tables<'a> {
     }
 
     fn keep(&self, row: &UserRow) -> Assignment {
-        let channels = row.applied.clone();
+        let channels = applied(row);
         let current = !channels.is_empty() && self.newest_of_product(row) == channels;
         if current && self.dangerous().all(|threat| self.cured_by_all(&channels).contains(threat)) {
             return refresh(row, channels);
@@ -159,6 +158,19 @@ impl<'a> Tables<'a> {
         let words = "this terminal wishes no updates, so it keeps what it has".to_owned();
         Assignment { channels, reason: Reason::UpdatesNotWished, words }
     }
+}
+
+/// Channels of the terminal's product, ascending.
+fn product(row: &UserRow) -> BTreeSet<&Channel> {
+    let switched = row.applied.iter().any(|at| !row.subscribed.contains(&at.channel));
+    if switched { row.applied.iter().map(|at| &at.channel).collect() } else { row.subscribed.iter().collect() }
+}
+
+/// What the terminal runs, ascending by channel.
+fn applied(row: &UserRow) -> Vec<ChannelRelease> {
+    let mut applied = row.applied.clone();
+    applied.sort_by(|a, b| a.channel.cmp(&b.channel));
+    applied
 }
 
 /// A channel may be installed when it is the terminal's own or its designation lets others in.
@@ -174,7 +186,7 @@ fn refresh(row: &UserRow, own: Vec<ChannelRelease>) -> Assignment {
         (Reason::NothingPublished, "nothing is published yet in the channels this terminal subscribed to")
     } else if row.applied.is_empty() {
         (Reason::FirstInstall, "first installation of the channels this terminal subscribed to")
-    } else if row.applied == own {
+    } else if applied(row) == own {
         (Reason::Current, "the newest release is installed")
     } else {
         (Reason::Refresh, "a newer release of the installed product is published")
@@ -183,11 +195,7 @@ fn refresh(row: &UserRow, own: Vec<ChannelRelease>) -> Assignment {
 }
 
 fn switch(row: &UserRow, candidate: &Candidate<'_>) -> Assignment {
-    let product = if row.applied.is_empty() {
-        row.subscribed.iter().map(ToString::to_string).collect::<Vec<_>>()
-    } else {
-        row.applied.iter().map(|at| at.channel.to_string()).collect()
-    };
+    let product = product(row).into_iter().map(ToString::to_string).collect::<Vec<_>>();
     Assignment {
         words: format!(
             "{} has no cure for {}; {} has, and this terminal accepts it",
@@ -197,5 +205,120 @@ fn switch(row: &UserRow, candidate: &Candidate<'_>) -> Assignment {
         ),
         channels: vec![candidate.release.clone()],
         reason: Reason::Switch,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{ThreatNews, Vaccine};
+
+    fn at(channel: &str, release: u64) -> ChannelRelease {
+        ChannelRelease { channel: channel.parse().unwrap(), release }
+    }
+
+    fn threat(maker: &str, threat: &str, days_to_cure: Option<(i8, ChannelRelease)>) -> ThreatRow {
+        let vaccine = days_to_cure.map(|(days, since)| Vaccine { date: jiff::civil::date(2026, 11, 1 + days), since });
+        let discovered = jiff::civil::date(2026, 11, 1);
+        let news = ThreatNews { threat: threat.to_owned(), danger: Danger::High, discovered, expected: None, vaccine };
+        ThreatRow { maker: maker.parse().unwrap(), news }
+    }
+
+    fn row(designation: Designation, applied: &[ChannelRelease]) -> UserRow {
+        UserRow { designation, subscribed: vec!["a/product".parse().unwrap()], applied: applied.to_vec() }
+    }
+
+    fn newest() -> Vec<ChannelRelease> {
+        vec![at("a/product", 2), at("b/product", 5)]
+    }
+
+    /// Every row of the decision table, with every value of its "any" columns.
+    #[test]
+    fn the_whole_truth_table() {
+        for case in 0..32_u32 {
+            let [covers, current, wishes, others, another] = [1, 2, 4, 8, 16].map(|bit| case & bit != 0);
+            let designation = match (wishes, others) {
+                (false, _) => Designation::None,
+                (true, false) => Designation::Own,
+                (true, true) => Designation::Any,
+            };
+            let threats = [
+                threat("a", "x", covers.then(|| (3, at("a/product", 2)))),
+                threat("b", "x", another.then(|| (1, at("b/product", 5)))),
+            ];
+            let applied = [at("a/product", if current { 2 } else { 1 })];
+            let (reason, channels) = match (covers, current, wishes, others, another) {
+                (true, true, ..) => (Reason::Current, at("a/product", 2)),
+                (true, false, true, ..) => (Reason::Refresh, at("a/product", 2)),
+                (_, _, false, ..) => (Reason::UpdatesNotWished, applied[0].clone()),
+                (false, _, true, true, true) => (Reason::Switch, at("b/product", 5)),
+                (false, _, true, _, false) => (Reason::NoCureYet, at("a/product", 2)),
+                (false, _, true, false, true) => (Reason::OthersNotAllowed, at("a/product", 2)),
+            };
+            let assignment = decide(&row(designation, &applied), &threats, &newest());
+            assert_eq!((assignment.reason, assignment.channels), (reason, vec![channels]), "case {case:05b}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_makers_lets_in_those_and_no_others() {
+        let threats = [threat("b", "x", Some((1, at("b/product", 5))))];
+        let listed = |maker: &str| Designation::List(vec![maker.parse().unwrap()]);
+        let applied = [at("a/product", 2)];
+        assert_eq!(decide(&row(listed("b"), &applied), &threats, &newest()).reason, Reason::Switch);
+        assert_eq!(decide(&row(listed("c"), &applied), &threats, &newest()).reason, Reason::OthersNotAllowed);
+    }
+
+    #[test]
+    fn an_expected_or_a_later_cure_is_no_cure() {
+        let mut expected = threat("b", "x", None);
+        expected.news.expected = Some(jiff::civil::date(2026, 12, 1));
+        let later = threat("b", "x", Some((1, at("b/product", 6))));
+        for cure in [expected, later] {
+            let assignment = decide(&row(Designation::Any, &[at("a/product", 2)]), &[cure], &newest());
+            assert_eq!(assignment.reason, Reason::NoCureYet);
+        }
+    }
+
+    #[test]
+    fn a_nuisance_moves_nobody() {
+        let mut nuisance = threat("b", "x", Some((1, at("b/product", 5))));
+        nuisance.news.danger = Danger::Medium;
+        let assignment = decide(&row(Designation::Any, &[at("a/product", 2)]), &[nuisance], &newest());
+        assert_eq!(assignment.reason, Reason::Current);
+    }
+
+    #[test]
+    fn no_cure_is_traded_for_another() {
+        let threats = [threat("a", "x", Some((1, at("a/product", 1)))), threat("b", "y", Some((1, at("b/product", 1))))];
+        let assignment = decide(&row(Designation::Any, &[at("a/product", 2)]), &threats, &newest());
+        assert_eq!((assignment.reason, assignment.channels), (Reason::NoCureYet, vec![at("a/product", 2)]));
+    }
+
+    #[test]
+    fn the_maker_with_the_better_record_is_chosen() {
+        let threats = [threat("b", "x", Some((4, at("b/product", 1)))), threat("c", "x", Some((2, at("c/product", 1))))];
+        let newest = [newest(), vec![at("c/product", 1)]].concat();
+        let assignment = decide(&row(Designation::Any, &[at("a/product", 2)]), &threats, &newest);
+        assert_eq!(assignment.channels, [at("c/product", 1)]);
+    }
+
+    #[test]
+    fn a_switched_terminal_stays_switched_and_missing_channels_come_back() {
+        let threats = [threat("a", "x", None), threat("b", "x", Some((1, at("b/product", 5))))];
+        let switched = decide(&row(Designation::Any, &[at("b/product", 4)]), &threats, &newest());
+        assert_eq!((switched.reason, switched.channels), (Reason::Refresh, vec![at("b/product", 5)]));
+
+        let mut two = row(Designation::Own, &[at("a/product", 2)]);
+        two.subscribed.push("a/fast".parse().unwrap());
+        let newest = [newest(), vec![at("a/fast", 7)]].concat();
+        let assignment = decide(&two, &[], &newest);
+        assert_eq!((assignment.reason, assignment.channels), (Reason::Refresh, vec![at("a/fast", 7), at("a/product", 2)]));
+    }
+
+    #[test]
+    fn nothing_published_is_said() {
+        let assignment = decide(&row(Designation::Own, &[]), &[], &[]);
+        assert_eq!((assignment.reason, assignment.channels), (Reason::NothingPublished, vec![]));
     }
 }

@@ -1,0 +1,8 @@
+//! Behaviour of service, makers and agents together: over real HTTP on loopback, in temporary folders.
+#![allow(missing_docs)]
+
+mod crash;
+mod refusals;
+mod support;
+mod switching;
+mod updates;

@@ -1,0 +1,183 @@
+//! A service, its makers and terminals, all in one temporary folder.
+
+use patternc::blob::{self, EngineRange, Meta};
+use patternc::compile::{Compiler, SourceKind};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use updater::agent::{self, Agent, BoxError, Engine, Enrolment, Manifest, SelfTest, Status};
+use updater::maker::Maker;
+use updater::operator::Operator;
+use updater::service::{Config, Running, serve};
+use updater::wire::{ChannelRelease, Designation, Sha256Hex};
+use updater::{Channel, installed_database};
+use url::Url;
+
+pub fn channel(text: &str) -> Channel {
+    text.parse().unwrap()
+}
+
+pub fn at(text: &str, release: u64) -> ChannelRelease {
+    ChannelRelease { channel: channel(text), release }
+}
+
+/// Links by writing the digests of the blobs, one a line; tests that every line is one.
+#[derive(Clone, Default)]
+pub struct FakeEngine {
+    pub fails: Arc<AtomicBool>,
+}
+
+impl Engine for FakeEngine {
+    fn version(&self) -> String {
+        "0.1.0".to_owned()
+    }
+
+    fn link(&self, blobs: &[PathBuf], database: &Path) -> Result<(), BoxError> {
+        let mut text = String::new();
+        for blob in blobs {
+            writeln!(text, "{}", Sha256Hex::of(&fs::read(blob)?))?;
+        }
+        Ok(fs::write(database, text)?)
+    }
+
+    fn self_test(&self, database: &Path) -> Result<SelfTest, BoxError> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Err("EICAR was not detected".into());
+        }
+        let text = fs::read_to_string(database)?;
+        for line in text.lines() {
+            line.parse::<Sha256Hex>()?;
+        }
+        Ok(SelfTest { samples: 2, signatures: text.lines().count() as u64 })
+    }
+}
+
+pub struct World {
+    pub dir: TempDir,
+    pub url: Url,
+    pub operator: Operator,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<Running>,
+}
+
+impl World {
+    pub async fn new() -> World {
+        World::with_timestamps(Duration::from_secs(3600)).await
+    }
+
+    pub async fn with_timestamps(lifetime: Duration) -> World {
+        let dir = tempfile::tempdir().unwrap();
+        let (running, stop) = start(dir.path(), lifetime).await;
+        let url = running.url();
+        let operator = Operator::new(&url, running.operator_token()).unwrap();
+        World { dir, url, operator, stop: Some(stop), running: Some(running) }
+    }
+
+    /// Stops the service, lets `between` happen to its data, and starts it again at another port.
+    pub async fn restart(&mut self, between: impl FnOnce(&Path)) {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.running.take().unwrap().finished().await.unwrap();
+        between(&self.dir.path().join("service"));
+        let (running, stop) = start(self.dir.path(), Duration::from_secs(3600)).await;
+        self.url = running.url();
+        self.operator = Operator::new(&self.url, running.operator_token()).unwrap();
+        (self.running, self.stop) = (Some(running), Some(stop));
+    }
+
+    pub fn token(&self) -> &str {
+        self.running.as_ref().unwrap().operator_token()
+    }
+
+    /// A file of the service's object folder.
+    pub fn object(&self, path: &str) -> PathBuf {
+        self.dir.path().join("service/objects").join(path)
+    }
+
+    pub async fn maker(&self, name: &str) -> Maker {
+        let maker = Maker::init(&self.dir.path().join("makers").join(name), &name.parse().unwrap()).unwrap();
+        maker.register(&self.url, self.token()).await.unwrap();
+        maker
+    }
+
+    /// Releases and publishes a blob of `signatures`; returns its bytes.
+    pub async fn publish(&self, maker: &Maker, channel: &str, release: u64, signatures: std::ops::Range<u32>) -> Vec<u8> {
+        let blob = blob(channel, release, signatures);
+        maker.release(&self.write("new.titer", &blob)).unwrap();
+        maker.publish(&self.url).await.unwrap();
+        blob
+    }
+
+    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    pub async fn terminal(&self, name: &str, channels: &[&str], designation: Designation) -> Terminal {
+        let terminal = self.stranger(name);
+        let token = self.operator.enrolment_token().await.unwrap();
+        let channels = channels.iter().map(|text| channel(text)).collect();
+        let enrolment = Enrolment { designation, ..Enrolment::of_this_machine(self.url.clone(), token, channels) };
+        terminal.agent.enroll(&enrolment).await.unwrap();
+        terminal
+    }
+
+    /// A terminal that is not enrolled.
+    pub fn stranger(&self, name: &str) -> Terminal {
+        let folder = self.dir.path().join("terminals").join(name);
+        let engine = FakeEngine::default();
+        Terminal { agent: Agent::new(&folder, engine.clone()), engine, folder }
+    }
+}
+
+async fn start(dir: &Path, lifetime: Duration) -> (Running, oneshot::Sender<()>) {
+    let config = Config { timestamp_lifetime: lifetime, ..Config::new(dir.join("service"), "127.0.0.1:0".parse().unwrap()) };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = serve(config, async { _ = stopped.await }).await.unwrap();
+    (running, stop)
+}
+
+pub struct Terminal {
+    pub agent: Agent,
+    pub engine: FakeEngine,
+    pub folder: PathBuf,
+}
+
+impl Terminal {
+    pub fn status(&self) -> Status {
+        agent::status(&self.folder).unwrap()
+    }
+
+    /// Channels and releases in force, after a check that the generation is whole and is linked from them.
+    pub fn runs(&self) -> Vec<ChannelRelease> {
+        let Some(database) = installed_database(&self.folder) else { return Vec::new() };
+        let manifest = fs::read(database.with_file_name("manifest.json")).unwrap();
+        let manifest: Manifest = serde_json::from_slice(&manifest).unwrap();
+        let bytes = fs::read(&database).unwrap();
+        assert_eq!(Sha256Hex::of(&bytes), manifest.database_sha256);
+        let linked = manifest.channels.iter().map(|at| format!("{}\n", at.sha256)).collect::<String>();
+        assert_eq!(String::from_utf8(bytes).unwrap(), linked);
+        manifest.releases()
+    }
+}
+
+/// A blob of body signatures with the given numbers, each 24 pseudo-random bytes that depend on the number alone.
+pub fn blob(channel: &str, release: u64, signatures: std::ops::Range<u32>) -> Vec<u8> {
+    let mut text = String::new();
+    for number in signatures {
+        let digest = Sha256Hex::of(&number.to_le_bytes()).to_string();
+        writeln!(text, "Test.Made-{number}:0:*:{}", &digest[..48]).unwrap();
+    }
+    let mut compiler = Compiler::new();
+    compiler.add_text("test.ndb", SourceKind::Ndb, text.as_bytes());
+    let compiled = compiler.finish();
+    assert!(compiled.diagnostics.is_empty());
+    let engine = EngineRange { min: 1, max: 1 };
+    let meta = Meta { channel: channel.parse().unwrap(), release, created: 1_700_000_000, engine };
+    blob::encode(&meta, &compiled.records).unwrap()
+}
