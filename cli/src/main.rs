@@ -1,1 +1,56 @@
-fn main() {}
+//! `titer`: scans files for malware signatures, and keeps the signatures of many terminals current.
+//!
+//! Everything here is glue: flags, colours, progress and exit codes. Matching is `engine`'s, compiling `patternc`'s, distributing
+//! `updater`'s.
+#![forbid(unsafe_code)]
+
+mod args;
+mod artefact;
+mod commands;
+mod engine_adapter;
+mod exit;
+mod output;
+mod progress;
+mod sources;
+mod starter;
+
+use args::{Args, Command};
+use clap::Parser;
+use exit::Exit;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    log();
+    match run(args) {
+        Ok(exit) => exit.into(),
+        Err(error) if output::is_closed_pipe(&error) => Exit::Fine.into(),
+        Err(error) => {
+            output::print_error(&error);
+            Exit::Failed.into()
+        }
+    }
+}
+
+/// Logs to standard error what `$TITER_LOG` asks for; nothing by default but what goes wrong in the background.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("TITER_LOG").unwrap_or_else(|_| "error".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+fn run(args: Args) -> anyhow::Result<Exit> {
+    match args.command {
+        Command::Scan(args) => commands::scan::run(&args),
+        Command::Compile(args) => commands::compile::run(&args),
+        Command::Link(args) => commands::link::run(&args),
+        Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Verify(args) => commands::verify::run(&args),
+        Command::Diff(args) => commands::delta::diff(&args),
+        Command::Patch(args) => commands::delta::patch(&args),
+        Command::Serve(args) => commands::serve::run(&args),
+        Command::Maker(args) => commands::maker::run(&args),
+        Command::Admin(args) => commands::admin::run(&args),
+        Command::Agent(args) => commands::agent::run(&args),
+        Command::Demo(args) => commands::demo::run(&args),
+    }
+}

@@ -30,6 +30,10 @@ pub mod naive;
 pub mod pattern;
 mod scanner;
 
+/// The engine's interface: which records it understands. A blob states the interfaces it is for; the number grows when a kind of
+/// record is added that older engines would not scan for.
+pub const INTERFACE: u32 = 1;
+
 pub use database::{Database, DatabaseError, SignatureId};
 pub use files::{DatabaseFile, FileError, FileScanner, OpenError, Verdict};
 pub use scanner::{Match, Scanner, Scratch};

@@ -1,0 +1,338 @@
+//! The command line as typed.
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use jiff::civil::Date;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use updater::wire::MakerName;
+use url::Url;
+
+/// Scans files for malware signatures, and keeps the signatures current.
+///
+/// Exit codes: 0 clean or done, 1 something found (compile: a line refused), 2 failed.
+#[derive(Debug, Parser)]
+#[command(name = "titer", version, max_term_width = 110, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Scan files and folders.
+    Scan(ScanArgs),
+    /// Compile signature files to a blob.
+    Compile(CompileArgs),
+    /// Link blobs to a database that scanners map.
+    Link(LinkArgs),
+    /// Show what a blob, a database or a delta holds.
+    Inspect(InspectArgs),
+    /// Check every byte of a blob, a database or a delta.
+    Verify(VerifyArgs),
+    /// Make the delta that leads from one blob to another.
+    Diff(DiffArgs),
+    /// Apply a delta to the blob it was made from.
+    Patch(PatchArgs),
+    /// Serve releases to terminals.
+    Serve(ServeArgs),
+    /// Sign and publish releases, as a maker of signatures.
+    Maker(MakerArgs),
+    /// Run a service, as its operator: tokens and tables.
+    Admin(AdminArgs),
+    /// Keep this terminal's signatures current.
+    Agent(AgentArgs),
+    /// See it all at work in a temporary folder.
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ScanArgs {
+    /// Database to scan with [default: the installed generation, else the built-in starter set]
+    #[arg(long, value_name = "FILE", conflicts_with = "signatures")]
+    pub(crate) db: Option<PathBuf>,
+    /// Signature files or folders of them to compile and scan with: .ndb .hdb .hsb .titer
+    ///
+    /// May be repeated. Several may follow one flag as long as they are named as signature files; the first word that is not begins the
+    /// paths to scan.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) signatures: Vec<PathBuf>,
+    /// Print JSON lines instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Worker threads [default: one for each processor]
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+    /// Report every signature found in a file, not only the first
+    #[arg(long)]
+    pub(crate) all_matches: bool,
+    /// Read large files instead of mapping them
+    #[arg(long)]
+    pub(crate) no_mmap: bool,
+    /// Agent's folder to take the installed generation from [default: as for `titer agent`]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Files and folders to scan
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CompileArgs {
+    /// Signature files, or folders of them
+    #[arg(value_name = "SRC", required = true)]
+    pub(crate) sources: Vec<PathBuf>,
+    /// Blob to write
+    #[arg(short, long, value_name = "OUT.titer")]
+    pub(crate) output: PathBuf,
+    /// Channel that the release belongs to
+    #[arg(long, value_name = "MAKER/NAME")]
+    pub(crate) channel: patternc::blob::Channel,
+    /// Release number; it only grows
+    #[arg(long, value_name = "N")]
+    pub(crate) release: u64,
+    /// When the release was made: RFC 3339, or seconds since 1970 [default: $SOURCE_DATE_EPOCH, else not stated]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) created: Option<String>,
+    /// Print diagnostics and the account as JSON lines
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LinkArgs {
+    /// Blobs, at most one of each channel
+    #[arg(value_name = "BLOB", required = true)]
+    pub(crate) blobs: Vec<PathBuf>,
+    /// Database to write
+    #[arg(short, long, value_name = "OUT.tdb")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct InspectArgs {
+    /// Blob, database or delta
+    pub(crate) file: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VerifyArgs {
+    /// Blob, database or delta
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DiffArgs {
+    /// Blob to start from
+    pub(crate) old: PathBuf,
+    /// Blob to arrive at
+    pub(crate) new: PathBuf,
+    /// Delta to write
+    #[arg(short, long, value_name = "DELTA")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PatchArgs {
+    /// Blob that the delta starts from
+    pub(crate) old: PathBuf,
+    /// Delta
+    pub(crate) delta: PathBuf,
+    /// Blob to write
+    #[arg(short, long, value_name = "NEW")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ServeArgs {
+    /// Folder for everything the service keeps; made when missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Address to listen at; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7878")]
+    pub(crate) listen: SocketAddr,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct MakerArgs {
+    /// The maker's folder, where its key stays
+    #[arg(long, value_name = "DIR", default_value = "maker", global = true)]
+    pub(crate) dir: PathBuf,
+    #[command(subcommand)]
+    pub(crate) command: MakerCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MakerCommand {
+    /// Make a key pair in the maker's folder.
+    Init {
+        /// The maker's name: what stands before the `/` of its channels
+        name: MakerName,
+    },
+    /// Make the maker known to a service.
+    Register {
+        /// Base address of the service
+        #[arg(long, value_name = "URL")]
+        service: Url,
+        /// File with the operator's token [default: $TITER_OPERATOR_TOKEN]
+        #[arg(long, value_name = "FILE")]
+        operator_token: Option<PathBuf>,
+    },
+    /// Sign a compiled blob as the next release of its channel.
+    Release {
+        /// The blob
+        blob: PathBuf,
+    },
+    /// Send what was signed to a service.
+    Publish {
+        /// Base address of the service
+        #[arg(long, value_name = "URL")]
+        service: Url,
+    },
+    /// Tell a service of a threat: that it is known, and which release cures it.
+    News(NewsArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct NewsArgs {
+    /// The maker's name for it
+    pub(crate) threat: String,
+    /// How harmful it is
+    #[arg(long, value_enum)]
+    pub(crate) danger: Danger,
+    /// The day it was found
+    #[arg(long, value_name = "DATE")]
+    pub(crate) discovered: Date,
+    /// The day a cure is promised for
+    #[arg(long, value_name = "DATE")]
+    pub(crate) expected: Option<Date>,
+    /// The day the cure was made
+    #[arg(long, value_name = "DATE", requires_all = ["channel", "since"])]
+    pub(crate) vaccine: Option<Date>,
+    /// Channel that has the cure
+    #[arg(long, value_name = "MAKER/NAME", requires = "vaccine")]
+    pub(crate) channel: Option<updater::Channel>,
+    /// First release of it that has the cure
+    #[arg(long, value_name = "N", requires = "vaccine")]
+    pub(crate) since: Option<u64>,
+    /// Base address of the service
+    #[arg(long, value_name = "URL")]
+    pub(crate) service: Url,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Danger {
+    Low,
+    Medium,
+    High,
+}
+
+impl From<Danger> for updater::wire::Danger {
+    fn from(danger: Danger) -> Self {
+        match danger {
+            Danger::Low => updater::wire::Danger::Low,
+            Danger::Medium => updater::wire::Danger::Medium,
+            Danger::High => updater::wire::Danger::High,
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AdminArgs {
+    /// Base address of the service
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7878/", global = true)]
+    pub(crate) service: Url,
+    /// File with the operator's token [default: $TITER_OPERATOR_TOKEN]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) operator_token: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: AdminCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Make a token with which one terminal may enrol.
+    EnrolmentToken,
+    /// Show the user table: which terminal runs what.
+    Terminals {
+        /// Print JSON lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the countering table: which maker cures what.
+    Threats {
+        /// Print JSON lines
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AgentArgs {
+    /// The agent's folder [default: $TITER_STATE, else ~/.local/state/titer]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) state: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: AgentCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentCommand {
+    /// Enter this terminal at a service.
+    Enroll(EnrollArgs),
+    /// Check in, and install what the service assigns.
+    Update,
+    /// Show what is installed and what the service last said.
+    Status,
+    /// Go back to the generation before, without the network.
+    Rollback,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct EnrollArgs {
+    /// Base address of the service
+    #[arg(long, value_name = "URL")]
+    pub(crate) service: Url,
+    /// One-time token from the operator
+    #[arg(long)]
+    pub(crate) token: String,
+    /// Channels to subscribe to
+    #[arg(long = "channel", value_name = "MAKER/NAME", required = true)]
+    pub(crate) channels: Vec<updater::Channel>,
+    /// Whose signatures to accept when an own maker has no cure: `own`, `any`, `none` (no updates), or names of makers
+    #[arg(long, value_name = "WHOM", value_delimiter = ',', default_value = "own", value_parser = accepted)]
+    pub(crate) accept: Vec<String>,
+    /// Hardware class [default: this processor's]
+    #[arg(long)]
+    pub(crate) hardware: Option<String>,
+}
+
+/// A word or a maker's name for `--accept`.
+fn accepted(text: &str) -> Result<String, String> {
+    match text {
+        "own" | "any" | "none" => Ok(text.to_owned()),
+        name => name.parse::<MakerName>().map(|_| text.to_owned()).map_err(|error| error.to_string()),
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DemoArgs {
+    /// Keep the folder and say where it is
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Args as clap::CommandFactory>::command().debug_assert();
+    }
+}

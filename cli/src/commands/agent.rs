@@ -1,0 +1,164 @@
+//! `titer agent`.
+
+use super::admin::releases;
+use super::state_folder;
+use crate::args::{AgentArgs, AgentCommand, EnrollArgs};
+use crate::engine_adapter::Adapter;
+use crate::exit::Exit;
+use crate::output::{size, time, with_hint, write_json};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use std::io;
+use std::sync::Mutex;
+use updater::Channel;
+use updater::agent::{self, Agent, AgentError, ChannelReport, Enrolment, Outcome, Progress, Status, Transfer, UpdateReport};
+use updater::wire::{ChannelRelease, Designation};
+
+/// Runs `titer agent`.
+pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
+    let state = state_folder(args.state.as_deref());
+    let agent = Agent::new(&state, Adapter).progress(Bar::default());
+    match &args.command {
+        AgentCommand::Enroll(enroll) => {
+            let terminal = updater::block_on(agent.enroll(&enrolment(enroll)))?.map_err(hinted)?;
+            println!("enrolled as {terminal}; its key stays in {}", state.display());
+            Ok(Exit::Fine)
+        }
+        AgentCommand::Update => {
+            let report = updater::block_on(agent.update())?.map_err(hinted)?;
+            print_or_json(args.json, &report, print_update)?;
+            Ok(if report.faults.is_empty() { Exit::Fine } else { Exit::Failed })
+        }
+        AgentCommand::Status => {
+            print_or_json(args.json, &agent::status(&state).map_err(hinted)?, print_status)?;
+            Ok(Exit::Fine)
+        }
+        AgentCommand::Rollback => {
+            let rollback = agent.rollback().map_err(hinted)?;
+            print_or_json(args.json, &rollback, |rollback| {
+                println!("generation {} is in force again, {} is held back", rollback.to, rollback.from);
+            })?;
+            Ok(Exit::Fine)
+        }
+    }
+}
+
+fn print_or_json<T: serde::Serialize>(as_json: bool, value: &T, print: impl FnOnce(&T)) -> io::Result<()> {
+    if as_json {
+        return write_json(&mut io::stdout(), &json!(value));
+    }
+    print(value);
+    Ok(())
+}
+
+fn enrolment(args: &EnrollArgs) -> Enrolment {
+    let mut enrolment = Enrolment::of_this_machine(args.service.clone(), args.token.trim(), args.channels.clone());
+    enrolment.designation = match args.accept.as_slice() {
+        [word] if word == "own" => Designation::Own,
+        [word] if word == "any" => Designation::Any,
+        [word] if word == "none" => Designation::None,
+        makers => Designation::List(makers.iter().filter_map(|maker| maker.parse().ok()).collect()),
+    };
+    if let Some(hardware) = &args.hardware {
+        enrolment.hardware.clone_from(hardware);
+    }
+    enrolment
+}
+
+fn print_update(report: &UpdateReport) {
+    println!("the service says: {} ({})", report.assignment.words, report.assignment.reason.code());
+    for channel in &report.channels {
+        println!("{}", describe(channel));
+    }
+    for fault in &report.faults {
+        println!("{}: not brought up to date: {} ({})", fault.channel, fault.words, fault.code);
+    }
+    let generation = report.generation.map_or_else(|| "none".to_owned(), |number| number.to_string());
+    match (report.outcome, &report.self_test) {
+        (Outcome::Installed, Some(test)) => {
+            println!("generation {generation} is in force: {} signatures, {} samples tested", test.signatures, test.samples);
+        }
+        (Outcome::HeldBack, _) => println!("held back after a rollback; generation {generation} stays in force"),
+        _ => println!("nothing to install; generation in force: {generation}"),
+    }
+}
+
+/// How one channel came, in a sentence.
+pub(crate) fn describe(report: &ChannelReport) -> String {
+    let ChannelReport { channel, release, transfer, bytes_fetched, full_bytes, delta_fault } = report;
+    let fetched = match transfer {
+        Transfer::Stored => "was here already".to_owned(),
+        Transfer::Full => format!("whole, {}", size(*bytes_fetched)),
+        Transfer::Delta => format!("by a delta of {} instead of {}", size(*bytes_fetched), size(*full_bytes)),
+    };
+    let fault = delta_fault.as_ref().map(|code| format!("; a delta failed ({code})")).unwrap_or_default();
+    format!("{channel} release {release}: {fetched}{fault}")
+}
+
+fn print_status(status: &Status) {
+    let Some(terminal) = &status.terminal else {
+        println!("not enrolled; `titer agent enroll` enters this terminal at a service");
+        return;
+    };
+    println!("terminal      {terminal} at {}", status.service.as_deref().unwrap_or("?"));
+    let subscribed: Vec<String> = status.subscribed.iter().map(Channel::to_string).collect();
+    println!("subscribed    {}", subscribed.join(", "));
+    if let Some(designation) = &status.designation {
+        println!("accepts       {}", json!(designation).to_string().trim_matches('"'));
+    }
+    let applied: Vec<ChannelRelease> = status.channels.iter().map(|at| {
+        ChannelRelease { channel: at.channel.clone(), release: at.release }
+    }).collect();
+    println!("runs          {}", releases(&applied));
+    match (status.generation, status.previous) {
+        (Some(generation), Some(previous)) => println!("generation    {generation}, before it {previous}"),
+        (Some(generation), None) => println!("generation    {generation}"),
+        (None, _) => println!("generation    none; `titer agent update` installs the first"),
+    }
+    println!("last contact  {}", status.last_contact.and_then(time).unwrap_or_else(|| "never".to_owned()));
+    if let Some(assignment) = &status.last_assignment {
+        println!("last answer   {}", assignment.words);
+    }
+    if !status.held_back.is_empty() {
+        println!("held back     {}", releases(&status.held_back));
+    }
+}
+
+/// The error with its code, and advice where there is some.
+pub(crate) fn hinted(error: AgentError) -> anyhow::Error {
+    let message = format!("{error} ({})", error.code());
+    match error {
+        AgentError::NotEnrolled(_) => with_hint(message, "`titer agent enroll` enters this terminal at a service"),
+        AgentError::Token => with_hint(message, "the operator makes one with `titer admin enrolment-token`"),
+        AgentError::Busy(_) => with_hint(message, "wait for it; the lock goes with its process"),
+        AgentError::Http(_) => with_hint(message, "what is installed stays in force"),
+        _ => anyhow::Error::msg(message),
+    }
+}
+
+/// Downloads as a bar on standard error, when that is a terminal.
+#[derive(Default)]
+struct Bar {
+    bar: Mutex<Option<ProgressBar>>,
+}
+
+impl Progress for Bar {
+    fn started(&self, channel: &Channel, transfer: Transfer, bytes: u64) {
+        let what = if transfer == Transfer::Delta { "delta of " } else { "" };
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes}").expect("a template of ours");
+        let bar = ProgressBar::new(bytes).with_style(style).with_message(format!("{what}{channel}"));
+        *self.bar.lock().expect("nobody panics while drawing") = Some(bar);
+    }
+
+    fn advanced(&self, bytes: u64) {
+        if let Some(bar) = &*self.bar.lock().expect("nobody panics while drawing") {
+            bar.inc(bytes);
+        }
+    }
+
+    fn finished(&self, _: &Channel) {
+        if let Some(bar) = self.bar.lock().expect("nobody panics while drawing").take() {
+            bar.finish_and_clear();
+        }
+    }
+}

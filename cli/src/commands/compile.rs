@@ -1,0 +1,155 @@
+//! `titer compile`, and compiling for other commands.
+
+use crate::args::CompileArgs;
+use crate::exit::Exit;
+use crate::output::{read, size, with_hint, write, write_json};
+use crate::progress::Progress;
+use crate::sources;
+use anyhow::Context;
+use patternc::blob::{self, Blob, EngineRange, Meta};
+use patternc::compile::{Account, Compilation, Compiler};
+use patternc::link::{LinkSource, link};
+use serde_json::{Map, Value, json};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Runs `titer compile`.
+pub(crate) fn run(args: &CompileArgs) -> anyhow::Result<Exit> {
+    let files = sources::expand(&args.sources)?;
+    if let Some(blob) = files.iter().find(|file| sources::is_blob(file)) {
+        let message = format!("{} is compiled already", blob.display());
+        return Err(with_hint(message, "join blobs with `titer link`"));
+    }
+    let created = created(args.created.as_deref())?;
+    let compilation = compile(&files)?;
+    let meta = Meta { channel: args.channel.clone(), release: args.release, created, engine: ENGINES };
+    let bytes = blob::encode(&meta, &compilation.records)?;
+    write(&args.output, &bytes)?;
+    report(args, &compilation, bytes.len() as u64)?;
+    Ok(if compilation.account.refused == 0 { Exit::Fine } else { Exit::Found })
+}
+
+/// Engines that understand what this program compiles: this one and later ones.
+pub(crate) const ENGINES: EngineRange = EngineRange { min: engine::INTERFACE, max: u32::MAX };
+
+/// Compiles signature files, showing progress.
+pub(crate) fn compile(files: &[PathBuf]) -> anyhow::Result<Compilation> {
+    let mut progress = Progress::bytes("compiling", sources::total_len(files));
+    let mut compiler = Compiler::new().on_progress(move |bytes| progress.add(bytes));
+    for file in files {
+        compiler.add_file(file)?;
+    }
+    Ok(compiler.finish())
+}
+
+/// Signatures loaded from files of any kind.
+pub(crate) struct SignatureSet {
+    blobs: Vec<Blob>,
+    compiled: Compilation,
+    /// The account of those that were compiled.
+    pub(crate) account: Account,
+}
+
+/// Channel of signatures that were compiled for one scan.
+const LOCAL_CHANNEL: &str = "local/signatures";
+
+impl SignatureSet {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.compiled.records.is_empty() && self.blobs.iter().all(|blob| blob.records.is_empty())
+    }
+
+    pub(crate) fn link(&self) -> anyhow::Result<Vec<u8>> {
+        let compiled = LinkSource { channel: LOCAL_CHANNEL, release: 0, root: [0; 32], records: &self.compiled.records };
+        let channels: Vec<String> = self.blobs.iter().map(|blob| blob.header.channel.to_string()).collect();
+        let blobs = self.blobs.iter().zip(&channels).map(|(blob, channel)| link_source(blob, channel));
+        Ok(link(&std::iter::once(compiled).chain(blobs).collect::<Vec<_>>())?)
+    }
+}
+
+/// A blob as the linker takes it.
+pub(crate) fn link_source<'a>(blob: &'a Blob, channel: &'a str) -> LinkSource<'a> {
+    LinkSource { channel, release: blob.header.release, root: blob.header.root.0, records: &blob.records }
+}
+
+/// Loads signature files and blobs.
+pub(crate) fn load(files: &[PathBuf]) -> anyhow::Result<SignatureSet> {
+    let (blobs, texts): (Vec<PathBuf>, Vec<PathBuf>) = files.iter().cloned().partition(|file| sources::is_blob(file));
+    let blobs = blobs.iter().map(|path| read_blob(path)).collect::<anyhow::Result<_>>()?;
+    let compiled = compile(&texts)?;
+    Ok(SignatureSet { blobs, account: compiled.account.clone(), compiled })
+}
+
+/// Reads and checks a blob that this engine understands.
+pub(crate) fn read_blob(path: &Path) -> anyhow::Result<Blob> {
+    let blob = blob::decode(&read(path)?).with_context(|| format!("cannot use {}", path.display()))?;
+    let EngineRange { min, max } = blob.header.engine;
+    if !(min..=max).contains(&engine::INTERFACE) {
+        let message = format!("{} is for engines {min} to {max}, this is engine {}", path.display(), engine::INTERFACE);
+        return Err(with_hint(message, "another version of titer is needed for this release"));
+    }
+    Ok(blob)
+}
+
+/// Seconds since 1970 that `text`, else the environment, states; 0 when neither does.
+fn created(text: Option<&str>) -> anyhow::Result<i64> {
+    let from_environment = std::env::var("SOURCE_DATE_EPOCH").ok();
+    let Some(text) = text.or(from_environment.as_deref()) else { return Ok(0) };
+    if let Ok(seconds) = text.parse() {
+        return Ok(seconds);
+    }
+    let time: Result<jiff::Timestamp, _> = text.parse();
+    let hint = "write it like 2026-01-31T12:00:00Z, or as seconds since 1970";
+    time.map(jiff::Timestamp::as_second).map_err(|_| with_hint(format!("`{text}` is not a time"), hint))
+}
+
+fn report(args: &CompileArgs, compilation: &Compilation, bytes: u64) -> io::Result<()> {
+    let Compilation { records, diagnostics, account } = compilation;
+    let mut out = BufWriter::new(io::stdout());
+    if args.json {
+        for diagnostic in diagnostics {
+            write_json(&mut out, &json!({
+                "type": "diagnostic", "file": diagnostic.file, "line": diagnostic.line,
+                "code": diagnostic.code.as_str(), "message": diagnostic.message,
+            }))?;
+        }
+        write_json(&mut out, &summary(account, records.len(), bytes))?;
+        return out.flush();
+    }
+    let mut diagnosed = BufWriter::new(io::stderr());
+    for diagnostic in diagnostics {
+        writeln!(diagnosed, "{diagnostic}")?;
+    }
+    diagnosed.flush()?;
+    write_account(&mut out, account)?;
+    writeln!(out, "{}: {} records of {}, release {}, {}", args.output.display(), records.len(), args.channel, args.release, size(bytes))?;
+    out.flush()
+}
+
+fn summary(account: &Account, records: usize, bytes: u64) -> Value {
+    let by_code: Map<String, Value> = account.by_code.iter().map(|(code, count)| (code.to_string(), json!(count))).collect();
+    let by_kind: Map<String, Value> = account.by_kind.iter().map(|(kind, count)| {
+        (kind.clone(), json!({"lines": count.lines, "accepted": count.accepted, "refused": count.refused}))
+    }).collect();
+    json!({
+        "type": "summary", "lines": account.lines, "accepted": account.accepted, "refused": account.refused,
+        "duplicates": account.duplicates, "records": records, "bytes": bytes, "by_code": by_code, "by_kind": by_kind,
+    })
+}
+
+/// A table of lines by kind, then of refused lines by code.
+fn write_account(out: &mut impl Write, account: &Account) -> io::Result<()> {
+    writeln!(out, "{:<24} {:>9} {:>9} {:>9}", "kind", "lines", "accepted", "refused")?;
+    for (kind, count) in &account.by_kind {
+        writeln!(out, "{kind:<24} {:>9} {:>9} {:>9}", count.lines, count.accepted, count.refused)?;
+    }
+    if account.by_kind.len() > 1 {
+        writeln!(out, "{:<24} {:>9} {:>9} {:>9}", "all", account.lines, account.accepted, account.refused)?;
+    }
+    if account.duplicates > 0 {
+        writeln!(out, "{} of the accepted lines repeat another", account.duplicates)?;
+    }
+    for (code, count) in &account.by_code {
+        writeln!(out, "  refused {code:<22} {count:>23}")?;
+    }
+    Ok(())
+}

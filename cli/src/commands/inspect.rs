@@ -1,0 +1,110 @@
+//! `titer inspect`.
+
+use crate::args::InspectArgs;
+use crate::artefact::Artefact;
+use crate::exit::Exit;
+use crate::output::{hex, read, size, time, write_json};
+use anyhow::Context;
+use engine::Database;
+use patternc::blob::{DeltaHeader, Header};
+use serde_json::{Value, json};
+use std::io;
+
+/// Runs `titer inspect`.
+pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
+    let bytes = read(&args.file)?;
+    let facts = Artefact::of(&bytes)
+        .and_then(|artefact| facts(&artefact, &bytes))
+        .with_context(|| format!("cannot inspect {}", args.file.display()))?;
+    if args.json {
+        write_json(&mut io::stdout(), &facts)?;
+    } else {
+        print(&facts, 0);
+    }
+    Ok(Exit::Fine)
+}
+
+fn facts(artefact: &Artefact, bytes: &[u8]) -> anyhow::Result<Value> {
+    Ok(match artefact {
+        Artefact::Blob => blob(&patternc::blob::read_header(bytes)?, bytes.len()),
+        Artefact::Delta => delta(&patternc::blob::read_delta_header(bytes)?, bytes.len()),
+        Artefact::Database => database(&Database::open(bytes)?, bytes.len()),
+    })
+}
+
+fn blob(header: &Header, len: usize) -> Value {
+    json!({
+        "kind": "blob", "bytes": len, "channel": header.channel.to_string(), "release": header.release,
+        "created": time(header.created), "engine": [header.engine.min, header.engine.max],
+        "records": {"body": header.counts.bodies, "file-hash": header.counts.file_hashes},
+        "segments": header.segments, "root": header.root.to_string(),
+    })
+}
+
+fn delta(header: &DeltaHeader, len: usize) -> Value {
+    json!({
+        "kind": "delta", "bytes": len, "channel": header.channel.to_string(),
+        "from_release": header.from_release, "to_release": header.to_release,
+        "from": header.from.to_string(), "to": header.to.to_string(),
+    })
+}
+
+fn database(database: &Database<'_>, len: usize) -> Value {
+    let sources: Vec<Value> = database.sources().map(|(channel, release, root)| {
+        json!({"channel": channel, "release": release, "root": hex(&root)})
+    }).collect();
+    let tiers: Vec<Value> = database.tiers().iter().map(|tier| {
+        json!({
+            "window": tier.width, "stride": tier.stride, "signatures": tier.signatures.get(),
+            "filter_bytes": 8_u64 << tier.filter_log2, "buckets": 1_u64 << tier.bucket_log2,
+        })
+    }).collect();
+    let digests: Vec<Value> = database.digest_counts().map(|(kind, count, any_size)| {
+        json!({"kind": format!("{kind:?}").to_lowercase(), "digests": count, "of_any_size": any_size})
+    }).collect();
+    let sections: serde_json::Map<String, Value> =
+        database.sections().map(|(name, len)| (name.to_owned(), json!(len))).collect();
+    json!({
+        "kind": "database", "bytes": len, "signatures": database.len(), "sources": sources, "tiers": tiers,
+        "fixed_offset": database.direct_len(), "digests": digests, "section_bytes": sections,
+        "identity": hex(&database.identity()),
+    })
+}
+
+/// Prints facts as an indented list.
+fn print(facts: &Value, depth: usize) {
+    let Some(object) = facts.as_object() else { return };
+    for (key, value) in object {
+        let indent = "  ".repeat(depth);
+        let label = key.replace('_', " ");
+        match value {
+            Value::Object(_) => {
+                println!("{indent}{label}");
+                print(value, depth + 1);
+            }
+            Value::Array(items) if items.iter().all(Value::is_object) => {
+                println!("{indent}{label}");
+                items.iter().for_each(|item| println!("{indent}  {}", line(item)));
+            }
+            Value::Array(items) => println!("{indent}{label:<16}{}", items.iter().map(plain).collect::<Vec<_>>().join(" to ")),
+            Value::Number(number) if key == "bytes" => {
+                println!("{indent}{label:<16}{number} ({})", size(number.as_u64().unwrap_or(0)));
+            }
+            other => println!("{indent}{label:<16}{}", plain(other)),
+        }
+    }
+}
+
+/// An object on one line.
+fn line(object: &Value) -> String {
+    let pairs = object.as_object().into_iter().flatten();
+    pairs.map(|(key, value)| format!("{} {}", key.replace('_', " "), plain(value))).collect::<Vec<_>>().join(", ")
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "not stated".to_owned(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,44 @@
+//! `titer link`, and linking for the agent.
+
+use super::compile::{link_source, read_blob};
+use crate::args::LinkArgs;
+use crate::exit::Exit;
+use crate::output::{size, with_hint, write};
+use crate::progress::Progress;
+use crate::sources::total_len;
+use patternc::link::{LinkSource, link};
+use patternc::record::Record;
+use std::path::PathBuf;
+
+/// Runs `titer link`.
+pub(crate) fn run(args: &LinkArgs) -> anyhow::Result<Exit> {
+    let bytes = link_blobs(&args.blobs, &[])?;
+    write(&args.output, &bytes)?;
+    let signatures = engine::Database::open(&bytes)?.len();
+    println!("{}: {signatures} signatures, {}", args.output.display(), size(bytes.len() as u64));
+    Ok(Exit::Fine)
+}
+
+/// Channel of the signatures that every installation is tested with.
+const SELF_TEST_CHANNEL: &str = "titer/self-test";
+
+/// Links blob files to a database, and `self_test` after them if there is any.
+pub(crate) fn link_blobs(paths: &[PathBuf], self_test: &[Record]) -> anyhow::Result<Vec<u8>> {
+    let mut progress = Progress::bytes("linking", total_len(paths));
+    let mut blobs = Vec::new();
+    for path in paths {
+        blobs.push(read_blob(path)?);
+        progress.add(total_len(std::slice::from_ref(path)));
+    }
+    let channels: Vec<String> = blobs.iter().map(|blob| blob.header.channel.to_string()).collect();
+    for (index, channel) in channels.iter().enumerate() {
+        if channels[..index].contains(channel) {
+            return Err(with_hint(format!("two blobs are of channel {channel}"), "give one release of each channel"));
+        }
+    }
+    let mut sources: Vec<_> = blobs.iter().zip(&channels).map(|(blob, channel)| link_source(blob, channel)).collect();
+    if !self_test.is_empty() {
+        sources.push(LinkSource { channel: SELF_TEST_CHANNEL, release: 1, root: [0; 32], records: self_test });
+    }
+    Ok(link(&sources)?)
+}

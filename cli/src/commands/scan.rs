@@ -1,0 +1,226 @@
+//! `titer scan`.
+
+use crate::args::ScanArgs;
+use crate::exit::Exit;
+use crate::output::{Hint, json_about, size, with_hint, write_json};
+use crate::progress::Progress;
+use crate::{commands, sources, starter};
+use anyhow::Context;
+use engine::{Database, DatabaseFile, FileScanner, Match, Scanner, Verdict};
+use serde_json::json;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Runs `titer scan`.
+pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<Exit> {
+    let (signatures, paths) = split(&args.signatures, &args.paths)?;
+    let loaded = load(args, &signatures)?;
+    let database = loaded.database()?;
+    let scanner = FileScanner::new(Scanner::new(&database)).map(!args.no_mmap);
+    let threads = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, Into::into), usize::from);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start worker threads")?;
+    let mut report = Report::new(&database, args);
+    let mut failed = None;
+    scanner.scan_paths(&pool, &paths, |verdict| {
+        // Once nobody reads what is written, the rest is walked through without a word.
+        if failed.is_none() {
+            failed = report.verdict(&verdict).err();
+        }
+    });
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(report.finish()?),
+    }
+}
+
+/// Where signature files end and paths to scan begin: after one `--signatures`, at the first name that is not a signature file's.
+fn split(signatures: &[PathBuf], paths: &[PathBuf]) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let others = signatures.iter().skip(1).position(|path| !sources::is_named_as_signatures(path) && !path.is_dir());
+    let end = others.map_or(signatures.len(), |index| index + 1);
+    let (signatures, first_paths) = signatures.split_at(end);
+    let paths: Vec<PathBuf> = first_paths.iter().chain(paths).cloned().collect();
+    if paths.is_empty() {
+        let hint = "name files or folders after the options; put `--` before them if they are named as signature files or folders";
+        return Err(with_hint("no path to scan".to_owned(), hint));
+    }
+    Ok((signatures.to_vec(), paths))
+}
+
+/// A database, mapped or made just now.
+enum Loaded {
+    File(DatabaseFile, PathBuf),
+    Made(Vec<u8>),
+}
+
+impl Loaded {
+    fn database(&self) -> anyhow::Result<Database<'_>> {
+        match self {
+            Loaded::Made(bytes) => Ok(Database::open(bytes)?),
+            Loaded::File(file, path) => file.database().with_context(|| format!("cannot use {}", path.display())),
+        }
+    }
+}
+
+fn load(args: &ScanArgs, signatures: &[PathBuf]) -> anyhow::Result<Loaded> {
+    if !signatures.is_empty() {
+        return compile(signatures);
+    }
+    let installed = match &args.db {
+        Some(path) => Some(path.clone()),
+        None => updater::installed_database(&commands::state_folder(args.state.as_deref())),
+    };
+    let Some(path) = installed else {
+        eprintln!("note: no signatures are installed here; scanning with the built-in starter set");
+        return Ok(Loaded::Made(starter::database()?));
+    };
+    let hint = "make a database with `titer compile` and `titer link`, or give signature files with --signatures";
+    let file = DatabaseFile::open(&path).map_err(|error| {
+        let error = anyhow::Error::new(error);
+        anyhow::Error::new(Hint(hint)).context(format!("cannot open {}: {}", path.display(), chain(&error)))
+    })?;
+    Ok(Loaded::File(file, path))
+}
+
+fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Compiles and links signature files in memory. Refused lines are said on standard error, one count for each reason.
+fn compile(signatures: &[PathBuf]) -> anyhow::Result<Loaded> {
+    let set = commands::compile::load(&sources::expand(signatures)?)?;
+    for (code, count) in &set.account.by_code {
+        eprintln!("warning: {count} signature lines refused: {code}");
+    }
+    if set.account.refused > 0 {
+        eprintln!("hint: `titer compile` tells them line by line");
+    }
+    if set.is_empty() {
+        return Err(with_hint("no signature to scan with".to_owned(), "every line was refused, or there was none"));
+    }
+    Ok(Loaded::Made(set.link()?))
+}
+
+/// Prints verdicts as they come and counts them.
+struct Report<'a> {
+    database: &'a Database<'a>,
+    args: &'a ScanArgs,
+    out: BufWriter<io::Stdout>,
+    progress: Progress,
+    began: Instant,
+    totals: Totals,
+}
+
+#[derive(Default)]
+struct Totals {
+    files: u64,
+    bytes: u64,
+    infected: u64,
+    matches: u64,
+    errors: u64,
+    skipped: u64,
+}
+
+impl<'a> Report<'a> {
+    fn new(database: &'a Database<'a>, args: &'a ScanArgs) -> Report<'a> {
+        let progress = Progress::open_ended("scanning");
+        Report { database, args, out: BufWriter::new(io::stdout()), progress, began: Instant::now(), totals: Totals::default() }
+    }
+
+    fn verdict(&mut self, verdict: &Verdict) -> io::Result<()> {
+        match verdict {
+            Verdict::Clean { bytes } => self.scanned(*bytes),
+            Verdict::Skipped { .. } => self.totals.skipped += 1,
+            Verdict::Failed(error) => {
+                self.totals.errors += 1;
+                self.error(error)?;
+            }
+            Verdict::Found { path, bytes, matches } => {
+                self.scanned(*bytes);
+                self.totals.infected += 1;
+                let reported = if self.args.all_matches { matches } else { &matches[..1] };
+                self.totals.matches += reported.len() as u64;
+                reported.iter().try_for_each(|found| self.found(path, found))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn scanned(&mut self, bytes: u64) {
+        self.totals.files += 1;
+        self.totals.bytes += bytes;
+        self.progress.add(bytes);
+    }
+
+    fn found(&mut self, path: &Path, found: &Match) -> io::Result<()> {
+        let name = self.database.name(found.signature());
+        if self.args.json {
+            let mut object = json_about("match", path);
+            object.insert("signature".to_owned(), json!(name));
+            object.insert("channel".to_owned(), json!(self.database.channel(found.signature())));
+            object.insert("offset".to_owned(), json!(found.range().start));
+            object.insert("end".to_owned(), json!(found.range().end));
+            return self.line(|out| write_json(out, &object.into()));
+        }
+        self.line(|out| {
+            write_path(out, path)?;
+            writeln!(out, ": {name} FOUND")
+        })
+    }
+
+    fn error(&mut self, error: &engine::FileError) -> io::Result<()> {
+        if self.args.json {
+            let mut object = json_about("error", error.path());
+            object.insert("code".to_owned(), json!(error.code()));
+            object.insert("message".to_owned(), json!(error.to_string()));
+            return self.line(|out| write_json(out, &object.into()));
+        }
+        self.line(|out| {
+            write_path(out, error.path())?;
+            writeln!(out, ": {error} ERROR")
+        })
+    }
+
+    /// Writes a line that a reader sees at once.
+    fn line(&mut self, write: impl FnOnce(&mut BufWriter<io::Stdout>) -> io::Result<()>) -> io::Result<()> {
+        let Report { out, progress, .. } = self;
+        progress.suspend(|| {
+            write(out)?;
+            out.flush()
+        })
+    }
+
+    fn finish(mut self) -> io::Result<Exit> {
+        let Totals { files, bytes, infected, matches, errors, skipped } = self.totals;
+        let (signatures, seconds) = (self.database.len(), self.began.elapsed().as_secs_f64());
+        if self.args.json {
+            let summary = json!({
+                "type": "summary", "files": files, "bytes": bytes, "matches": matches, "errors": errors, "skipped": skipped,
+                "infected": infected, "signatures": signatures, "seconds": seconds,
+            });
+            self.line(|out| write_json(out, &summary))?;
+        } else {
+            eprintln!(
+                "{files} files, {}, {infected} infected, {matches} matches, {errors} errors, {skipped} skipped; \
+                 {signatures} signatures; {seconds:.3} s",
+                size(bytes)
+            );
+        }
+        Ok(match (infected, errors) {
+            (1.., _) => Exit::Found,
+            (0, 1..) => Exit::Failed,
+            (0, 0) => Exit::Fine,
+        })
+    }
+}
+
+/// The path byte for byte, but for control characters, which would let a file name write lines of its own.
+fn write_path(out: &mut impl Write, path: &Path) -> io::Result<()> {
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            0..=0x1f | 0x7f => write!(out, "\\x{byte:02x}")?,
+            _ => out.write_all(&[byte])?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! What a person or a program reads: JSON lines, errors with hints, files written whole or not at all.
+
+use anyhow::Context;
+use serde_json::{Map, Value, json};
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// An error with advice for the person who met it.
+#[derive(Debug)]
+pub(crate) struct Hint(pub(crate) &'static str);
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Hint {}
+
+/// `message` as an error that is followed by `hint`.
+pub(crate) fn with_hint(message: String, hint: &'static str) -> anyhow::Error {
+    anyhow::Error::new(Hint(hint)).context(message)
+}
+
+/// Prints an error and what led to it, innermost last, then its hint.
+pub(crate) fn print_error(error: &anyhow::Error) {
+    let said: Vec<String> = error.chain().filter(|cause| !cause.is::<Hint>()).map(ToString::to_string).collect();
+    eprintln!("error: {}", said.join(": "));
+    for hint in error.chain().filter_map(|cause| cause.downcast_ref::<Hint>()) {
+        eprintln!("hint: {hint}");
+    }
+}
+
+/// Whether the reader of our output went away.
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let mut errors = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    errors.any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Writes one JSON object as a line.
+pub(crate) fn write_json(out: &mut impl Write, object: &Value) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, object)?;
+    out.write_all(b"\n")
+}
+
+/// An object of this `type` about a file. A path that is not UTF-8 is shown with replacements, and in full, in hex, as `path_hex`.
+pub(crate) fn json_about(kind: &str, path: &Path) -> Map<String, Value> {
+    let mut object = Map::new();
+    object.insert("type".to_owned(), json!(kind));
+    object.insert("path".to_owned(), json!(path.to_string_lossy()));
+    if path.to_str().is_none() {
+        object.insert("path_hex".to_owned(), json!(hex(path.as_os_str().as_encoded_bytes())));
+    }
+    object
+}
+
+/// Reads a whole file, naming it when that fails.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Writes a whole file beside its place, synced, and renames it there: the old one stays until the new one is complete.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let save = || -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().set_permissions(readable())?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        fs::File::open(folder)?.sync_all()
+    };
+    save().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Permissions of a file made for everybody to read; temporary files begin private.
+#[cfg(unix)]
+fn readable() -> fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o644)
+}
+
+/// `bytes` in hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A time in seconds since 1970 as RFC 3339; nothing when it is not stated or beyond the calendar.
+pub(crate) fn time(seconds: i64) -> Option<String> {
+    jiff::Timestamp::from_second(seconds).ok().filter(|_| seconds != 0).map(|time| time.to_string())
+}
+
+/// `bytes` in the unit a person would use: `1.4 MB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut scaled = bytes as f64 / 1000.0;
+    let mut unit = 0;
+    while scaled >= 999.95 && unit + 1 < UNITS.len() {
+        scaled /= 1000.0;
+        unit += 1;
+    }
+    format!("{scaled:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_the_unit_a_person_would_use() {
+        assert_eq!([0, 999, 1000, 1_440_000, 999_960].map(size), ["0 B", "999 B", "1.0 kB", "1.4 MB", "1.0 MB"]);
+    }
+}

@@ -1,0 +1,42 @@
+//! Signature sources as a person names them: files and folders.
+
+use crate::output::with_hint;
+use anyhow::Context;
+use patternc::compile::SourceKind;
+use std::path::{Path, PathBuf};
+
+/// The signature files that `sources` name; a folder stands for those in it, sorted by name, and its other files are left alone.
+pub(crate) fn expand(sources: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for source in sources {
+        if !source.is_dir() {
+            files.push(source.clone());
+            continue;
+        }
+        let entries = source.read_dir().with_context(|| format!("cannot read {}", source.display()))?;
+        let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
+        paths.retain(|path| is_named_as_signatures(path) && path.is_file());
+        paths.sort();
+        if paths.is_empty() {
+            let message = format!("{} holds no signature file", source.display());
+            return Err(with_hint(message, "signature files end in .ndb, .hdb, .hsb or .titer"));
+        }
+        files.append(&mut paths);
+    }
+    Ok(files)
+}
+
+/// Whether the name of `path` says that it holds signatures.
+pub(crate) fn is_named_as_signatures(path: &Path) -> bool {
+    SourceKind::of_path(path).is_some() || is_blob(path)
+}
+
+/// Whether `path` is named as a blob.
+pub(crate) fn is_blob(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("titer"))
+}
+
+/// Bytes in all `files` together, for a progress bar; what cannot be read counts nothing.
+pub(crate) fn total_len(files: &[PathBuf]) -> u64 {
+    files.iter().filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
