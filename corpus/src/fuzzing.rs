@@ -1,0 +1,205 @@
+//! What the targets of `fuzz/` do with their input, as functions, so that a crash file becomes an ordinary test.
+//!
+//! Each takes any bytes and panics when something that always holds does not. [`TARGETS`] names them all; their seeds, made by
+//! [`seeds`] and committed under `fuzz/seeds`, are replayed by an ordinary test.
+
+use crate::seal::Layout;
+use crate::{instance, seal_blob, seal_database, seal_delta};
+use engine::pattern::{Offset, Pattern};
+use engine::{Database, Scanner, naive};
+use patternc::blob::{self, EngineRange, Meta};
+use patternc::clamav;
+use patternc::link::{LinkSource, link};
+use patternc::record::{Body, Record};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
+
+/// The body of a fuzz target.
+pub type Target = fn(&[u8]);
+
+/// Every fuzz target by its name.
+pub const TARGETS: [(&str, Target); 5] = [
+    ("blob_decode", blob_decode),
+    ("database_open_scan", database_open_scan),
+    ("delta_apply", delta_apply),
+    ("ndb_parse", ndb_parse),
+    ("scan_equals_naive", scan_equals_naive),
+];
+
+/// Decodes `bytes` as a blob: as they stand, sealed, and as the unpacked records of one segment. What is accepted is encoded
+/// to the same root, and decoded to the same blob.
+pub fn blob_decode(bytes: &[u8]) {
+    patternc::fuzzing::blob_decode(bytes);
+    let mut sealed = bytes.to_vec();
+    seal_blob(&mut sealed);
+    patternc::fuzzing::blob_decode(&sealed);
+    patternc::fuzzing::record_decode(bytes);
+    patternc::fuzzing::blob_decode(&blob_of(bytes));
+}
+
+/// Opens `bytes` as a database, as they stand and sealed. What opens, scans.
+pub fn database_open_scan(bytes: &[u8]) {
+    open_and_scan(bytes);
+    let mut sealed = bytes.to_vec();
+    seal_database(&mut sealed);
+    open_and_scan(&sealed);
+}
+
+fn open_and_scan(bytes: &[u8]) {
+    let Ok(database) = Database::open(bytes) else { return };
+    let scanner = Scanner::new(&database);
+    let mut scratch = scanner.scratch();
+    for found in scanner.matches(&mut scratch, &sample_haystack()) {
+        let _ = (database.name(found.signature()), database.channel(found.signature()), found.range());
+    }
+    let _ = (database.verify(), database.sources().count(), database.sections().count(), database.digest_counts().count());
+}
+
+/// Applies `bytes` as a delta to an empty blob, as they stand and sealed. What is made has the root that the delta names.
+pub fn delta_apply(bytes: &[u8]) {
+    patternc::fuzzing::delta_apply(bytes);
+    let mut sealed = bytes.to_vec();
+    seal_delta(&patternc::fuzzing::empty_blob(), &mut sealed);
+    patternc::fuzzing::delta_apply(&sealed);
+}
+
+/// Parses `bytes` as lines of signatures, of bodies and of hashes. Each ends in a record that can be encoded and decoded, or in
+/// a fault; records can be linked.
+pub fn ndb_parse(bytes: &[u8]) {
+    patternc::fuzzing::ndb_parse(bytes);
+    patternc::fuzzing::hash_parse(bytes);
+    let parsed = bytes.split(|&byte| byte == b'\n').filter_map(|line| clamav::ndb(line).ok()?);
+    let records: Vec<Record> = parsed.collect();
+    let database = link(&[source(&records)]).expect("an accepted signature has something to search for");
+    assert_eq!(Database::open(&database).expect("a database just linked opens").verify(), Ok(()));
+}
+
+/// Scans a haystack for signatures, both in `bytes`: lines of an `.ndb` file, an empty line, then the haystack, to which a
+/// string that matches is added for each signature. The scanner finds what the oracle finds.
+pub fn scan_equals_naive(bytes: &[u8]) {
+    // The oracle takes time quadratic in the haystack, and more for gaps.
+    const LINES_MAX: usize = 8;
+    const LINE_BYTES_MAX: usize = 160;
+    const HAYSTACK_BYTES_MAX: usize = 400;
+    let split = bytes.windows(2).position(|pair| pair == b"\n\n");
+    let (lines, haystack) = split.map_or((bytes, &[][..]), |at| (&bytes[..at], &bytes[at + 2..]));
+    let lines = lines.split(|&byte| byte == b'\n').filter(|line| line.len() <= LINE_BYTES_MAX).take(LINES_MAX);
+    let bodies: Vec<(Offset, Pattern)> = lines
+        .filter_map(|line| match clamav::ndb(line).ok()?? {
+            Record::Body(body) => Some((body.offset, body.pattern)),
+            Record::FileHash(_) => None,
+        })
+        .collect();
+    let mut haystack = haystack[..haystack.len().min(HAYSTACK_BYTES_MAX)].to_vec();
+    for (_, pattern) in &bodies {
+        let room = HAYSTACK_BYTES_MAX - haystack.len();
+        haystack.extend(instance(pattern, b'a').filter(|bytes| bytes.len() <= room).unwrap_or_default());
+    }
+
+    let named = |(index, (offset, pattern)): (usize, &(Offset, Pattern))| {
+        let (name, target) = (index.to_string(), patternc::record::Target::Any);
+        Record::Body(Body { name, target, offset: *offset, pattern: pattern.clone() })
+    };
+    let records: Vec<Record> = bodies.iter().enumerate().map(named).collect();
+    let linked = link(&[source(&records)]).expect("an accepted signature has something to search for");
+    let database = Database::open(&linked).expect("a database just linked opens");
+    let scanner = Scanner::new(&database);
+    let mut scratch = scanner.scratch();
+    let found = scanner.matches(&mut scratch, &haystack).iter();
+    let found: BTreeSet<(String, u64)> =
+        found.map(|found| (database.name(found.signature()).to_owned(), found.range().end)).collect();
+    let ends = |(index, (offset, pattern)): (usize, &(Offset, Pattern))| {
+        naive::ends(pattern, *offset, &haystack).into_iter().map(move |end| (index.to_string(), end)).collect::<Vec<_>>()
+    };
+    assert_eq!(found, bodies.iter().enumerate().flat_map(ends).collect());
+}
+
+fn source(records: &[Record]) -> LinkSource<'_> {
+    LinkSource { channel: "fuzz/samples", release: 1, root: [0; 32], records }
+}
+
+/// A blob of one segment whose unpacked bytes are `raw`, records or not. Only what `raw` itself gets wrong is wrong with it.
+pub fn blob_of(raw: &[u8]) -> Vec<u8> {
+    let header = Layout::of(blob::layout::HEADER);
+    let entry = Layout::of(blob::layout::SEGMENT);
+    let packed = zstd::bulk::compress(raw, 1).expect("zstd compresses any bytes");
+    let mut bytes = patternc::fuzzing::empty_blob();
+    bytes.truncate(header.len);
+    header.put(&mut bytes, "segment_count", &1_u32.to_le_bytes());
+    let mut row = vec![0; entry.len];
+    entry.put(&mut row, "digest", &Sha256::digest(raw));
+    entry.put(&mut row, "raw_len", &(raw.len() as u32).to_le_bytes());
+    entry.put(&mut row, "packed_len", &(packed.len() as u32).to_le_bytes());
+    bytes.extend(row);
+    bytes.extend(packed);
+    seal_blob(&mut bytes);
+    bytes
+}
+
+/// Seeds for the target named `target`: name and bytes, the same at each call.
+pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
+    let named = |name: &str, bytes: Vec<u8>| (name.to_owned(), bytes);
+    match target {
+        "blob_decode" => {
+            let records: Vec<u8> = sample_records().iter().flat_map(Record::encode).collect();
+            vec![
+                named("blob", sample_blob()),
+                named("empty-blob", patternc::fuzzing::empty_blob()),
+                named("records", records),
+            ]
+        }
+        "database_open_scan" => vec![named("database", sample_database()), named("empty-database", database_of(&[]))],
+        "delta_apply" => {
+            let empty = patternc::fuzzing::empty_blob();
+            let nothing = blob::diff(&empty, &empty).expect("two blobs of one channel have a delta");
+            vec![named("delta", sample_delta()), named("nothing", nothing)]
+        }
+        "ndb_parse" => crate::features().map(|(name, text)| named(name, text.into())).into(),
+        "scan_equals_naive" => {
+            let [(_, text), _] = crate::features();
+            let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+            let haystack = String::from_utf8_lossy(&sample_haystack()).into_owned();
+            let seed = |(index, lines): (usize, &[&str])| {
+                named(&format!("features-{index}"), [&lines.join("\n"), "\n\n", &haystack].concat().into_bytes())
+            };
+            lines.chunks(6).enumerate().map(seed).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Records of every kind and with every kind of element.
+fn sample_records() -> Vec<Record> {
+    crate::compile(&crate::features()).records
+}
+
+pub(crate) fn sample_blob() -> Vec<u8> {
+    let engine = EngineRange { min: 1, max: 1 };
+    let channel = blob::read_header(&patternc::fuzzing::empty_blob()).expect("an encoded blob has a header").channel;
+    let meta = Meta { channel, release: 2, created: 0, engine };
+    blob::encode(&meta, &sample_records()).expect("compiled records can be encoded")
+}
+
+pub(crate) fn sample_delta() -> Vec<u8> {
+    blob::diff(&patternc::fuzzing::empty_blob(), &sample_blob()).expect("two blobs of one channel have a delta")
+}
+
+pub(crate) fn sample_database() -> Vec<u8> {
+    database_of(&sample_records())
+}
+
+fn database_of(records: &[Record]) -> Vec<u8> {
+    link(&[source(records)]).expect("an accepted signature has something to search for")
+}
+
+/// A string for each body of [`sample_records`].
+fn sample_haystack() -> Vec<u8> {
+    let mut haystack = Vec::new();
+    for record in sample_records() {
+        match record {
+            Record::Body(body) => haystack.extend(instance(&body.pattern, b'.').unwrap_or_default()),
+            Record::FileHash(_) => haystack.extend(b"\0"),
+        }
+    }
+    haystack
+}

@@ -1,0 +1,94 @@
+//! Signature sets and haystacks of any size, the same on every machine.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+/// SplitMix64 (Steele, Lea, Flood: *Fast splittable pseudorandom number generators*, 2014): a few lines, and the same numbers
+/// for ever, which no random-number crate promises.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    /// A number below `bound`; slightly uneven, which does not matter here.
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+}
+
+/// `n` distinct literal signatures as `.ndb` text, `Synthetic.Literal-0` onwards, for any offset.
+///
+/// Half are random bytes; half are cut out of the files of [`clean`](crate::clean) and changed in two places, so that their
+/// parts occur in real files, as those of real signatures do. Nine in ten have 16 to 63 bytes, the others 8 to 15.
+pub fn synthetic_ndb(n: usize, seed: u64) -> String {
+    let mut random = Random(seed);
+    let sources = crate::clean();
+    let mut seen = HashSet::with_capacity(n);
+    let mut text = String::new();
+    while seen.len() < n {
+        let len = if random.below(10) == 0 { 8 + random.below(8) } else { 16 + random.below(48) };
+        let literal: Vec<u8> = if seen.len().is_multiple_of(2) {
+            std::iter::repeat_with(|| random.next() as u8).take(len).collect()
+        } else {
+            let (_, source) = sources[random.below(sources.len())];
+            let from = random.below(source.len() - len);
+            let mut bytes = source[from..from + len].to_vec();
+            for at in [len / 3, 2 * len / 3] {
+                bytes[at] ^= 1 + random.below(255) as u8;
+            }
+            bytes
+        };
+        if !is_bland(&literal) && seen.insert(literal.clone()) {
+            let _ = write!(text, "Synthetic.Literal-{}:0:*:", seen.len() - 1);
+            literal.iter().for_each(|byte| _ = write!(text, "{byte:02x}"));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// Padding and the like: no maker would sign it.
+fn is_bland(literal: &[u8]) -> bool {
+    literal.iter().collect::<HashSet<_>>().len() < 6
+}
+
+/// `len` bytes like those of real files: pages of the files of [`clean`](crate::clean) in random order.
+pub fn haystack(len: usize, seed: u64) -> Vec<u8> {
+    const PAGE: usize = 2048;
+    let mut random = Random(seed);
+    let sources = crate::clean();
+    let mut bytes = Vec::with_capacity(len + PAGE);
+    while bytes.len() < len {
+        let (_, source) = sources[random.below(sources.len())];
+        let from = random.below(source.len().saturating_sub(PAGE).max(1));
+        bytes.extend_from_slice(&source[from..source.len().min(from + PAGE)]);
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn synthetic_signatures_are_as_many_as_asked_for_and_stay_the_same() {
+        let text = synthetic_ndb(500, 7);
+        assert_eq!(text, synthetic_ndb(500, 7));
+        assert_ne!(text, synthetic_ndb(500, 8));
+        let compilation = crate::compile(&[("synthetic.ndb", &text)]);
+        assert_eq!((compilation.records.len(), compilation.diagnostics.len()), (500, 0));
+        assert!(text.starts_with("Synthetic.Literal-0:0:*:"));
+    }
+
+    #[test]
+    fn haystacks_have_their_length() {
+        assert_eq!(haystack(10_001, 1).len(), 10_001);
+        assert_eq!(haystack(10_001, 1), haystack(10_001, 1));
+    }
+}
