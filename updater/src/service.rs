@@ -36,6 +36,7 @@ use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::Response;
+use axum::serve::ListenerExt;
 use jiff::SignedDuration;
 pub use objects::ObjectError;
 pub use publisher::PublishError;
@@ -237,6 +238,12 @@ async fn run(
         let _ = stopped.changed().await;
     };
     let resign = tokio::spawn(resign(app.clone(), timestamp_every, until(stopped.clone())));
+    // Answers are small: waiting to fill a packet would cost every request the peer's delayed acknowledgement, 40 ms.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps Nagle's algorithm");
+        }
+    });
     let server = axum::serve(listener, router::router(app.clone())).with_graceful_shutdown(until(stopped));
     let mut server = tokio::spawn(server.into_future());
     let served = tokio::select! {
