@@ -32,9 +32,9 @@ use crate::record::Record;
 pub enum SourceKind {
     /// `.ndb`: body signatures.
     Ndb,
-    /// `.hdb`: file hashes, by custom MD5.
+    /// `.hdb`: file hashes, MD5 as a rule.
     Hdb,
-    /// `.hsb`: file hashes, by custom SHA-1 and SHA-256.
+    /// `.hsb`: file hashes, SHA-1 and SHA-256 as a rule.
     Hsb,
 }
 

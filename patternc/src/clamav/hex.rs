@@ -3,17 +3,17 @@
 //! ```text
 //! pattern     = piece { gap piece }
 //! piece       = [ byte near ] body [ near byte ]
-//! body        = { byte | alternative | "{n}" }            n from 1 to 127: as many any-bytes
+//! body        = { byte | alternative | "{n}" }            n from 1 to 127, before the first other gap in braces: any-bytes
 //! byte        = nibble nibble
 //! nibble      = hex digit | "?"
-//! gap         = "*" | "{n}" | "{n-m}" | "{-m}" | "{n-}"   n from 128; a most of 0 is no limit
+//! gap         = "*" | "{n}" | "{n-m}" | "{-m}" | "{n-}"   a most of 0 is no limit
 //! near        = "[n]" | "[n-m]"                           m up to 32
 //! alternative = ["!"] "(" string { "|" string } ")"
 //! string      = { byte | "(" string { "|" string } ")" | "{n}" }
 //! ```
 //!
 //! A body needs two neighbouring fixed bytes outside alternatives, and a pattern of nothing but fixed bytes needs three: what
-//! clamscan demands of its own anchors. `{n}` counts as text, so that `a{1}b` is `a??b`: two bytes.
+//! clamscan demands of its own anchors. `{n}` among bytes counts as text, so that `a{1}b` is `a??b`: two bytes.
 //!
 //! One pass over the text. Alternatives are expanded to plain lists of strings, all of them together at most
 //! [`Pattern::LEN_MAX`] bytes.
@@ -35,7 +35,7 @@ const DEPTH_MAX: usize = 16;
 const PLAIN_LEN_MIN: usize = 3;
 
 pub(super) fn parse(text: &str, offset: Offset) -> Result<Pattern, Fault> {
-    let mut parser = Parser { text, at: 0, room: Pattern::LEN_MAX };
+    let mut parser = Parser { text, at: 0, room: Pattern::LEN_MAX, braced: false };
     let (pieces, gaps) = parser.pieces()?;
     check_places(&pieces, &gaps, offset)?;
     check_plain_len(&pieces)?;
@@ -181,6 +181,8 @@ struct Parser<'a> {
     at: usize,
     /// How many bytes the strings of alternatives may still have.
     room: usize,
+    /// Whether a gap in braces was met: from there on every `{n}` is a gap too.
+    braced: bool,
 }
 
 /// What ends a section of a pattern.
@@ -190,7 +192,7 @@ enum End {
     Text,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     fn fault(&self, code: Code, what: &str) -> Fault {
         Fault::new(code, format!("{what} (at character {} of the pattern)", self.at + 1))
     }
@@ -256,9 +258,6 @@ impl Parser<'_> {
                 }
                 b'{' => match self.braces()? {
                     Braces::Inline(bytes) => section.nibbles.push_any(bytes),
-                    Braces::Gap(_) if self.peek() == Some(b'{') => {
-                        return Err(self.fault(Code::PieceEmpty, "a gap needs bytes on both sides"));
-                    }
                     Braces::Gap(gap) => break End::Far(gap),
                 },
                 b'[' => break End::Near(self.near()?),
@@ -284,47 +283,41 @@ impl Parser<'_> {
         self.fault(Code::HexDigit, &format!("{} is neither a hex digit nor `?` nor a wildcard", quote(&found)))
     }
 
-    /// The text up to `close`, which ends what began here.
-    fn enclosed(&mut self, close: u8) -> Result<&str, Fault> {
-        let rest = &self.text[self.at + 1..];
-        let Some(len) = memchr::memchr(close, rest.as_bytes()) else {
+    /// The text from here to `close`, both included.
+    fn enclosed(&mut self, close: u8) -> Result<&'a str, Fault> {
+        let rest = &self.text[self.at..];
+        let Some(end) = memchr::memchr(close, rest.as_bytes()) else {
             return Err(self.fault(Code::GapInvalid, &format!("a gap without its `{}`", char::from(close))));
         };
-        self.at += len + 2;
-        Ok(&rest[..len])
+        self.at += end + 1;
+        Ok(&rest[..=end])
     }
 
     fn braces(&mut self) -> Result<Braces, Fault> {
-        let start = self.at;
-        let text = self.enclosed(b'}')?.to_owned();
-        let bounds = parse_bounds(&text, GAP_MAX);
-        let invalid =
-            || Fault::new(Code::GapInvalid, format!("`{{{text}}}` is none of `{{n}}`, `{{n-m}}`, `{{-m}}`, `{{n-}}`"));
-        let (min, max) = match bounds? {
-            Bounds::None => return Err(invalid()),
+        let text = self.enclosed(b'}')?;
+        let (min, max) = match parse_bounds(text, GAP_MAX)? {
+            Bounds::Exactly(n @ 1..=INLINE_MAX) if !self.braced => return Ok(Braces::Inline(n)),
+            // clamscan reads over spaces in any-bytes, but not in gaps.
+            _ if text.contains(' ') => return Err(gap_fault(Code::GapInvalid, text, "is a gap with spaces")),
+            Bounds::None => return Err(gap_fault(Code::GapInvalid, text, "is none of `{n}`, `{n-m}`, `{-m}`, `{n-}`")),
             Bounds::Exactly(0) => (0, None),
-            Bounds::Exactly(n) if n <= INLINE_MAX => return Ok(Braces::Inline(n)),
             Bounds::Exactly(n) => (n, Some(n)),
             Bounds::Between(min, max) => (min.unwrap_or(0), max.filter(|&max| max != 0)),
         };
-        if max.is_some_and(|max| max < min) {
-            self.at = start;
-            return Err(self.fault(Code::GapBounds, &format!("`{{{text}}}` matches nothing: its least is above its most")));
-        }
+        check_bounds(text, min, max)?;
+        self.braced = true;
         Ok(Braces::Gap(Gap { min, max }))
     }
 
     fn near(&mut self) -> Result<Gap, Fault> {
-        let text = self.enclosed(b']')?.to_owned();
-        let (min, max) = match parse_bounds(&text, NEAR_MAX)? {
-            Bounds::Exactly(n) => (n, n),
-            Bounds::Between(Some(min), Some(max)) => (min, max),
-            _ => return Err(Fault::new(Code::GapInvalid, format!("`[{text}]` is neither `[n]` nor `[n-m]`"))),
+        let text = self.enclosed(b']')?;
+        let (min, max) = match parse_bounds(text, NEAR_MAX)? {
+            Bounds::Exactly(n) => (n, Some(n)),
+            Bounds::Between(Some(min), Some(max)) => (min, Some(max)),
+            _ => return Err(gap_fault(Code::GapInvalid, text, "is neither `[n]` nor `[n-m]`")),
         };
-        if max < min {
-            return Err(Fault::new(Code::GapBounds, format!("`[{text}]` matches nothing: its least is above its most")));
-        }
-        Ok(Gap { min, max: Some(max) })
+        check_bounds(text, min, max)?;
+        Ok(Gap { min, max })
     }
 
     fn negated(&mut self) -> Result<Element, Fault> {
@@ -444,7 +437,9 @@ enum Bounds {
     Between(Option<u32>, Option<u32>),
 }
 
-fn parse_bounds(text: &str, max: u64) -> Result<Bounds, Fault> {
+/// Reads a gap with what encloses it.
+fn parse_bounds(enclosed: &str, max: u64) -> Result<Bounds, Fault> {
+    let text = &enclosed[1..enclosed.len() - 1];
     let number = |text: &str| -> Result<Option<Option<u32>>, Fault> {
         let digits = text.trim_start_matches(' ');
         if digits.is_empty() {
@@ -469,6 +464,17 @@ fn parse_bounds(text: &str, max: u64) -> Result<Bounds, Fault> {
             _ => Bounds::None,
         },
     })
+}
+
+fn check_bounds(enclosed: &str, min: u32, max: Option<u32>) -> Result<(), Fault> {
+    if max.is_some_and(|max| max < min) {
+        return Err(gap_fault(Code::GapBounds, enclosed, "matches nothing: its least is above its most"));
+    }
+    Ok(())
+}
+
+fn gap_fault(code: Code, enclosed: &str, what: &str) -> Fault {
+    Fault::new(code, format!("{} {what}", quote(enclosed)))
 }
 
 #[cfg(test)]
@@ -508,6 +514,9 @@ mod tests {
     #[test]
     fn accepted_as_by_clamscan() {
         for text in [
+            "aabb{2}cc{1-3}ccdd",
+            "aabb{1-3}ccdd{2}eeff",
+            "aabb*ccdd{2}ee",
             "aabbcc",
             "aabb*ccdd",
             "aa??bbcc",
@@ -529,6 +538,9 @@ mod tests {
             "aa[1-3]bbccdd",
             "aabbcc[0-32]dd",
             "aa[1-3]bbccdd[2-4]ee",
+            "aabb{2}cc{1-3}ccdd",
+            "aabb{1-3}ccdd{2}eeff",
+            "aabb*ccdd{2}ee",
             "aabb{2-3}ccdd[1-3]ee",
             "aabb[1-3]cc*ddee",
             "ccdd(aa|bb)[1-3]ee",
@@ -569,7 +581,20 @@ mod tests {
             ),
             (
                 Code::NoAnchor,
-                &["aa", "aabb", "aa??", "aa??bb", "aa*bbcc", "4?4?4?4?", "ccdd*????", "(aabb|ccdd)", "aa(bb)cc", "??"],
+                &[
+                    "aa",
+                    "aabb",
+                    "aa??",
+                    "aa??bb",
+                    "aa*bbcc",
+                    "4?4?4?4?",
+                    "aabb{1-3}ccdd{2}ee",
+                    "aabb{1-3}ccdd*eeff{2}aa",
+                    "ccdd*????",
+                    "(aabb|ccdd)",
+                    "aa(bb)cc",
+                    "??",
+                ],
             ),
             (Code::AlternativeEmpty, &["aabb()cc", "aabb(|11)cc"]),
             (Code::AlternativeOpen, &["1122(aa|bbcc", "1122((aa|bb)cc", "aabb!(11"]),

@@ -8,8 +8,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use engine::pattern::{Element, MaskedByte};
 use patternc::compile::Compiler;
 use patternc::diagnostic::Code;
+use patternc::record::Record;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden")
@@ -44,10 +46,42 @@ fn said(input: &Path) -> String {
         writeln!(said, "{diagnostic}").unwrap();
     }
     for record in compilation.records {
-        writeln!(said, "{record:?}").unwrap();
+        writeln!(said, "{}", spell(&record)).unwrap();
     }
     writeln!(said, "{} lines, {} accepted, {} duplicates", account.lines, account.accepted, account.duplicates).unwrap();
     said
+}
+
+/// A record in one line, its pattern in hex.
+fn spell(record: &Record) -> String {
+    match record {
+        Record::FileHash(hash) => format!("{:?}: {:?}, size {:?}", hash.name, hash.digest, hash.size),
+        Record::Body(body) => {
+            let elements: Vec<String> = body.pattern.elements().iter().map(spell_element).collect();
+            let name: String = body.name.chars().take(50).collect();
+            format!("{name:?}: {:?}: {}", body.offset, elements.join(" "))
+        }
+    }
+}
+
+fn spell_element(element: &Element) -> String {
+    match element {
+        Element::Bytes(bytes) => bytes.iter().copied().map(spell_byte).collect(),
+        Element::Gap { min, max } => format!("{{{min}-{}}}", max.map(|max| max.to_string()).unwrap_or_default()),
+        Element::Alternatives { strings, negated } => {
+            let strings: Vec<String> = strings.iter().map(|bytes| bytes.iter().copied().map(spell_byte).collect()).collect();
+            format!("{}({})", if *negated { "!" } else { "" }, strings.join("|"))
+        }
+    }
+}
+
+fn spell_byte(byte: MaskedByte) -> String {
+    match byte.mask() {
+        0xff => format!("{:02x}", byte.value()),
+        0xf0 => format!("{:x}?", byte.value() >> 4),
+        0x0f => format!("?{:x}", byte.value()),
+        _ => "??".to_owned(),
+    }
 }
 
 #[test]
