@@ -22,27 +22,29 @@
 //! A switch of makers keeps the old maker's generation until the new one has passed its test and is in force: there is no
 //! moment without protection.
 
+mod error;
 mod fetch;
 mod generation;
 mod metadata;
+mod report;
 mod state;
 
 use crate::Channel;
 use crate::decide::{UserRow, accepts};
-use crate::disk::{Checkpoint, Disk, DiskError, Lock};
-use crate::http::{Client, HttpError, Proof};
-use crate::keys::{KeyError, SigningKey};
+use crate::disk::{Checkpoint, Disk, Lock};
+use crate::http::{Client, Proof};
+use crate::keys::SigningKey;
 use crate::tuf::{self, TufError};
 use crate::wire::{
-    Acknowledge, Assignment, ChannelRelease, CheckIn, Designation, Enrol, Enrolled, Sha256Hex, ShapeError, TerminalFacts,
-    channel_text, channels_text,
+    Acknowledge, Assignment, ChannelRelease, CheckIn, Designation, Enrol, Enrolled, Sha256Hex, TerminalFacts,
 };
+pub use error::AgentError;
 pub use fetch::Transfer;
 use fetch::fetch;
 pub use generation::{Installed, Manifest};
 use metadata::Metadata;
+pub use report::{ChannelFault, ChannelReport, Outcome, Rollback, SelfTest, Status, UpdateReport};
 use reqwest::Method;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use state::{Contact, Identity, State};
 use std::error::Error;
@@ -72,15 +74,6 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// Any error refuses the update; the generation in force stays.
     fn self_test(&self, database: &Path) -> Result<SelfTest, BoxError>;
-}
-
-/// What a passed self-test saw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SelfTest {
-    /// Samples tried.
-    pub samples: u32,
-    /// Signatures in the database.
-    pub signatures: u64,
 }
 
 /// Told of downloads as they go; every method does nothing unless it is overridden.
@@ -134,236 +127,6 @@ impl Enrolment {
             subscribed,
         }
     }
-}
-
-/// Why the agent refused or failed. Nothing is installed then, and what was in force stays in force.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AgentError {
-    /// Another agent works in the state folder.
-    #[error("another agent is at work in `{}`", .0.display())]
-    Busy(PathBuf),
-    /// The terminal is not enrolled.
-    #[error("`{}` holds no enrolled terminal", .0.display())]
-    NotEnrolled(PathBuf),
-    /// The terminal is enrolled already.
-    #[error("this terminal is enrolled as {terminal} at {service}")]
-    AlreadyEnrolled {
-        /// Its number.
-        terminal: String,
-        /// Where.
-        service: String,
-    },
-    /// The enrolment token does not have its form.
-    #[error("this is no enrolment token (te1.SECRET.ROOT)")]
-    Token,
-    /// The service's root metadata is not the one the token names.
-    #[error("the service's root metadata has sha256 {found}, the enrolment token names {expected}")]
-    WrongRoot {
-        /// What came.
-        found: Sha256Hex,
-        /// What the operator vouched for.
-        expected: Sha256Hex,
-    },
-    /// A file of the state folder.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    /// A file of the state folder cannot be understood.
-    #[error("`{}` cannot be read: {reason}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// This terminal's key.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The service refused or could not be reached.
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    /// Metadata of the service did not verify.
-    #[error("metadata is refused: {reason}")]
-    Metadata {
-        /// Stable name of the fault.
-        code: &'static str,
-        /// What the verifier says.
-        reason: String,
-    },
-    /// Metadata of one maker did not verify.
-    #[error(transparent)]
-    Maker(#[from] TufError),
-    /// A maker has no delegation, or does not list what was assigned.
-    #[error("`{0}` is not among what its maker signed")]
-    NotListed(String),
-    /// A blob is not the one its maker signed.
-    #[error("`{path}` is not what its maker signed: {reason}")]
-    Blob {
-        /// Its path.
-        path: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The service assigned a channel of a maker that this terminal does not accept.
-    #[error("the service assigned `{0}`, whose maker this terminal does not accept")]
-    NotAccepted(Channel),
-    /// The service assigned an older release than the installed one.
-    #[error("the service assigned release {assigned} of `{channel}`, {installed} is installed")]
-    RolledBack {
-        /// The channel.
-        channel: Channel,
-        /// What was assigned.
-        assigned: u64,
-        /// What is installed.
-        installed: u64,
-    },
-    /// The blobs could not be linked.
-    #[error("linking failed: {0}")]
-    Link(#[source] BoxError),
-    /// The database did not pass its test.
-    #[error("the self-test failed: {0}")]
-    SelfTest(#[source] BoxError),
-    /// There is no earlier generation that is whole.
-    #[error("there is no earlier generation to go back to")]
-    NoPrevious,
-    /// A name that is no name.
-    #[error(transparent)]
-    Shape(#[from] ShapeError),
-    /// A worker thread died.
-    #[error("a worker failed: {0}")]
-    Worker(#[from] tokio::task::JoinError),
-}
-
-impl AgentError {
-    /// Stable name of the fault.
-    pub fn code(&self) -> &str {
-        match self {
-            AgentError::Busy(_) => "agent_busy",
-            AgentError::NotEnrolled(_) => "not_enrolled",
-            AgentError::AlreadyEnrolled { .. } => "already_enrolled",
-            AgentError::Token => "token_malformed",
-            AgentError::WrongRoot { .. } => "root_not_vouched_for",
-            AgentError::Disk(_) => "disk_failed",
-            AgentError::Damaged { .. } => "state_damaged",
-            AgentError::Key(_) => "key_failed",
-            AgentError::Http(e) => e.code(),
-            AgentError::Metadata { code, .. } => code,
-            AgentError::Maker(e) => e.code(),
-            AgentError::NotListed(_) => "release_not_listed",
-            AgentError::Blob { .. } => "blob_refused",
-            AgentError::NotAccepted(_) => "assignment_not_accepted",
-            AgentError::RolledBack { .. } => "release_rolled_back",
-            AgentError::Link(_) => "link_failed",
-            AgentError::SelfTest(_) => "self_test_failed",
-            AgentError::NoPrevious => "no_previous_generation",
-            AgentError::Shape(_) => "name_malformed",
-            AgentError::Worker(_) => "worker_failed",
-        }
-    }
-}
-
-/// What an update came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// A new generation is in force.
-    Installed,
-    /// What is in force is what was assigned.
-    UpToDate,
-    /// Nothing was assigned.
-    NothingAssigned,
-    /// What was assigned had been rolled back from here, and is not installed again.
-    HeldBack,
-}
-
-/// One channel's part of an update.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChannelReport {
-    /// Which channel.
-    #[serde(with = "channel_text")]
-    pub channel: Channel,
-    /// At which release.
-    pub release: u64,
-    /// How it came.
-    pub transfer: Transfer,
-    /// Bytes of blobs and deltas that were fetched for it.
-    pub bytes_fetched: u64,
-    /// Bytes of the whole blob.
-    pub full_bytes: u64,
-    /// Why a delta was given up for the whole blob, as a code.
-    pub delta_fault: Option<String>,
-}
-
-/// A channel that could not be brought up to date, while others could.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChannelFault {
-    /// Which channel.
-    #[serde(with = "channel_text")]
-    pub channel: Channel,
-    /// Stable name of the fault.
-    pub code: String,
-    /// In words.
-    pub words: String,
-}
-
-/// What an update did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UpdateReport {
-    /// What it came to.
-    pub outcome: Outcome,
-    /// The generation in force.
-    pub generation: Option<u64>,
-    /// What the service said.
-    pub assignment: Assignment,
-    /// Every channel that was looked at.
-    pub channels: Vec<ChannelReport>,
-    /// Channels that failed; they stay at the release that was in force.
-    pub faults: Vec<ChannelFault>,
-    /// What the self-test of a new generation saw.
-    pub self_test: Option<SelfTest>,
-    /// Whether the service has heard of the result.
-    pub acknowledged: bool,
-}
-
-/// What a rollback did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rollback {
-    /// The generation that was in force.
-    pub from: u64,
-    /// The generation that is now.
-    pub to: u64,
-    /// What it runs.
-    pub channels: Vec<Installed>,
-}
-
-/// A terminal at a glance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// Whether it is enrolled.
-    pub enrolled: bool,
-    /// Its number.
-    pub terminal: Option<String>,
-    /// Where it is enrolled.
-    pub service: Option<String>,
-    /// Which makers it accepts.
-    pub designation: Option<Designation>,
-    /// Channels it subscribed to.
-    #[serde(with = "channels_text")]
-    pub subscribed: Vec<Channel>,
-    /// The generation in force.
-    pub generation: Option<u64>,
-    /// The generation that [`Agent::rollback`] would go to.
-    pub previous: Option<u64>,
-    /// What is in force.
-    pub channels: Vec<Installed>,
-    /// Its database.
-    pub database: Option<PathBuf>,
-    /// Seconds since 1970 of the last answer by the service.
-    pub last_contact: Option<i64>,
-    /// What the service said then.
-    pub last_assignment: Option<Assignment>,
-    /// Releases that are held back after a rollback.
-    pub held_back: Vec<ChannelRelease>,
 }
 
 /// The database in force, for a scanner: no lock, no waiting, one small file read.
@@ -634,7 +397,7 @@ impl Agent {
         at: &ChannelRelease,
         in_force: Option<&Installed>,
     ) -> Result<(Installed, ChannelReport), AgentError> {
-        self.check_acceptable(session, at, in_force)?;
+        check_acceptable(session, at, in_force)?;
         let signed = metadata.release(&session.client, at).await?;
         let fetched = fetch(&session.client, &self.state, &signed, &*self.progress).await?;
         let report = ChannelReport {
@@ -646,30 +409,6 @@ impl Agent {
             delta_fault: fetched.delta_fault,
         };
         Ok((Installed::from(signed), report))
-    }
-
-    /// The terminal's own word on an assignment: a service that was taken over can neither move it to a maker that it does
-    /// not accept nor back to an older release.
-    fn check_acceptable(
-        &self,
-        session: &Session,
-        at: &ChannelRelease,
-        in_force: Option<&Installed>,
-    ) -> Result<(), AgentError> {
-        let facts = &session.identity.facts;
-        let row =
-            UserRow { designation: facts.designation.clone(), subscribed: facts.subscribed.clone(), applied: Vec::new() };
-        if in_force.is_none() && !accepts(&row, &at.channel) {
-            return Err(AgentError::NotAccepted(at.channel.clone()));
-        }
-        match in_force {
-            Some(installed) if installed.release > at.release => Err(AgentError::RolledBack {
-                channel: at.channel.clone(),
-                assigned: at.release,
-                installed: installed.release,
-            }),
-            _ => Ok(()),
-        }
     }
 
     async fn report_trouble(&self, session: &Session, step: &str, error: &AgentError) {
@@ -689,6 +428,22 @@ impl Agent {
                 false
             }
         }
+    }
+}
+
+/// The terminal's own word on an assignment: a service that was taken over can neither move it to a maker that it does
+/// not accept nor back to an older release.
+fn check_acceptable(session: &Session, at: &ChannelRelease, in_force: Option<&Installed>) -> Result<(), AgentError> {
+    let facts = &session.identity.facts;
+    let row = UserRow { designation: facts.designation.clone(), subscribed: facts.subscribed.clone(), applied: Vec::new() };
+    if in_force.is_none() && !accepts(&row, &at.channel) {
+        return Err(AgentError::NotAccepted(at.channel.clone()));
+    }
+    match in_force {
+        Some(installed) if installed.release > at.release => {
+            Err(AgentError::RolledBack { channel: at.channel.clone(), assigned: at.release, installed: installed.release })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -75,8 +75,8 @@ impl Config {
         Config {
             data_dir: data_dir.into(),
             listen,
-            timestamp_lifetime: Duration::from_secs(24 * 3600),
-            timestamp_every: Duration::from_secs(3600),
+            timestamp_lifetime: Duration::from_hours(24),
+            timestamp_every: Duration::from_hours(1),
         }
     }
 }
@@ -250,13 +250,12 @@ async fn run(
         served = &mut server => served,
         () = shutdown => {
             drop(stop);
-            match tokio::time::timeout(SHUTDOWN_GRACE, &mut server).await {
-                Ok(served) => served,
-                Err(_) => {
-                    tracing::warn!("requests were still running after the grace period and are cut off");
-                    server.abort();
-                    Ok(Ok(()))
-                }
+            if let Ok(served) = tokio::time::timeout(SHUTDOWN_GRACE, &mut server).await {
+                served
+            } else {
+                tracing::warn!("requests were still running after the grace period and are cut off");
+                server.abort();
+                Ok(Ok(()))
             }
         }
     };

@@ -90,6 +90,7 @@ impl TufError {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass what they have: text or an error")]
     pub(crate) fn refused(role: impl Into<String>, reason: impl ToString) -> Self {
         TufError::Refused { role: role.into(), reason: reason.to_string() }
     }

@@ -25,10 +25,10 @@ pub(crate) async fn unknown() -> Problem {
 pub(crate) async fn metadata(State(app): State<AppState>, Path(file): Path<String>) -> Result<Response, Problem> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
     let missing = || Problem::not_found("metadata_unknown", format!("there is no metadata file `{file}`"));
-    if !file.chars().all(plain) || file.starts_with('.') || !file.ends_with(".json") {
+    if !file.chars().all(plain) || file.starts_with('.') || file.strip_suffix(".json").is_none() {
         return Err(missing());
     }
-    let (length, body) = app.objects.stream_metadata(&file).await.map_err(|e| Problem::internal(&e))?.ok_or_else(missing)?;
+    let (length, body) = app.objects.stream_metadata(&file).await?.ok_or_else(missing)?;
     let caching = if file == "timestamp.json" { REVALIDATE } else { IMMUTABLE };
     Ok(answer("application/json", caching, length, body))
 }
@@ -52,7 +52,7 @@ pub(crate) async fn target(
 
 /// Deltas that lead to a blob, the smallest first; none is an empty list.
 pub(crate) async fn deltas(State(app): State<AppState>, Path(to): Path<Sha256Hex>) -> Result<Json<Vec<DeltaView>>, Problem> {
-    Ok(Json(app.store.deltas_to(&to).await.map_err(|e| Problem::internal(&e))?))
+    Ok(Json(app.store.deltas_to(&to).await?))
 }
 
 pub(crate) async fn delta(
@@ -60,13 +60,13 @@ pub(crate) async fn delta(
     Path((from, to)): Path<(Sha256Hex, Sha256Hex)>,
 ) -> Result<Response, Problem> {
     let missing = || Problem::not_found("delta_unknown", format!("there is no delta from {from} to {to}"));
-    let deltas = app.store.deltas_to(&to).await.map_err(|e| Problem::internal(&e))?;
+    let deltas = app.store.deltas_to(&to).await?;
     let delta = deltas.iter().find(|delta| delta.from == from).ok_or_else(missing)?;
     blob(&app, &delta.sha256).await?.ok_or_else(missing)
 }
 
 async fn blob(app: &AppState, digest: &Sha256Hex) -> Result<Option<Response>, Problem> {
-    let object = app.objects.stream_blob(digest).await.map_err(|e| Problem::internal(&e))?;
+    let object = app.objects.stream_blob(digest).await?;
     Ok(object.map(|(length, body)| answer("application/octet-stream", IMMUTABLE, length, body)))
 }
 

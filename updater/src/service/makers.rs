@@ -2,7 +2,7 @@
 
 use crate::service::problem::Problem;
 use crate::service::publisher::PublishError;
-use crate::service::store::Maker;
+use crate::service::store::{Maker, StoreError};
 use crate::service::{AppState, counter_of};
 use crate::wire::{MakerName, MakerView, ThreatNews};
 use axum::Json;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 pub(crate) async fn show(State(app): State<AppState>, Path(maker): Path<MakerName>) -> Result<Json<MakerView>, Problem> {
     let held = find(&app, &maker).await?;
-    let releases = app.store.releases(&maker).await.map_err(|e| Problem::internal(&e))?;
+    let releases = app.store.releases(&maker).await?;
     Ok(Json(MakerView { maker, public_key: held.public_key, role_version: held.role_version, releases }))
 }
 
@@ -45,7 +45,7 @@ pub(crate) async fn news(
     if news.threat.is_empty() || news.threat.len() > 200 {
         return Err(Problem::bad_request("threat_name_length", "a threat's name has 1 to 200 bytes"));
     }
-    let taken = app.store.put_news(&maker, counter, &news).await.map_err(|e| Problem::internal(&e))?;
+    let taken = app.store.put_news(&maker, counter, &news).await?;
     if !taken {
         return Err(Problem::conflict("request_replayed", format!("counter {counter} was used before")));
     }
@@ -54,7 +54,7 @@ pub(crate) async fn news(
 }
 
 async fn find(app: &AppState, maker: &MakerName) -> Result<Maker, Problem> {
-    let held = app.store.maker(maker).await.map_err(|e| Problem::internal(&e))?;
+    let held = app.store.maker(maker).await?;
     held.ok_or_else(|| Problem::not_found("maker_unknown", format!("maker `{maker}` is not registered")))
 }
 
@@ -73,6 +73,7 @@ fn refused(error: PublishError) -> Problem {
         PublishError::Role(_) | PublishError::Blob { .. } | PublishError::TrailingBytes(_) => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, error)
         }
+        PublishError::Store(StoreError::TooLarge(_)) => Problem::bad_request("number_too_large", error),
         PublishError::Store(_) | PublishError::Object(_) | PublishError::Worker(_) => Problem::internal(&error),
     }
 }

@@ -20,7 +20,7 @@ pub(crate) async fn register_maker(
     operator(&app, &headers)?;
     let registration: Registration = serde_json::from_slice(&body).map_err(|e| Problem::bad_request("body_malformed", e))?;
     let Registration { maker, public_key } = registration;
-    let registered = app.store.register_maker(&maker, &public_key).await.map_err(|e| Problem::internal(&e))?;
+    let registered = app.store.register_maker(&maker, &public_key).await?;
     if !registered {
         return Err(Problem::conflict("maker_taken", format!("`{maker}` is registered with another key")));
     }
@@ -35,18 +35,18 @@ pub(crate) async fn enrolment_token(
     operator(&app, &headers)?;
     let secret = random_hex(TOKEN_BYTES).map_err(|e| Problem::internal(&e))?;
     let token = format!("te1.{secret}.{}", app.first_root);
-    app.store.add_token(&Sha256Hex::of(token.as_bytes())).await.map_err(|e| Problem::internal(&e))?;
+    app.store.add_token(&Sha256Hex::of(token.as_bytes())).await?;
     Ok(Json(EnrolmentToken { token }))
 }
 
 pub(crate) async fn terminals(State(app): State<AppState>, headers: HeaderMap) -> Result<Json<Vec<TerminalRow>>, Problem> {
     operator(&app, &headers)?;
-    Ok(Json(app.store.terminals().await.map_err(|e| Problem::internal(&e))?))
+    Ok(Json(app.store.terminals().await?))
 }
 
 pub(crate) async fn threats(State(app): State<AppState>, headers: HeaderMap) -> Result<Json<Vec<ThreatRow>>, Problem> {
     operator(&app, &headers)?;
-    Ok(Json(app.store.threats().await.map_err(|e| Problem::internal(&e))?))
+    Ok(Json(app.store.threats().await?))
 }
 
 fn operator(app: &AppState, headers: &HeaderMap) -> Result<(), Problem> {

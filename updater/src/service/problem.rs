@@ -1,8 +1,14 @@
 //! The one error answer: problem+json (RFC 9457) with a stable code.
 
+use crate::service::objects::ObjectError;
+use crate::service::store::StoreError;
+use axum::extract::Request;
 use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+
+const MEDIA_TYPE: &str = "application/problem+json";
 
 /// A refusal. `detail` is for the caller; what only the operator may see is logged where the problem is made.
 #[derive(Debug)]
@@ -13,6 +19,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass what they have: text or an error")]
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl ToString) -> Self {
         Problem { status, code, detail: detail.to_string() }
     }
@@ -40,6 +47,38 @@ impl Problem {
     }
 }
 
+impl From<StoreError> for Problem {
+    fn from(e: StoreError) -> Self {
+        match e {
+            StoreError::TooLarge(_) => Problem::bad_request("number_too_large", e),
+            e => Problem::internal(&e),
+        }
+    }
+}
+
+impl From<ObjectError> for Problem {
+    fn from(e: ObjectError) -> Self {
+        Problem::internal(&e)
+    }
+}
+
+/// Gives the refusals that the framework makes, of odd paths, methods and bodies, the form of all others.
+pub(crate) async fn uniform(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let status = response.status();
+    let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|media_type| media_type == MEDIA_TYPE);
+    if is_problem || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let code = match status {
+        StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
+        StatusCode::PAYLOAD_TOO_LARGE => "body_too_long",
+        status if status.is_client_error() => "request_malformed",
+        _ => "internal",
+    };
+    Problem::new(status, code, "the request does not have the form that this address takes").into_response()
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = json!({
@@ -49,6 +88,6 @@ impl IntoResponse for Problem {
             "code": self.code,
             "detail": self.detail,
         });
-        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+        (self.status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body.to_string()).into_response()
     }
 }

@@ -187,7 +187,7 @@ impl Publisher {
         let mut meta = HashMap::new();
         for maker in &makers {
             let version = NonZeroU64::new(maker.role_version).expect("published makers have a role version");
-            let name = tuf::role_name(&maker.maker);
+            let name = tuf::role_name(&maker.name);
             self.objects.put_metadata(&format!("{version}.{name}.json"), maker.role_body.clone()).await?;
             meta.insert(format!("{name}.json"), tuf::metafile(version, &maker.role_body));
         }
@@ -202,7 +202,7 @@ impl Publisher {
     }
 
     async fn publish_targets(&self, makers: &[Maker], now: Time) -> Result<Metafile, PublishError> {
-        let keys = makers.iter().map(|maker| (maker.maker.clone(), maker.public_key)).collect::<Vec<_>>();
+        let keys = makers.iter().map(|maker| (maker.name.clone(), maker.public_key)).collect::<Vec<_>>();
         let delegations = tuf::delegations(&keys)?;
         let same = |held: &Targets| held.delegations.as_ref() == Some(&delegations);
         if let Some((version, bytes)) = self.reusable::<Targets>("targets", same, TARGETS_LIFETIME, now).await? {
@@ -254,8 +254,8 @@ impl Publisher {
 }
 
 fn verify_role(held: &Maker, role_body: &[u8]) -> Result<MakerRole, TufError> {
-    let delegations: Delegations = tuf::delegations(&[(held.maker.clone(), held.public_key)])?;
-    tuf::verify_maker_role(&delegations, &held.maker, role_body, Time::now())
+    let delegations: Delegations = tuf::delegations(&[(held.name.clone(), held.public_key)])?;
+    tuf::verify_maker_role(&delegations, &held.name, role_body, Time::now())
 }
 
 /// Releases that the role lists and the service does not hold. A held one must be the same, a new one must be newer.

@@ -1,5 +1,6 @@
 //! Contents page of the service: every route, by who calls it.
 
+use crate::service::problem::uniform;
 use crate::service::{AppState, content, makers, operator, terminals, trace};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -33,6 +34,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/v1/threats", get(operator::threats))
         .fallback(content::unknown)
         .layer(DefaultBodyLimit::max(JSON_BODY_MAX))
+        .layer(middleware::from_fn(uniform))
         .layer(middleware::from_fn(trace))
         .with_state(state)
 }

@@ -26,7 +26,7 @@ pub(crate) async fn enrol(
     let terminal = random_hex(TERMINAL_ID_BYTES).map_err(|e| Problem::internal(&e))?;
     let token = Sha256Hex::of(request.token.as_bytes());
     let enrolment = app.store.enrol(&token, &terminal, &request.public_key, counter, &request.facts).await;
-    match enrolment.map_err(|e| Problem::internal(&e))? {
+    match enrolment? {
         Enrolment::Accepted(terminal) => {
             tracing::info!(terminal, "terminal {terminal} is enrolled");
             Ok(Json(Enrolled { terminal }))
@@ -47,14 +47,14 @@ pub(crate) async fn check_in(
 ) -> Result<Json<Assignment>, Problem> {
     let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
     let report: CheckIn = parse(&body)?;
-    let taken = app.store.check_in(&terminal, counter, &report).await.map_err(|e| Problem::internal(&e))?;
+    let taken = app.store.check_in(&terminal, counter, &report).await?;
     fresh(taken, counter)?;
-    let threats = app.store.threats().await.map_err(|e| Problem::internal(&e))?;
-    let newest = app.store.newest().await.map_err(|e| Problem::internal(&e))?;
+    let threats = app.store.threats().await?;
+    let newest = app.store.newest().await?;
     let row =
         UserRow { designation: report.facts.designation, subscribed: report.facts.subscribed, applied: report.applied };
     let assignment = decide(&row, &threats, &newest);
-    app.store.put_reason(&terminal, &assignment).await.map_err(|e| Problem::internal(&e))?;
+    app.store.put_reason(&terminal, &assignment).await?;
     tracing::info!(terminal, reason = assignment.reason.code(), "terminal {terminal} is told: {}", assignment.words);
     Ok(Json(assignment))
 }
@@ -68,7 +68,7 @@ pub(crate) async fn acknowledge(
 ) -> Result<Json<Value>, Problem> {
     let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
     let result: Acknowledge = parse(&body)?;
-    let taken = app.store.acknowledge(&terminal, counter, &result).await.map_err(|e| Problem::internal(&e))?;
+    let taken = app.store.acknowledge(&terminal, counter, &result).await?;
     fresh(taken, counter)?;
     match result {
         Acknowledge::Installed { generation, .. } => {
@@ -82,7 +82,7 @@ pub(crate) async fn acknowledge(
 }
 
 async fn verify(app: &AppState, terminal: &str, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<u64, Problem> {
-    let key: Option<PublicKey> = app.store.terminal_key(terminal).await.map_err(|e| Problem::internal(&e))?;
+    let key: Option<PublicKey> = app.store.terminal_key(terminal).await?;
     let key = key.ok_or_else(|| Problem::not_found("terminal_unknown", "no terminal with this number is enrolled"))?;
     counter_of(headers, &key, uri.path(), body)
 }

@@ -306,10 +306,23 @@ async fn odd_addresses() {
         "targets/m/acme/stable/1.titer",
         "targets/m/acme/..%2F..%2Fkeys/x.1.titer",
         "v1/nothing",
+        "v1/makers/nobody",
     ] {
         let answer = client.get(format!("{}{path}", world.url)).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 404, "{path}");
         assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
+    }
+    for (method, path, status, code) in [
+        (Method::GET, "v1/makers/No%20Maker", 400, "request_malformed"),
+        (Method::DELETE, "v1/health", 405, "method_not_allowed"),
+        (Method::POST, "v1/terminals", 413, "body_too_long"),
+        (Method::POST, "v1/makers/acme/releases", 400, "body_malformed"),
+    ] {
+        let body = if status == 413 { vec![b' '; 300 << 10] } else { Vec::new() };
+        let answer = client.request(method, format!("{}{path}", world.url)).body(body).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{path}");
+        let problem = answer.text().await.unwrap();
+        assert!(problem.contains(&format!(r#""code":"{code}""#)), "{path}: {problem}");
     }
     let maker: MakerView = serde_json::from_slice(
         &client.get(format!("{}v1/makers/acme", world.url)).send().await.unwrap().bytes().await.unwrap(),

@@ -18,18 +18,18 @@ use updater::wire::{ChannelRelease, Designation, Sha256Hex};
 use updater::{Channel, installed_database};
 use url::Url;
 
-pub fn channel(text: &str) -> Channel {
+pub(crate) fn channel(text: &str) -> Channel {
     text.parse().unwrap()
 }
 
-pub fn at(text: &str, release: u64) -> ChannelRelease {
+pub(crate) fn at(text: &str, release: u64) -> ChannelRelease {
     ChannelRelease { channel: channel(text), release }
 }
 
 /// Links by writing the digests of the blobs, one a line; tests that every line is one.
 #[derive(Clone, Default)]
-pub struct FakeEngine {
-    pub fails: Arc<AtomicBool>,
+pub(crate) struct FakeEngine {
+    pub(crate) fails: Arc<AtomicBool>,
 }
 
 impl Engine for FakeEngine {
@@ -57,20 +57,20 @@ impl Engine for FakeEngine {
     }
 }
 
-pub struct World {
-    pub dir: TempDir,
-    pub url: Url,
-    pub operator: Operator,
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
+    pub(crate) url: Url,
+    pub(crate) operator: Operator,
     stop: Option<oneshot::Sender<()>>,
     running: Option<Running>,
 }
 
 impl World {
-    pub async fn new() -> World {
-        World::with_timestamps(Duration::from_secs(3600)).await
+    pub(crate) async fn new() -> World {
+        World::with_timestamps(Duration::from_hours(1)).await
     }
 
-    pub async fn with_timestamps(lifetime: Duration) -> World {
+    pub(crate) async fn with_timestamps(lifetime: Duration) -> World {
         let dir = tempfile::tempdir().unwrap();
         let (running, stop) = start(dir.path(), lifetime).await;
         let url = running.url();
@@ -79,46 +79,52 @@ impl World {
     }
 
     /// Stops the service, lets `between` happen to its data, and starts it again at another port.
-    pub async fn restart(&mut self, between: impl FnOnce(&Path)) {
+    pub(crate) async fn restart(&mut self, between: impl FnOnce(&Path)) {
         self.stop.take().unwrap().send(()).unwrap();
         self.running.take().unwrap().finished().await.unwrap();
         between(&self.dir.path().join("service"));
-        let (running, stop) = start(self.dir.path(), Duration::from_secs(3600)).await;
+        let (running, stop) = start(self.dir.path(), Duration::from_hours(1)).await;
         self.url = running.url();
         self.operator = Operator::new(&self.url, running.operator_token()).unwrap();
         (self.running, self.stop) = (Some(running), Some(stop));
     }
 
-    pub fn token(&self) -> &str {
+    pub(crate) fn token(&self) -> &str {
         self.running.as_ref().unwrap().operator_token()
     }
 
     /// A file of the service's object folder.
-    pub fn object(&self, path: &str) -> PathBuf {
+    pub(crate) fn object(&self, path: &str) -> PathBuf {
         self.dir.path().join("service/objects").join(path)
     }
 
-    pub async fn maker(&self, name: &str) -> Maker {
+    pub(crate) async fn maker(&self, name: &str) -> Maker {
         let maker = Maker::init(&self.dir.path().join("makers").join(name), &name.parse().unwrap()).unwrap();
         maker.register(&self.url, self.token()).await.unwrap();
         maker
     }
 
     /// Releases and publishes a blob of `signatures`; returns its bytes.
-    pub async fn publish(&self, maker: &Maker, channel: &str, release: u64, signatures: std::ops::Range<u32>) -> Vec<u8> {
+    pub(crate) async fn publish(
+        &self,
+        maker: &Maker,
+        channel: &str,
+        release: u64,
+        signatures: std::ops::Range<u32>,
+    ) -> Vec<u8> {
         let blob = blob(channel, release, signatures);
         maker.release(&self.write("new.titer", &blob)).unwrap();
         maker.publish(&self.url).await.unwrap();
         blob
     }
 
-    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.dir.path().join(name);
         fs::write(&path, bytes).unwrap();
         path
     }
 
-    pub async fn terminal(&self, name: &str, channels: &[&str], designation: Designation) -> Terminal {
+    pub(crate) async fn terminal(&self, name: &str, channels: &[&str], designation: Designation) -> Terminal {
         let terminal = self.stranger(name);
         let token = self.operator.enrolment_token().await.unwrap();
         let channels = channels.iter().map(|text| channel(text)).collect();
@@ -128,7 +134,7 @@ impl World {
     }
 
     /// A terminal that is not enrolled.
-    pub fn stranger(&self, name: &str) -> Terminal {
+    pub(crate) fn stranger(&self, name: &str) -> Terminal {
         let folder = self.dir.path().join("terminals").join(name);
         let engine = FakeEngine::default();
         Terminal { agent: Agent::new(&folder, engine.clone()), engine, folder }
@@ -142,32 +148,32 @@ async fn start(dir: &Path, lifetime: Duration) -> (Running, oneshot::Sender<()>)
     (running, stop)
 }
 
-pub struct Terminal {
-    pub agent: Agent,
-    pub engine: FakeEngine,
-    pub folder: PathBuf,
+pub(crate) struct Terminal {
+    pub(crate) agent: Agent,
+    pub(crate) engine: FakeEngine,
+    pub(crate) folder: PathBuf,
 }
 
 impl Terminal {
-    pub fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         agent::status(&self.folder).unwrap()
     }
 
     /// Channels and releases in force, after a check that the generation is whole and is linked from them.
-    pub fn runs(&self) -> Vec<ChannelRelease> {
+    pub(crate) fn runs(&self) -> Vec<ChannelRelease> {
         let Some(database) = installed_database(&self.folder) else { return Vec::new() };
         let manifest = fs::read(database.with_file_name("manifest.json")).unwrap();
         let manifest: Manifest = serde_json::from_slice(&manifest).unwrap();
         let bytes = fs::read(&database).unwrap();
         assert_eq!(Sha256Hex::of(&bytes), manifest.database_sha256);
-        let linked = manifest.channels.iter().map(|at| format!("{}\n", at.sha256)).collect::<String>();
-        assert_eq!(String::from_utf8(bytes).unwrap(), linked);
+        let linked = manifest.channels.iter().map(|at| at.sha256.to_string()).collect::<Vec<_>>();
+        assert_eq!(String::from_utf8(bytes).unwrap().lines().collect::<Vec<_>>(), linked);
         manifest.releases()
     }
 }
 
 /// A blob of body signatures with the given numbers, each 24 pseudo-random bytes that depend on the number alone.
-pub fn blob(channel: &str, release: u64, signatures: std::ops::Range<u32>) -> Vec<u8> {
+pub(crate) fn blob(channel: &str, release: u64, signatures: std::ops::Range<u32>) -> Vec<u8> {
     let mut text = String::new();
     for number in signatures {
         let digest = Sha256Hex::of(&number.to_le_bytes()).to_string();

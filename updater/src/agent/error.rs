@@ -1,0 +1,136 @@
+//! Why the agent refused or failed.
+
+use crate::Channel;
+use crate::agent::BoxError;
+use crate::disk::DiskError;
+use crate::http::HttpError;
+use crate::keys::KeyError;
+use crate::tuf::TufError;
+use crate::wire::{Sha256Hex, ShapeError};
+use std::path::PathBuf;
+
+/// Why the agent refused or failed. Nothing is installed then, and what was in force stays in force.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// Another agent works in the state folder.
+    #[error("another agent is at work in `{}`", .0.display())]
+    Busy(PathBuf),
+    /// The terminal is not enrolled.
+    #[error("`{}` holds no enrolled terminal", .0.display())]
+    NotEnrolled(PathBuf),
+    /// The terminal is enrolled already.
+    #[error("this terminal is enrolled as {terminal} at {service}")]
+    AlreadyEnrolled {
+        /// Its number.
+        terminal: String,
+        /// Where.
+        service: String,
+    },
+    /// The enrolment token does not have its form.
+    #[error("this is no enrolment token (te1.SECRET.ROOT)")]
+    Token,
+    /// The service's root metadata is not the one the token names.
+    #[error("the service's root metadata has sha256 {found}, the enrolment token names {expected}")]
+    WrongRoot {
+        /// What came.
+        found: Sha256Hex,
+        /// What the operator vouched for.
+        expected: Sha256Hex,
+    },
+    /// A file of the state folder.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A file of the state folder cannot be understood.
+    #[error("`{}` cannot be read: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// This terminal's key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The service refused or could not be reached.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// Metadata of the service did not verify.
+    #[error("metadata is refused: {reason}")]
+    Metadata {
+        /// Stable name of the fault.
+        code: &'static str,
+        /// What the verifier says.
+        reason: String,
+    },
+    /// Metadata of one maker did not verify.
+    #[error(transparent)]
+    Maker(#[from] TufError),
+    /// A maker has no delegation, or does not list what was assigned.
+    #[error("`{0}` is not among what its maker signed")]
+    NotListed(String),
+    /// A blob is not the one its maker signed.
+    #[error("`{path}` is not what its maker signed: {reason}")]
+    Blob {
+        /// Its path.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The service assigned a channel of a maker that this terminal does not accept.
+    #[error("the service assigned `{0}`, whose maker this terminal does not accept")]
+    NotAccepted(Channel),
+    /// The service assigned an older release than the installed one.
+    #[error("the service assigned release {assigned} of `{channel}`, {installed} is installed")]
+    RolledBack {
+        /// The channel.
+        channel: Channel,
+        /// What was assigned.
+        assigned: u64,
+        /// What is installed.
+        installed: u64,
+    },
+    /// The blobs could not be linked.
+    #[error("linking failed: {0}")]
+    Link(#[source] BoxError),
+    /// The database did not pass its test.
+    #[error("the self-test failed: {0}")]
+    SelfTest(#[source] BoxError),
+    /// There is no earlier generation that is whole.
+    #[error("there is no earlier generation to go back to")]
+    NoPrevious,
+    /// A name that is no name.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// A worker thread died.
+    #[error("a worker failed: {0}")]
+    Worker(#[from] tokio::task::JoinError),
+}
+
+impl AgentError {
+    /// Stable name of the fault.
+    pub fn code(&self) -> &str {
+        match self {
+            AgentError::Busy(_) => "agent_busy",
+            AgentError::NotEnrolled(_) => "not_enrolled",
+            AgentError::AlreadyEnrolled { .. } => "already_enrolled",
+            AgentError::Token => "token_malformed",
+            AgentError::WrongRoot { .. } => "root_not_vouched_for",
+            AgentError::Disk(_) => "disk_failed",
+            AgentError::Damaged { .. } => "state_damaged",
+            AgentError::Key(_) => "key_failed",
+            AgentError::Http(e) => e.code(),
+            AgentError::Metadata { code, .. } => code,
+            AgentError::Maker(e) => e.code(),
+            AgentError::NotListed(_) => "release_not_listed",
+            AgentError::Blob { .. } => "blob_refused",
+            AgentError::NotAccepted(_) => "assignment_not_accepted",
+            AgentError::RolledBack { .. } => "release_rolled_back",
+            AgentError::Link(_) => "link_failed",
+            AgentError::SelfTest(_) => "self_test_failed",
+            AgentError::NoPrevious => "no_previous_generation",
+            AgentError::Shape(_) => "name_malformed",
+            AgentError::Worker(_) => "worker_failed",
+        }
+    }
+}

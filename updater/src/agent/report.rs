@@ -1,0 +1,121 @@
+//! What the agent tells its caller.
+
+use crate::Channel;
+use crate::agent::fetch::Transfer;
+use crate::agent::generation::Installed;
+use crate::wire::{Assignment, ChannelRelease, Designation, channel_text, channels_text};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What a passed self-test saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelfTest {
+    /// Samples tried.
+    pub samples: u32,
+    /// Signatures in the database.
+    pub signatures: u64,
+}
+
+/// What an update came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// A new generation is in force.
+    Installed,
+    /// What is in force is what was assigned.
+    UpToDate,
+    /// Nothing was assigned.
+    NothingAssigned,
+    /// What was assigned had been rolled back from here, and is not installed again.
+    HeldBack,
+}
+
+/// One channel's part of an update.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelReport {
+    /// Which channel.
+    #[serde(with = "channel_text")]
+    pub channel: Channel,
+    /// At which release.
+    pub release: u64,
+    /// How it came.
+    pub transfer: Transfer,
+    /// Bytes of blobs and deltas that were fetched for it.
+    pub bytes_fetched: u64,
+    /// Bytes of the whole blob.
+    pub full_bytes: u64,
+    /// Why a delta was given up for the whole blob, as a code.
+    pub delta_fault: Option<String>,
+}
+
+/// A channel that could not be brought up to date, while others could.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelFault {
+    /// Which channel.
+    #[serde(with = "channel_text")]
+    pub channel: Channel,
+    /// Stable name of the fault.
+    pub code: String,
+    /// In words.
+    pub words: String,
+}
+
+/// What an update did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateReport {
+    /// What it came to.
+    pub outcome: Outcome,
+    /// The generation in force.
+    pub generation: Option<u64>,
+    /// What the service said.
+    pub assignment: Assignment,
+    /// Every channel that was looked at.
+    pub channels: Vec<ChannelReport>,
+    /// Channels that failed; they stay at the release that was in force.
+    pub faults: Vec<ChannelFault>,
+    /// What the self-test of a new generation saw.
+    pub self_test: Option<SelfTest>,
+    /// Whether the service has heard of the result.
+    pub acknowledged: bool,
+}
+
+/// What a rollback did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollback {
+    /// The generation that was in force.
+    pub from: u64,
+    /// The generation that is now.
+    pub to: u64,
+    /// What it runs.
+    pub channels: Vec<Installed>,
+}
+
+/// A terminal at a glance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Whether it is enrolled.
+    pub enrolled: bool,
+    /// Its number.
+    pub terminal: Option<String>,
+    /// Where it is enrolled.
+    pub service: Option<String>,
+    /// Which makers it accepts.
+    pub designation: Option<Designation>,
+    /// Channels it subscribed to.
+    #[serde(with = "channels_text")]
+    pub subscribed: Vec<Channel>,
+    /// The generation in force.
+    pub generation: Option<u64>,
+    /// The generation that [`Agent::rollback`] would go to.
+    pub previous: Option<u64>,
+    /// What is in force.
+    pub channels: Vec<Installed>,
+    /// Its database.
+    pub database: Option<PathBuf>,
+    /// Seconds since 1970 of the last answer by the service.
+    pub last_contact: Option<i64>,
+    /// What the service said then.
+    pub last_assignment: Option<Assignment>,
+    /// Releases that are held back after a rollback.
+    pub held_back: Vec<ChannelRelease>,
+}

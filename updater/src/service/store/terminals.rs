@@ -1,0 +1,225 @@
+//! The user table.
+
+use super::{Store, StoreError, channel, channel_release, int, now};
+use crate::keys::PublicKey;
+use crate::wire::{Acknowledge, Assignment, ChannelRelease, CheckIn, Sha256Hex, TerminalFacts, TerminalRow};
+use sqlx::{FromRow, Sqlite, Transaction};
+use std::collections::HashMap;
+
+/// What became of an attempt to use up an enrolment token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Enrolment {
+    /// The terminal with this number may go on; also when the same key asks again.
+    Accepted(String),
+    /// The token is unknown or was used by another key.
+    Refused,
+}
+
+impl Store {
+    pub(crate) async fn add_token(&self, digest: &Sha256Hex) -> Result<(), StoreError> {
+        let insert = sqlx::query("INSERT INTO enrolment_tokens (sha256, created_at) VALUES (?, ?)");
+        insert.bind(digest.to_string()).bind(now()).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Uses up a token for a new terminal. A terminal that died before it read the answer asks again with the same key and
+    /// gets the same number.
+    pub(crate) async fn enrol(
+        &self,
+        token: &Sha256Hex,
+        terminal: &str,
+        key: &PublicKey,
+        counter: u64,
+        facts: &TerminalFacts,
+    ) -> Result<Enrolment, StoreError> {
+        let mut tx = self.begin().await?;
+        let used = sqlx::query("UPDATE enrolment_tokens SET terminal = ? WHERE sha256 = ? AND terminal IS NULL")
+            .bind(terminal)
+            .bind(token.to_string())
+            .execute(&mut *tx)
+            .await?;
+        if used.rows_affected() == 0 {
+            let again = sqlx::query_as::<_, (String,)>(
+                "SELECT t.terminal FROM enrolment_tokens e JOIN terminals t ON t.terminal = e.terminal
+                 WHERE e.sha256 = ? AND t.public_key = ?",
+            );
+            let again = again.bind(token.to_string()).bind(key.to_string()).fetch_optional(&mut *tx).await?;
+            return Ok(again.map_or(Enrolment::Refused, |(terminal,)| Enrolment::Accepted(terminal)));
+        }
+        sqlx::query(
+            "INSERT INTO terminals (terminal, public_key, counter, hardware, os, engine_version, designation, subscribed,
+             enrolled_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(terminal)
+        .bind(key.to_string())
+        .bind(int(counter)?)
+        .bind(&facts.hardware)
+        .bind(&facts.os)
+        .bind(&facts.engine_version)
+        .bind(serde_json::to_string(&facts.designation)?)
+        .bind(subscribed_text(facts)?)
+        .bind(now())
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(Enrolment::Accepted(terminal.to_owned()))
+    }
+
+    pub(crate) async fn terminal_key(&self, terminal: &str) -> Result<Option<PublicKey>, StoreError> {
+        let row = sqlx::query_as::<_, (String,)>("SELECT public_key FROM terminals WHERE terminal = ?").bind(terminal);
+        row.fetch_optional(&self.pool).await?.map(|(key,)| Ok(key.parse()?)).transpose()
+    }
+
+    /// Writes a terminal's row as it reported it; returns false, and writes nothing, for a counter that was used.
+    pub(crate) async fn check_in(&self, terminal: &str, counter: u64, report: &CheckIn) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        if !take_counter(&mut tx, terminal, counter).await? {
+            return Ok(false);
+        }
+        let facts = &report.facts;
+        sqlx::query(
+            "UPDATE terminals SET hardware = ?, os = ?, engine_version = ?, designation = ?, subscribed = ?
+             WHERE terminal = ?",
+        )
+        .bind(&facts.hardware)
+        .bind(&facts.os)
+        .bind(&facts.engine_version)
+        .bind(serde_json::to_string(&facts.designation)?)
+        .bind(subscribed_text(facts)?)
+        .bind(terminal)
+        .execute(&mut *tx)
+        .await?;
+        put_applied(&mut tx, terminal, &report.applied).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Keeps what a terminal was told, for the operator's view.
+    pub(crate) async fn put_reason(&self, terminal: &str, assignment: &Assignment) -> Result<(), StoreError> {
+        sqlx::query("UPDATE terminals SET reason = ?, words = ? WHERE terminal = ?")
+            .bind(assignment.reason.code())
+            .bind(&assignment.words)
+            .bind(terminal)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Records a terminal's result; returns false, and records nothing, for a counter that was used.
+    pub(crate) async fn acknowledge(&self, terminal: &str, counter: u64, result: &Acknowledge) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        if !take_counter(&mut tx, terminal, counter).await? {
+            return Ok(false);
+        }
+        let insert = "INSERT INTO reports (terminal, at, outcome, generation, step, code, words)
+                      VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let report = sqlx::query(insert).bind(terminal).bind(now());
+        let none = None::<&str>;
+        match result {
+            Acknowledge::Installed { generation, applied } => {
+                let report = report.bind("installed").bind(int(*generation)?).bind(none).bind(none).bind(none);
+                report.execute(&mut *tx).await?;
+                put_applied(&mut tx, terminal, applied).await?;
+            }
+            Acknowledge::Trouble { step, code, words } => {
+                let report = report.bind("trouble").bind(None::<i64>).bind(step).bind(code).bind(words);
+                report.execute(&mut *tx).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// The user table, by time of enrolment.
+    pub(crate) async fn terminals(&self) -> Result<Vec<TerminalRow>, StoreError> {
+        let rows = sqlx::query_as::<_, TerminalSql>(
+            "SELECT t.*, (SELECT r.code FROM reports r WHERE r.terminal = t.terminal ORDER BY r.id DESC LIMIT 1) AS trouble
+             FROM terminals t ORDER BY t.enrolled_at, t.terminal",
+        );
+        let rows = rows.fetch_all(&self.pool).await?;
+        let applied = sqlx::query_as::<_, (String, String, String, i64)>(
+            "SELECT terminal, maker, name, release FROM applied ORDER BY maker, name",
+        );
+        let mut of_terminal = HashMap::<String, Vec<ChannelRelease>>::new();
+        for (terminal, maker, name, release) in applied.fetch_all(&self.pool).await? {
+            of_terminal.entry(terminal).or_default().push(channel_release(&maker, &name, release)?);
+        }
+        rows.into_iter()
+            .map(|row| {
+                let applied = of_terminal.remove(&row.terminal).unwrap_or_default();
+                row.read(applied)
+            })
+            .collect()
+    }
+}
+
+async fn take_counter(tx: &mut Transaction<'_, Sqlite>, terminal: &str, counter: u64) -> Result<bool, StoreError> {
+    let taken = sqlx::query("UPDATE terminals SET counter = ?, last_contact = ? WHERE terminal = ? AND counter < ?")
+        .bind(int(counter)?)
+        .bind(now())
+        .bind(terminal)
+        .bind(int(counter)?)
+        .execute(&mut **tx)
+        .await?;
+    Ok(taken.rows_affected() == 1)
+}
+
+async fn put_applied(
+    tx: &mut Transaction<'_, Sqlite>,
+    terminal: &str,
+    applied: &[ChannelRelease],
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM applied WHERE terminal = ?").bind(terminal).execute(&mut **tx).await?;
+    for at in applied {
+        sqlx::query("INSERT OR REPLACE INTO applied (terminal, maker, name, release) VALUES (?, ?, ?, ?)")
+            .bind(terminal)
+            .bind(at.channel.maker())
+            .bind(at.channel.name())
+            .bind(int(at.release)?)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
+#[derive(FromRow)]
+struct TerminalSql {
+    terminal: String,
+    hardware: String,
+    os: String,
+    engine_version: String,
+    designation: String,
+    subscribed: String,
+    enrolled_at: i64,
+    last_contact: Option<i64>,
+    reason: Option<String>,
+    words: Option<String>,
+    trouble: Option<String>,
+}
+
+impl TerminalSql {
+    fn read(self, applied: Vec<ChannelRelease>) -> Result<TerminalRow, StoreError> {
+        let subscribed = serde_json::from_str::<Vec<String>>(&self.subscribed)?;
+        let facts = TerminalFacts {
+            hardware: self.hardware,
+            os: self.os,
+            engine_version: self.engine_version,
+            designation: serde_json::from_str(&self.designation)?,
+            subscribed: subscribed.iter().map(|text| channel(text)).collect::<Result<_, _>>()?,
+        };
+        Ok(TerminalRow {
+            terminal: self.terminal,
+            facts,
+            applied,
+            enrolled_at: self.enrolled_at,
+            last_contact: self.last_contact,
+            reason: self.reason,
+            words: self.words,
+            trouble: self.trouble,
+        })
+    }
+}
+
+fn subscribed_text(facts: &TerminalFacts) -> Result<String, StoreError> {
+    Ok(serde_json::to_string(&facts.subscribed.iter().map(ToString::to_string).collect::<Vec<_>>())?)
+}
