@@ -254,7 +254,7 @@ impl Maker {
 
     fn offer(&self, version: u64, releases: &[SignedRelease]) -> Result<(), MakerError> {
         let version = NonZeroU64::new(version).unwrap_or(NonZeroU64::MIN);
-        let mut role = Targets::new(tuf::SPEC_VERSION.to_owned(), version, Time::now() + MAKER_LIFETIME);
+        let mut role = Targets::new(tuf::SPEC_VERSION.to_owned(), version, tuf::expiry(Time::now(), MAKER_LIFETIME));
         role.delegations = None;
         for release in releases {
             let (name, target) = release.to_target()?;

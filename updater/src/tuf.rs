@@ -41,6 +41,13 @@ pub(crate) const SNAPSHOT_LIFETIME: SignedDuration = SignedDuration::from_hours(
 /// A maker who is silent for longer must sign again.
 pub(crate) const MAKER_LIFETIME: SignedDuration = SignedDuration::from_hours(180 * 24);
 
+/// When metadata signed now expires. The specification's times have whole seconds, and its other readers insist; rounding up
+/// keeps the shortest lifetime from being none.
+pub(crate) fn expiry(now: Time, lifetime: SignedDuration) -> Time {
+    let exact = now + lifetime;
+    Time::from_second(exact.as_second() + 1).unwrap_or(exact)
+}
+
 /// Metadata could not be built, read or trusted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -132,7 +139,7 @@ pub(crate) fn first_root(keys: &RoleKeySet, now: Time) -> Result<Root, TufError>
         spec_version: SPEC_VERSION.to_owned(),
         consistent_snapshot: true,
         version: NonZeroU64::MIN,
-        expires: now + ROOT_LIFETIME,
+        expires: expiry(now, ROOT_LIFETIME),
         keys: HashMap::new(),
         roles: HashMap::new(),
         _extra: HashMap::new(),
@@ -174,13 +181,13 @@ pub(crate) fn delegations(makers: &[(MakerName, PublicKey)]) -> Result<Delegatio
 }
 
 pub(crate) fn targets(version: NonZeroU64, delegations: Delegations, now: Time) -> Targets {
-    let mut targets = Targets::new(SPEC_VERSION.to_owned(), version, now + TARGETS_LIFETIME);
+    let mut targets = Targets::new(SPEC_VERSION.to_owned(), version, expiry(now, TARGETS_LIFETIME));
     targets.delegations = Some(delegations);
     targets
 }
 
 pub(crate) fn snapshot(version: NonZeroU64, meta: HashMap<String, Metafile>, now: Time) -> Snapshot {
-    let mut snapshot = Snapshot::new(SPEC_VERSION.to_owned(), version, now + SNAPSHOT_LIFETIME);
+    let mut snapshot = Snapshot::new(SPEC_VERSION.to_owned(), version, expiry(now, SNAPSHOT_LIFETIME));
     snapshot.meta = meta;
     snapshot
 }
@@ -301,4 +308,15 @@ pub(crate) fn verify_maker_role(
     let mut releases = releases.collect::<Result<Vec<_>, _>>()?;
     releases.sort_by_key(|release| (release.channel.to_string(), release.release));
     Ok(MakerRole { version: role.version, releases })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expiry_has_whole_seconds_and_is_no_sooner_than_asked() {
+        let now: Time = "2026-11-21T22:09:23.694305470Z".parse().unwrap();
+        assert_eq!(expiry(now, SignedDuration::from_secs(1)).to_string(), "2026-11-21T22:09:25Z");
+    }
 }
