@@ -412,7 +412,6 @@ impl Agent {
     }
 
     async fn report_trouble(&self, session: &Session, step: &str, error: &AgentError) {
-        tracing::error!(step, code = error.code(), "the update failed at {step}: {error}");
         let trouble =
             Acknowledge::Trouble { step: step.to_owned(), code: error.code().to_owned(), words: error.to_string() };
         self.acknowledge(session, &trouble).await;

@@ -9,9 +9,9 @@
 //! <data>/objects/          blobs, deltas, metadata
 //! ```
 //!
-//! Actors: the HTTP server; one task that signs a new timestamp every [`Config::timestamp_every`]. They share [`AppState`],
+//! Actors: the HTTP server; one task that signs a new timestamp every [`Config::timestamp_every`]. They share `AppState`,
 //! whose parts are immutable or guard themselves: the tables by SQLite, signing by the publisher's mutex, objects by never
-//! changing. A crash loses nothing that was answered for; see [`publisher`] for what it may leave unfinished.
+//! changing. A crash loses nothing that was answered for; `publisher.rs` tells what it may leave unfinished.
 
 mod content;
 mod makers;

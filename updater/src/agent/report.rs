@@ -106,7 +106,7 @@ pub struct Status {
     pub subscribed: Vec<Channel>,
     /// The generation in force.
     pub generation: Option<u64>,
-    /// The generation that [`Agent::rollback`] would go to.
+    /// The generation that [`Agent::rollback`](crate::Agent::rollback) would go to.
     pub previous: Option<u64>,
     /// What is in force.
     pub channels: Vec<Installed>,
