@@ -55,8 +55,8 @@ pub const VERSION: u32 = 1;
 
 /// zstd level of segments.
 ///
-/// Level 6 packs 168,000 published ClamAV records (7.9 MB) to 3.89 MB in 0.11 s, level 9 to 3.49 MB in 0.15 s, level 12 to no
-/// less in 0.38 s; level 19 takes 3 s for 4 per cent.
+/// 168,000 published ClamAV records, 7.9 MB in pieces of 3 MiB, become 3.89 MB in 0.11 s at level 6, 3.71 MB in 0.15 s at level 9,
+/// 3.70 MB in 0.38 s at level 12, 3.55 MB in 3.1 s at level 19 (one core).
 const LEVEL: i32 = 9;
 
 /// What a maker says about a release; the rest of a [`Header`] follows from the records.
