@@ -51,11 +51,14 @@ pub(crate) fn operator_token(file: Option<&Path>) -> anyhow::Result<String> {
 
 /// The user table as text.
 pub(crate) fn print_terminals(rows: &[TerminalRow]) {
-    println!("{:<10} {:<12} {:<10} {:<14} {:<28} {:<22} trouble", "terminal", "hardware", "os", "accepts", "runs", "last contact");
+    println!(
+        "{:<32} {:<10} {:<8} {:<8} {:<24} {:<21} trouble",
+        "terminal", "hardware", "os", "accepts", "runs", "last contact"
+    );
     for row in rows {
         let accepts = serde_json::to_value(&row.facts.designation).unwrap_or_default();
         println!(
-            "{:<10} {:<12} {:<10} {:<14} {:<28} {:<22} {}",
+            "{:<32} {:<10} {:<8} {:<8} {:<24} {:<21} {}",
             row.terminal,
             row.facts.hardware,
             row.facts.os,
@@ -69,11 +72,14 @@ pub(crate) fn print_terminals(rows: &[TerminalRow]) {
 
 /// The countering table as text.
 pub(crate) fn print_threats(rows: &[ThreatRow]) {
-    println!("{:<14} {:<24} {:<8} {:<12} {:<12} {:<12} cured by", "maker", "threat", "danger", "discovered", "expected", "vaccine");
+    println!(
+        "{:<12} {:<20} {:<8} {:<12} {:<12} {:<12} cured by",
+        "maker", "threat", "danger", "discovered", "expected", "vaccine"
+    );
     for ThreatRow { maker, news } in rows {
         let date = |date: Option<String>| date.unwrap_or_else(|| "-".to_owned());
         println!(
-            "{:<14} {:<24} {:<8} {:<12} {:<12} {:<12} {}",
+            "{:<12} {:<20} {:<8} {:<12} {:<12} {:<12} {}",
             maker.as_str(),
             news.threat,
             format!("{:?}", news.danger).to_lowercase(),

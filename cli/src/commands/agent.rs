@@ -106,9 +106,8 @@ fn print_status(status: &Status) {
     if let Some(designation) = &status.designation {
         println!("accepts       {}", json!(designation).to_string().trim_matches('"'));
     }
-    let applied: Vec<ChannelRelease> = status.channels.iter().map(|at| {
-        ChannelRelease { channel: at.channel.clone(), release: at.release }
-    }).collect();
+    let applied: Vec<ChannelRelease> =
+        status.channels.iter().map(|at| ChannelRelease { channel: at.channel.clone(), release: at.release }).collect();
     println!("runs          {}", releases(&applied));
     match (status.generation, status.previous) {
         (Some(generation), Some(previous)) => println!("generation    {generation}, before it {previous}"),

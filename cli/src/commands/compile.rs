@@ -107,10 +107,13 @@ fn report(args: &CompileArgs, compilation: &Compilation, bytes: u64) -> io::Resu
     let mut out = BufWriter::new(io::stdout());
     if args.json {
         for diagnostic in diagnostics {
-            write_json(&mut out, &json!({
-                "type": "diagnostic", "file": diagnostic.file, "line": diagnostic.line,
-                "code": diagnostic.code.as_str(), "message": diagnostic.message,
-            }))?;
+            write_json(
+                &mut out,
+                &json!({
+                    "type": "diagnostic", "file": diagnostic.file, "line": diagnostic.line,
+                    "code": diagnostic.code.as_str(), "message": diagnostic.message,
+                }),
+            )?;
         }
         write_json(&mut out, &summary(account, records.len(), bytes))?;
         return out.flush();
@@ -121,15 +124,27 @@ fn report(args: &CompileArgs, compilation: &Compilation, bytes: u64) -> io::Resu
     }
     diagnosed.flush()?;
     write_account(&mut out, account)?;
-    writeln!(out, "{}: {} records of {}, release {}, {}", args.output.display(), records.len(), args.channel, args.release, size(bytes))?;
+    writeln!(
+        out,
+        "{}: {} records of {}, release {}, {}",
+        args.output.display(),
+        records.len(),
+        args.channel,
+        args.release,
+        size(bytes)
+    )?;
     out.flush()
 }
 
 fn summary(account: &Account, records: usize, bytes: u64) -> Value {
     let by_code: Map<String, Value> = account.by_code.iter().map(|(code, count)| (code.to_string(), json!(count))).collect();
-    let by_kind: Map<String, Value> = account.by_kind.iter().map(|(kind, count)| {
-        (kind.clone(), json!({"lines": count.lines, "accepted": count.accepted, "refused": count.refused}))
-    }).collect();
+    let by_kind: Map<String, Value> = account
+        .by_kind
+        .iter()
+        .map(|(kind, count)| {
+            (kind.clone(), json!({"lines": count.lines, "accepted": count.accepted, "refused": count.refused}))
+        })
+        .collect();
     json!({
         "type": "summary", "lines": account.lines, "accepted": account.accepted, "refused": account.refused,
         "duplicates": account.duplicates, "records": records, "bytes": bytes, "by_code": by_code, "by_kind": by_kind,

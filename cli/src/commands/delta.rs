@@ -9,8 +9,8 @@ use patternc::blob;
 /// Runs `titer diff`.
 pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Exit> {
     let (old, new) = (read(&args.old)?, read(&args.new)?);
-    let delta = blob::diff(&old, &new)
-        .with_context(|| format!("cannot diff {} and {}", args.old.display(), args.new.display()))?;
+    let delta =
+        blob::diff(&old, &new).with_context(|| format!("cannot diff {} and {}", args.old.display(), args.new.display()))?;
     write(&args.output, &delta)?;
     let (delta_len, new_len) = (delta.len() as u64, new.len() as u64);
     println!("{}: {} instead of {}", args.output.display(), size(delta_len), size(new_len));

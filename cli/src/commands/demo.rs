@@ -11,7 +11,7 @@ use crate::args::DemoArgs;
 use crate::engine_adapter::Adapter;
 use crate::exit::Exit;
 use crate::output::{size, write};
-use crate::starter::{DITEKSHEN, EICAR, MANDIANT, Source, TWINCLAMS, eicar};
+use crate::starter::{DITEKSHEN, EICAR, MANDIANT, Source, TWINCLAMS, eicar, unveiled};
 use anyhow::Context;
 use engine::pattern::{Element, MaskedByte, Pattern};
 use engine::{DatabaseFile, FileScanner, Scanner, Verdict};
@@ -30,8 +30,9 @@ use updater::service::{Config, serve};
 use updater::wire::{ChannelRelease, Danger, Designation, Reason, ThreatNews, Vaccine};
 use url::Url;
 
-/// Stands in for virus a: bytes that harm nothing and that no real signature knows.
-const VIRUS_A: &[u8] = b"\x8e\x13 harmless bytes that this demo calls virus a \xd7\x5b";
+/// Stands in for virus a: bytes that harm nothing and that no real signature knows, veiled because this program is among the files
+/// that a database is tested to spare.
+const VIRUS_A: &[u8] = b"\xae3\x00HARMLESS\x00BYTES\x00THAT\x00THIS\x00DEMO\x00CALLS\x00VIRUS\x00A\x00\xf7{";
 const DISCOVERED: Date = date(2026, 11, 10);
 
 /// Real, harmless files; `corpus/clean/README.md` tells where they are from.
@@ -64,6 +65,7 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
 /// Tells the story; returns the claims that did not hold.
 async fn story(folder: &Path) -> anyhow::Result<Vec<String>> {
     let mut demo = Demo { folder, failed: Vec::new() };
+    let virus_a = unveiled(VIRUS_A);
 
     chapter(1, "Two makers compile real signatures");
     let alder_1 = demo.compile("alder/stable", 1, &[DITEKSHEN, EICAR[0], EICAR[1]], &[])?;
@@ -92,15 +94,27 @@ async fn story(folder: &Path) -> anyhow::Result<Vec<String>> {
     let before = demo.scan_both(&samples, [&phone, &desktop])?;
     for (terminal, found) in &before {
         demo.claim(found.get("eicar.com").is_some(), &format!("{terminal} detects EICAR"));
-        demo.claim(found.keys().filter(|name| name.starts_with("alder-")).count() == samples.alder, &format!("{terminal} detects what alder knows"));
+        demo.claim(
+            found.keys().filter(|name| name.starts_with("alder-")).count() == samples.alder,
+            &format!("{terminal} detects what alder knows"),
+        );
         demo.claim(!found.contains_key("virus-a.bin"), &format!("{terminal} does not know virus a yet"));
-        demo.claim(!found.keys().any(|name| name.starts_with("clean-")), &format!("{terminal} finds nothing in clean files"));
+        demo.claim(
+            !found.keys().any(|name| name.starts_with("clean-")),
+            &format!("{terminal} finds nothing in clean files"),
+        );
     }
 
     chapter(4, "Virus a appears: alder knows it and has no cure, birch has one");
-    let knows = |vaccine| ThreatNews { threat: "virus a".to_owned(), danger: Danger::High, discovered: DISCOVERED, expected: None, vaccine };
+    let knows = |vaccine| ThreatNews {
+        threat: "virus a".to_owned(),
+        danger: Danger::High,
+        discovered: DISCOVERED,
+        expected: None,
+        vaccine,
+    };
     alder.news(&url, &knows(None)).await?;
-    demo.compile("birch/stable", 2, &[TWINCLAMS, MANDIANT, EICAR[0], EICAR[2]], &[("Birch.Virus.A", VIRUS_A)])?;
+    demo.compile("birch/stable", 2, &[TWINCLAMS, MANDIANT, EICAR[0], EICAR[2]], &[("Birch.Virus.A", &virus_a)])?;
     demo.publish(&birch, "birch-stable-2.titer", &url).await?;
     let cured = |maker: &str, day, release| -> anyhow::Result<Vaccine> {
         Ok(Vaccine { date: day, since: ChannelRelease { channel: format!("{maker}/stable").parse()?, release } })
@@ -118,17 +132,23 @@ async fn story(folder: &Path) -> anyhow::Result<Vec<String>> {
     let after = demo.scan_both(&samples, [&phone, &desktop])?;
     demo.claim(after["phone"].contains_key("virus-a.bin"), "the phone detects virus a");
     demo.claim(after["phone"].contains_key("eicar.com"), "the phone still detects EICAR");
-    demo.claim(after["phone"].keys().filter(|name| name.starts_with("birch-")).count() == samples.birch, "the phone detects what birch knows");
+    demo.claim(
+        after["phone"].keys().filter(|name| name.starts_with("birch-")).count() == samples.birch,
+        "the phone detects what birch knows",
+    );
     demo.claim(after["desktop"] == before["desktop"], "nothing changed for the desktop");
 
     chapter(6, "Alder catches up with a second release, which travels as a delta");
-    demo.compile("alder/stable", 2, &[DITEKSHEN, EICAR[0], EICAR[1]], &[("Alder.Virus.A", VIRUS_A)])?;
+    demo.compile("alder/stable", 2, &[DITEKSHEN, EICAR[0], EICAR[1]], &[("Alder.Virus.A", &virus_a)])?;
     demo.publish(&alder, "alder-stable-2.titer", &url).await?;
     alder.news(&url, &knows(Some(cured("alder", date(2026, 11, 14), 2)?))).await?;
     let update = demo.update(&desktop).await?;
     demo.claim(update.assignment.reason == Reason::Refresh, "the desktop is refreshed by its own maker");
     let delta = update.channels.iter().find(|channel| channel.transfer == Transfer::Delta);
-    demo.claim(delta.is_some_and(|delta| delta.bytes_fetched < delta.full_bytes), "the delta is smaller than the whole release");
+    demo.claim(
+        delta.is_some_and(|delta| delta.bytes_fetched < delta.full_bytes),
+        "the delta is smaller than the whole release",
+    );
     let delta = delta.map(|delta| (delta.bytes_fetched, delta.full_bytes)).unwrap_or_default();
     let update = demo.update(&phone).await?;
     demo.claim(update.assignment.reason == Reason::Current, "the phone is current and is not sent back");
@@ -144,8 +164,15 @@ async fn story(folder: &Path) -> anyhow::Result<Vec<String>> {
         println!("  {terminal:<10} {:>14} {:>14} {:>14} {:>14}", samples.harmful(), counts[0], counts[1], counts[2]);
     }
     for terminal in ["phone", "desktop"] {
-        let verdicts = [&before, &after, &last].map(|found| if found[terminal].contains_key("virus-a.bin") { "detected" } else { "missed" });
-        println!("  {:<25} {:>14} {:>14} {:>14}", format!("virus a on the {terminal}"), verdicts[0], verdicts[1], verdicts[2]);
+        let verdicts = [&before, &after, &last]
+            .map(|found| if found[terminal].contains_key("virus-a.bin") { "detected" } else { "missed" });
+        println!(
+            "  {:<25} {:>14} {:>14} {:>14}",
+            format!("virus a on the {terminal}"),
+            verdicts[0],
+            verdicts[1],
+            verdicts[2]
+        );
     }
     println!("  alder's second release came as {} instead of {}", size(delta.0), size(delta.1));
     drop(stop);
@@ -199,7 +226,13 @@ impl Demo<'_> {
     }
 
     /// Compiles built-in text and `literals` to a blob in the folder.
-    fn compile(&mut self, channel: &str, release: u64, sources: &[Source], literals: &[(&str, &[u8])]) -> anyhow::Result<Compilation> {
+    fn compile(
+        &mut self,
+        channel: &str,
+        release: u64,
+        sources: &[Source],
+        literals: &[(&str, &[u8])],
+    ) -> anyhow::Result<Compilation> {
         let mut compiler = Compiler::new();
         for (name, kind, text) in sources {
             compiler.add_text(name, *kind, text);
@@ -227,7 +260,7 @@ impl Demo<'_> {
             fs::write(folder.join(format!("clean-{name}")), bytes)?;
         }
         fs::write(folder.join("eicar.com"), eicar())?;
-        fs::write(folder.join("virus-a.bin"), [CLEAN[0].1, VIRUS_A, b"and after it"].concat())?;
+        fs::write(folder.join("virus-a.bin"), [CLEAN[0].1, &unveiled(VIRUS_A), b"and after it"].concat())?;
         let mut samples = Samples { folder, alder: 0, birch: 0 };
         samples.alder = self.plant(&samples.folder, "alder", alder)?;
         samples.birch = self.plant(&samples.folder, "birch", birch)?;
@@ -262,10 +295,17 @@ impl Demo<'_> {
         Ok(())
     }
 
-    async fn terminal(&self, name: &'static str, designation: Designation, service: &Url, operator: &Operator) -> anyhow::Result<Terminal> {
+    async fn terminal(
+        &self,
+        name: &'static str,
+        designation: Designation,
+        service: &Url,
+        operator: &Operator,
+    ) -> anyhow::Result<Terminal> {
         let state = self.folder.join(name);
         let agent = Agent::new(&state, Adapter);
-        let mut enrolment = Enrolment::of_this_machine(service.clone(), operator.enrolment_token().await?, vec!["alder/stable".parse()?]);
+        let mut enrolment =
+            Enrolment::of_this_machine(service.clone(), operator.enrolment_token().await?, vec!["alder/stable".parse()?]);
         name.clone_into(&mut enrolment.hardware);
         enrolment.designation = designation;
         let number = agent.enroll(&enrolment).await.map_err(hinted)?;
@@ -316,7 +356,8 @@ impl Demo<'_> {
 /// A string that `pattern` matches: the least of what each element allows.
 fn instance(pattern: &Pattern) -> Vec<u8> {
     const FILLER: u8 = b'.';
-    let bytes = |string: &[MaskedByte]| -> Vec<u8> { string.iter().map(|byte| byte.value() | FILLER & !byte.mask()).collect() };
+    let bytes =
+        |string: &[MaskedByte]| -> Vec<u8> { string.iter().map(|byte| byte.value() | FILLER & !byte.mask()).collect() };
     let piece = |element: &Element| match element {
         Element::Bytes(string) => bytes(string),
         Element::Alternatives { strings, negated: false } => bytes(&strings[0]),

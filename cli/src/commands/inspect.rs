@@ -50,15 +50,20 @@ fn delta(header: &DeltaHeader, len: usize) -> Value {
 }
 
 fn database(database: &Database<'_>, len: usize) -> Value {
-    let sources: Vec<Value> = database.sources().map(|(channel, release, root)| {
-        json!({"channel": channel, "release": release, "root": hex(&root)})
-    }).collect();
-    let tiers: Vec<Value> = database.tiers().iter().map(|tier| {
-        json!({
-            "window": tier.width, "stride": tier.stride, "signatures": tier.signatures.get(),
-            "filter_bytes": 8_u64 << tier.filter_log2, "buckets": 1_u64 << tier.bucket_log2,
+    let sources: Vec<Value> = database
+        .sources()
+        .map(|(channel, release, root)| json!({"channel": channel, "release": release, "root": hex(&root)}))
+        .collect();
+    let tiers: Vec<Value> = database
+        .tiers()
+        .iter()
+        .map(|tier| {
+            json!({
+                "window": tier.width, "stride": tier.stride, "signatures": tier.signatures.get(),
+                "filter_bytes": 8_u64 << tier.filter_log2, "buckets": 1_u64 << tier.bucket_log2,
+            })
         })
-    }).collect();
+        .collect();
     let digests: Vec<Value> = database.digest_counts().map(|(kind, count, any_size)| {
         json!({"kind": format!("{kind:?}").to_lowercase(), "digests": count, "of_any_size": any_size})
     }).collect();
@@ -86,7 +91,9 @@ fn print(facts: &Value, depth: usize) {
                 println!("{indent}{label}");
                 items.iter().for_each(|item| println!("{indent}  {}", line(item)));
             }
-            Value::Array(items) => println!("{indent}{label:<16}{}", items.iter().map(plain).collect::<Vec<_>>().join(" to ")),
+            Value::Array(items) => {
+                println!("{indent}{label:<16}{}", items.iter().map(plain).collect::<Vec<_>>().join(" to "))
+            }
             Value::Number(number) if key == "bytes" => {
                 println!("{indent}{label:<16}{number} ({})", size(number.as_u64().unwrap_or(0)));
             }

@@ -34,12 +34,16 @@ async fn run_async(args: &MakerArgs) -> anyhow::Result<Exit> {
             let held = open(args)?.publish(service).await.map_err(hinted)?;
             println!("{service} holds role version {} of {}:", held.role_version, held.maker);
             for view in &held.releases {
-                println!("  {} release {}, {} bytes, sha256 {}", view.release.channel, view.release.release, view.length, view.sha256);
+                println!(
+                    "  {} release {}, {} bytes, sha256 {}",
+                    view.release.channel, view.release.release, view.length, view.sha256
+                );
             }
         }
         MakerCommand::News(news) => {
             let vaccine = news.vaccine.zip(news.channel.clone()).zip(news.since);
-            let vaccine = vaccine.map(|((date, channel), release)| Vaccine { date, since: ChannelRelease { channel, release } });
+            let vaccine =
+                vaccine.map(|((date, channel), release)| Vaccine { date, since: ChannelRelease { channel, release } });
             let told = ThreatNews {
                 threat: news.threat.clone(),
                 danger: news.danger.into(),

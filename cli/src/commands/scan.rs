@@ -41,7 +41,8 @@ fn split(signatures: &[PathBuf], paths: &[PathBuf]) -> anyhow::Result<(Vec<PathB
     let (signatures, first_paths) = signatures.split_at(end);
     let paths: Vec<PathBuf> = first_paths.iter().chain(paths).cloned().collect();
     if paths.is_empty() {
-        let hint = "name files or folders after the options; put `--` before them if they are named as signature files or folders";
+        let hint =
+            "name files or folders after the options; put `--` before them if they are named as signature files or folders";
         return Err(with_hint("no path to scan".to_owned(), hint));
     }
     Ok((signatures.to_vec(), paths))
@@ -124,7 +125,14 @@ struct Totals {
 impl<'a> Report<'a> {
     fn new(database: &'a Database<'a>, args: &'a ScanArgs) -> Report<'a> {
         let progress = Progress::open_ended("scanning");
-        Report { database, args, out: BufWriter::new(io::stdout()), progress, began: Instant::now(), totals: Totals::default() }
+        Report {
+            database,
+            args,
+            out: BufWriter::new(io::stdout()),
+            progress,
+            began: Instant::now(),
+            totals: Totals::default(),
+        }
     }
 
     fn verdict(&mut self, verdict: &Verdict) -> io::Result<()> {
