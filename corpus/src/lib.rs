@@ -86,6 +86,7 @@ pub fn records(named: &[&str]) -> Vec<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use patternc::record::Digest;
     use sha2::{Digest as _, Sha256};
 
     #[test]
@@ -99,9 +100,9 @@ mod tests {
 
     #[test]
     fn eicar_is_the_published_file() {
-        let published = "275a021bbfb6489e54d471899f7db9d1663fc695ec2fe2a2c4538aabf651fd0f";
-        let digest: String = Sha256::digest(eicar()).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(digest, published);
+        let Record::FileHash(published) = &records(&["eicar.hsb"])[1] else { panic!("a digest") };
+        assert_eq!(published.digest, Digest::Sha256(Sha256::digest(eicar()).into()));
+        assert_eq!(published.size, Some(68));
     }
 
     /// A virus scanner on a developer's machine must leave a checkout alone.

@@ -45,7 +45,9 @@ pub fn synthetic_ndb(n: usize, seed: u64) -> String {
         };
         if !is_bland(&literal) && seen.insert(literal.clone()) {
             let _ = write!(text, "Synthetic.Literal-{}:0:*:", seen.len() - 1);
-            literal.iter().for_each(|byte| _ = write!(text, "{byte:02x}"));
+            for byte in &literal {
+                let _ = write!(text, "{byte:02x}");
+            }
             text.push('\n');
         }
     }
