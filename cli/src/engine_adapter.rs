@@ -23,7 +23,7 @@ impl Engine for Adapter {
         Ok(write(database, &bytes)?)
     }
 
-    /// The database is whole, it detects EICAR, and it finds nothing in harmless text and in this program.
+    /// The database is whole, it detects EICAR, and it finds nothing in harmless text.
     fn self_test(&self, database: &Path) -> Result<SelfTest, BoxError> {
         let file = DatabaseFile::open(database)?;
         let database = file.database()?;
@@ -33,16 +33,10 @@ impl Engine for Adapter {
         if scanner.signatures(&mut scratch, &starter::eicar()).is_empty() {
             return Err("the new database does not detect the EICAR test file".into());
         }
-        let program = std::env::current_exe().and_then(std::fs::read);
-        let harmless = [Some(HARMLESS.to_vec()), program.ok()];
-        for (index, sample) in harmless.iter().flatten().enumerate() {
-            if let Some(found) = scanner.signatures(&mut scratch, sample).first() {
-                let name = database.name(found.signature());
-                let what = ["harmless text", "this program"][index];
-                return Err(format!("the new database finds `{name}` in {what}").into());
-            }
+        if let Some(found) = scanner.signatures(&mut scratch, HARMLESS).first() {
+            return Err(format!("the new database finds `{}` in harmless text", database.name(found.signature())).into());
         }
-        Ok(SelfTest { samples: 1 + harmless.iter().flatten().count() as u32, signatures: database.len() as u64 })
+        Ok(SelfTest { samples: 2, signatures: database.len() as u64 })
     }
 }
 

@@ -39,6 +39,23 @@ pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     errors.any(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
+/// Writes a line to standard output, whether or not anybody still reads it: unlike `println!`, it does not panic when nobody does.
+macro_rules! say {
+    () => { $crate::output::say_line(format_args!("")) };
+    ($($arg:tt)*) => { $crate::output::say_line(format_args!($($arg)*)) };
+}
+pub(crate) use say;
+
+/// What [`say!`] does. A closed pipe is nothing to complain about; any other failure is told where it still can be.
+pub(crate) fn say_line(line: fmt::Arguments<'_>) {
+    let mut out = io::stdout().lock();
+    if let Err(error) = out.write_fmt(line).and_then(|()| out.write_all(b"\n"))
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        eprintln!("error: cannot write to standard output: {error}");
+    }
+}
+
 /// Writes one JSON object as a line.
 pub(crate) fn write_json(out: &mut impl Write, object: &Value) -> io::Result<()> {
     serde_json::to_writer(&mut *out, object)?;

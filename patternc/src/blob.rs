@@ -32,7 +32,7 @@ use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 pub use channel::{Channel, ChannelError};
-pub use delta::{DeltaError, DeltaHeader, diff, patch, read_delta_header};
+pub use delta::{DeltaError, DeltaHeader, diff, patch, read_delta_header, verify_delta};
 pub use error::BlobError;
 pub use frame::FrameError;
 pub use header::{EngineRange, Header, RecordCounts, Root, RootError};

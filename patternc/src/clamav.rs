@@ -60,15 +60,12 @@ fn parse(line: &[u8], signature: impl Fn(&str) -> Result<Record, Fault>) -> Resu
         let message = format!("byte {} of the line begins no UTF-8 character", error.valid_up_to() + 1);
         Fault::new(Code::NotUtf8, message)
     })?;
-    match line.trim_end_matches('\r') {
-        "" => Err(Fault::new(Code::LineEmpty, "the line is empty; comments begin with `#`")),
-        line => signature(line).map(Some),
-    }
+    signature(line.trim_end_matches('\r')).map(Some)
 }
 
-/// Whether a line is a comment: `#` is its very first character.
+/// Whether a line holds no signature: it is empty, or `#` is its very first character.
 pub(crate) fn is_comment(line: &[u8]) -> bool {
-    line.first() == Some(&b'#')
+    line.first() == Some(&b'#') || line.iter().all(|byte| *byte == b'\r')
 }
 
 /// Cuts a line at its colons: at least `min` and at most `max` fields.
@@ -142,7 +139,8 @@ mod tests {
     fn comments_and_line_ends() {
         assert_eq!(ndb("# any:thing"), Ok(None));
         assert!(ndb("N:0:*:aabbcc\r\r").unwrap().is_some());
-        assert_eq!(ndb("\r").unwrap_err().code, Code::LineEmpty);
+        assert_eq!(ndb("\r"), Ok(None));
+        assert_eq!(ndb(""), Ok(None));
         assert_eq!(ndb(" # no comment").unwrap_err().code, Code::FieldCount);
         assert_eq!(ndb("#".repeat(9000)).unwrap_err().code, Code::LineTooLong);
     }

@@ -79,7 +79,7 @@ pub struct Compilation {
 /// Where every line went: `accepted + refused == lines`, in all and for each kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
-    /// Signature lines: all but comments. Empty lines count, because clamscan refuses them.
+    /// Signature lines: all but comments and empty lines.
     pub lines: u64,
     /// Lines that became a record, duplicates among them.
     pub accepted: u64,

@@ -79,8 +79,6 @@ macro_rules! codes {
 codes! {
     /// The file's extension names no kind of signatures that is supported.
     UnsupportedKind = "unsupported-kind",
-    /// The line is empty.
-    LineEmpty = "line-empty",
     /// The line is longer than 8,190 bytes.
     LineTooLong = "line-too-long",
     /// The line is not UTF-8.

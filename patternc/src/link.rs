@@ -1,7 +1,7 @@
 //! Linking: records of one or more blobs become a database that scanners map and use in place.
 //!
-//! For each body signature the linker chooses an [`anchor`], [`lower`]s the pattern to a program, and enters the anchor's windows in the
-//! [`tables`] of its tier; signatures tied to one offset go to a table of their own, digests to sorted arrays. Linking is
+//! For each body signature the linker chooses an anchor, lowers the pattern to a program, and enters the anchor's windows in the
+//! tables of its tier; signatures tied to one offset go to a table of their own, digests to sorted arrays. Linking is
 //! deterministic: the same records in the same order give the same bytes.
 //!
 //! Peak memory is about 30 bytes for each stored window (eight to a long anchor) and the database itself.
@@ -124,17 +124,14 @@ impl Linker {
 
     /// Enters a body signature in the table that will find it; returns its program.
     fn add_body(&mut self, body: &Body, id: u32, channel: &str) -> Result<u32, LinkError> {
-        let anchor = match Direct::of(body) {
-            Some(direct) => {
-                self.direct.add(&direct, id);
-                Anchor::START
-            }
-            None => {
-                let fault = || LinkError::NoAnchor { name: body.name.clone(), channel: channel.to_owned() };
-                let choice = anchor::choose(&body.pattern).ok_or_else(fault)?;
-                self.tiers.add(&choice, id);
-                choice.anchor
-            }
+        let anchor = if let Some(direct) = Direct::of(body) {
+            self.direct.add(&direct, id);
+            Anchor::START
+        } else {
+            let fault = || LinkError::NoAnchor { name: body.name.clone(), channel: channel.to_owned() };
+            let choice = anchor::choose(&body.pattern).ok_or_else(fault)?;
+            self.tiers.add(&choice, id);
+            choice.anchor
         };
         lower::append_program(&mut self.programs, body, anchor).ok_or_else(|| too_many("bytes of programs", 1 << 34))
     }

@@ -2,6 +2,7 @@
 
 use crate::args::{AdminArgs, AdminCommand};
 use crate::exit::Exit;
+use crate::output::say;
 use crate::output::{time, with_hint, write_json};
 use anyhow::Context;
 use std::path::Path;
@@ -16,7 +17,7 @@ pub(crate) fn run(args: &AdminArgs) -> anyhow::Result<Exit> {
 async fn run_async(args: &AdminArgs) -> anyhow::Result<Exit> {
     let operator = Operator::new(&args.service, &operator_token(args.operator_token.as_deref())?)?;
     match args.command {
-        AdminCommand::EnrolmentToken => println!("{}", operator.enrolment_token().await?),
+        AdminCommand::EnrolmentToken => say!("{}", operator.enrolment_token().await?),
         AdminCommand::Terminals { json } => {
             let rows = operator.terminals().await?;
             if json {
@@ -51,13 +52,10 @@ pub(crate) fn operator_token(file: Option<&Path>) -> anyhow::Result<String> {
 
 /// The user table as text.
 pub(crate) fn print_terminals(rows: &[TerminalRow]) {
-    println!(
-        "{:<32} {:<10} {:<8} {:<8} {:<24} {:<21} trouble",
-        "terminal", "hardware", "os", "accepts", "runs", "last contact"
-    );
+    say!("{:<32} {:<10} {:<8} {:<8} {:<24} {:<21} trouble", "terminal", "hardware", "os", "accepts", "runs", "last contact");
     for row in rows {
         let accepts = serde_json::to_value(&row.facts.designation).unwrap_or_default();
-        println!(
+        say!(
             "{:<32} {:<10} {:<8} {:<8} {:<24} {:<21} {}",
             row.terminal,
             row.facts.hardware,
@@ -72,13 +70,18 @@ pub(crate) fn print_terminals(rows: &[TerminalRow]) {
 
 /// The countering table as text.
 pub(crate) fn print_threats(rows: &[ThreatRow]) {
-    println!(
+    say!(
         "{:<12} {:<20} {:<8} {:<12} {:<12} {:<12} cured by",
-        "maker", "threat", "danger", "discovered", "expected", "vaccine"
+        "maker",
+        "threat",
+        "danger",
+        "discovered",
+        "expected",
+        "vaccine"
     );
     for ThreatRow { maker, news } in rows {
         let date = |date: Option<String>| date.unwrap_or_else(|| "-".to_owned());
-        println!(
+        say!(
             "{:<12} {:<20} {:<8} {:<12} {:<12} {:<12} {}",
             maker.as_str(),
             news.threat,

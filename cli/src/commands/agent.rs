@@ -5,6 +5,7 @@ use super::state_folder;
 use crate::args::{AgentArgs, AgentCommand, EnrollArgs};
 use crate::engine_adapter::Adapter;
 use crate::exit::Exit;
+use crate::output::say;
 use crate::output::{size, time, with_hint, write_json};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -21,7 +22,7 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
     match &args.command {
         AgentCommand::Enroll(enroll) => {
             let terminal = updater::block_on(agent.enroll(&enrolment(enroll)))?.map_err(hinted)?;
-            println!("enrolled as {terminal}; its key stays in {}", state.display());
+            say!("enrolled as {terminal}; its key stays in {}", state.display());
             Ok(Exit::Fine)
         }
         AgentCommand::Update => {
@@ -36,7 +37,7 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
         AgentCommand::Rollback => {
             let rollback = agent.rollback().map_err(hinted)?;
             print_or_json(args.json, &rollback, |rollback| {
-                println!("generation {} is in force again, {} is held back", rollback.to, rollback.from);
+                say!("generation {} is in force again, {} is held back", rollback.to, rollback.from);
             })?;
             Ok(Exit::Fine)
         }
@@ -66,20 +67,20 @@ fn enrolment(args: &EnrollArgs) -> Enrolment {
 }
 
 fn print_update(report: &UpdateReport) {
-    println!("the service says: {} ({})", report.assignment.words, report.assignment.reason.code());
+    say!("the service says: {} ({})", report.assignment.words, report.assignment.reason.code());
     for channel in &report.channels {
-        println!("{}", describe(channel));
+        say!("{}", describe(channel));
     }
     for fault in &report.faults {
-        println!("{}: not brought up to date: {} ({})", fault.channel, fault.words, fault.code);
+        say!("{}: not brought up to date: {} ({})", fault.channel, fault.words, fault.code);
     }
     let generation = report.generation.map_or_else(|| "none".to_owned(), |number| number.to_string());
     match (report.outcome, &report.self_test) {
         (Outcome::Installed, Some(test)) => {
-            println!("generation {generation} is in force: {} signatures, {} samples tested", test.signatures, test.samples);
+            say!("generation {generation} is in force: {} signatures, {} samples tested", test.signatures, test.samples);
         }
-        (Outcome::HeldBack, _) => println!("held back after a rollback; generation {generation} stays in force"),
-        _ => println!("nothing to install; generation in force: {generation}"),
+        (Outcome::HeldBack, _) => say!("held back after a rollback; generation {generation} stays in force"),
+        _ => say!("nothing to install; generation in force: {generation}"),
     }
 }
 
@@ -97,29 +98,29 @@ pub(crate) fn describe(report: &ChannelReport) -> String {
 
 fn print_status(status: &Status) {
     let Some(terminal) = &status.terminal else {
-        println!("not enrolled; `titer agent enroll` enters this terminal at a service");
+        say!("not enrolled; `titer agent enroll` enters this terminal at a service");
         return;
     };
-    println!("terminal      {terminal} at {}", status.service.as_deref().unwrap_or("?"));
+    say!("terminal      {terminal} at {}", status.service.as_deref().unwrap_or("?"));
     let subscribed: Vec<String> = status.subscribed.iter().map(Channel::to_string).collect();
-    println!("subscribed    {}", subscribed.join(", "));
+    say!("subscribed    {}", subscribed.join(", "));
     if let Some(designation) = &status.designation {
-        println!("accepts       {}", json!(designation).to_string().trim_matches('"'));
+        say!("accepts       {}", json!(designation).to_string().trim_matches('"'));
     }
     let applied: Vec<ChannelRelease> =
         status.channels.iter().map(|at| ChannelRelease { channel: at.channel.clone(), release: at.release }).collect();
-    println!("runs          {}", releases(&applied));
+    say!("runs          {}", releases(&applied));
     match (status.generation, status.previous) {
-        (Some(generation), Some(previous)) => println!("generation    {generation}, before it {previous}"),
-        (Some(generation), None) => println!("generation    {generation}"),
-        (None, _) => println!("generation    none; `titer agent update` installs the first"),
+        (Some(generation), Some(previous)) => say!("generation    {generation}, before it {previous}"),
+        (Some(generation), None) => say!("generation    {generation}"),
+        (None, _) => say!("generation    none; `titer agent update` installs the first"),
     }
-    println!("last contact  {}", status.last_contact.and_then(time).unwrap_or_else(|| "never".to_owned()));
+    say!("last contact  {}", status.last_contact.and_then(time).unwrap_or_else(|| "never".to_owned()));
     if let Some(assignment) = &status.last_assignment {
-        println!("last answer   {}", assignment.words);
+        say!("last answer   {}", assignment.words);
     }
     if !status.held_back.is_empty() {
-        println!("held back     {}", releases(&status.held_back));
+        say!("held back     {}", releases(&status.held_back));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::args::{DiffArgs, PatchArgs};
 use crate::exit::Exit;
+use crate::output::say;
 use crate::output::{read, size, write};
 use anyhow::Context;
 use patternc::blob;
@@ -13,7 +14,7 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Exit> {
         blob::diff(&old, &new).with_context(|| format!("cannot diff {} and {}", args.old.display(), args.new.display()))?;
     write(&args.output, &delta)?;
     let (delta_len, new_len) = (delta.len() as u64, new.len() as u64);
-    println!("{}: {} instead of {}", args.output.display(), size(delta_len), size(new_len));
+    say!("{}: {} instead of {}", args.output.display(), size(delta_len), size(new_len));
     Ok(Exit::Fine)
 }
 
@@ -23,6 +24,6 @@ pub(crate) fn patch(args: &PatchArgs) -> anyhow::Result<Exit> {
     let new = blob::patch(&old, &delta)
         .with_context(|| format!("cannot apply {} to {}", args.delta.display(), args.old.display()))?;
     write(&args.output, &new)?;
-    println!("{}: {}", args.output.display(), size(new.len() as u64));
+    say!("{}: {}", args.output.display(), size(new.len() as u64));
     Ok(Exit::Fine)
 }

@@ -10,8 +10,9 @@ use super::compile::ENGINES;
 use crate::args::DemoArgs;
 use crate::engine_adapter::Adapter;
 use crate::exit::Exit;
+use crate::output::say;
 use crate::output::{size, write};
-use crate::starter::{DITEKSHEN, EICAR, MANDIANT, Source, TWINCLAMS, eicar, unveiled};
+use crate::starter::{DITEKSHEN, EICAR, MANDIANT, Source, TWINCLAMS, eicar};
 use anyhow::Context;
 use engine::pattern::{Element, MaskedByte, Pattern};
 use engine::{DatabaseFile, FileScanner, Scanner, Verdict};
@@ -30,9 +31,8 @@ use updater::service::{Config, serve};
 use updater::wire::{ChannelRelease, Danger, Designation, Reason, ThreatNews, Vaccine};
 use url::Url;
 
-/// Stands in for virus a: bytes that harm nothing and that no real signature knows, veiled because this program is among the files
-/// that a database is tested to spare.
-const VIRUS_A: &[u8] = b"\xae3\x00HARMLESS\x00BYTES\x00THAT\x00THIS\x00DEMO\x00CALLS\x00VIRUS\x00A\x00\xf7{";
+/// Stands in for virus a: bytes that harm nothing and that no real signature knows.
+const VIRUS_A: &[u8] = b"\x8e\x13 harmless bytes that this demo calls virus a \xd7\x5b";
 const DISCOVERED: Date = date(2026, 11, 10);
 
 /// Real, harmless files; `corpus/clean/README.md` tells where they are from.
@@ -50,14 +50,14 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
     let folder = tempfile::Builder::new().prefix("titer-demo-").tempdir().context("cannot make a temporary folder")?;
     let failed = updater::block_on(story(folder.path()))??;
     if args.keep {
-        println!("\nThe folder is kept: {}", folder.keep().display());
+        say!("\nThe folder is kept: {}", folder.keep().display());
     }
-    println!();
+    say!();
     for claim in &failed {
-        println!("NOT AS EXPECTED: {claim}");
+        say!("NOT AS EXPECTED: {claim}");
     }
     if failed.is_empty() {
-        println!("Everything was as expected, in {:.1} s.", began.elapsed().as_secs_f64());
+        say!("Everything was as expected, in {:.1} s.", began.elapsed().as_secs_f64());
     }
     Ok(if failed.is_empty() { Exit::Fine } else { Exit::Failed })
 }
@@ -65,7 +65,6 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
 /// Tells the story; returns the claims that did not hold.
 async fn story(folder: &Path) -> anyhow::Result<Vec<String>> {
     let mut demo = Demo { folder, failed: Vec::new() };
-    let virus_a = unveiled(VIRUS_A);
 
     chapter(1, "Two makers compile real signatures");
     let alder_1 = demo.compile("alder/stable", 1, &[DITEKSHEN, EICAR[0], EICAR[1]], &[])?;
@@ -77,7 +76,7 @@ async fn story(folder: &Path) -> anyhow::Result<Vec<String>> {
     let config = Config::new(folder.join("service"), "127.0.0.1:0".parse()?);
     let service = serve(config, async { drop(stopped.await) }).await?;
     let (url, token) = (service.url(), service.operator_token().to_owned());
-    println!("  serving at {url}");
+    say!("  serving at {url}");
     let alder = demo.maker("alder", &url, &token).await?;
     let birch = demo.maker("birch", &url, &token).await?;
     demo.publish(&alder, "alder-stable-1.titer", &url).await?;
@@ -114,7 +113,7 @@ async fn story(folder: &Path) -> anyhow::Result<Vec<String>> {
         vaccine,
     };
     alder.news(&url, &knows(None)).await?;
-    demo.compile("birch/stable", 2, &[TWINCLAMS, MANDIANT, EICAR[0], EICAR[2]], &[("Birch.Virus.A", &virus_a)])?;
+    demo.compile("birch/stable", 2, &[TWINCLAMS, MANDIANT, EICAR[0], EICAR[2]], &[("Birch.Virus.A", VIRUS_A)])?;
     demo.publish(&birch, "birch-stable-2.titer", &url).await?;
     let cured = |maker: &str, day, release| -> anyhow::Result<Vaccine> {
         Ok(Vaccine { date: day, since: ChannelRelease { channel: format!("{maker}/stable").parse()?, release } })
@@ -139,7 +138,7 @@ async fn story(folder: &Path) -> anyhow::Result<Vec<String>> {
     demo.claim(after["desktop"] == before["desktop"], "nothing changed for the desktop");
 
     chapter(6, "Alder catches up with a second release, which travels as a delta");
-    demo.compile("alder/stable", 2, &[DITEKSHEN, EICAR[0], EICAR[1]], &[("Alder.Virus.A", &virus_a)])?;
+    demo.compile("alder/stable", 2, &[DITEKSHEN, EICAR[0], EICAR[1]], &[("Alder.Virus.A", VIRUS_A)])?;
     demo.publish(&alder, "alder-stable-2.titer", &url).await?;
     alder.news(&url, &knows(Some(cured("alder", date(2026, 11, 14), 2)?))).await?;
     let update = demo.update(&desktop).await?;
@@ -157,31 +156,25 @@ async fn story(folder: &Path) -> anyhow::Result<Vec<String>> {
 
     chapter(7, "What it came to");
     print_terminals(&operator.terminals().await?);
-    println!();
-    println!("  {:<10} {:>14} {:>14} {:>14} {:>14}", "detected", "of", "at first", "after birch", "after alder");
+    say!();
+    say!("  {:<10} {:>14} {:>14} {:>14} {:>14}", "detected", "of", "at first", "after birch", "after alder");
     for terminal in ["phone", "desktop"] {
         let counts = [&before, &after, &last].map(|found| found[terminal].len().to_string());
-        println!("  {terminal:<10} {:>14} {:>14} {:>14} {:>14}", samples.harmful(), counts[0], counts[1], counts[2]);
+        say!("  {terminal:<10} {:>14} {:>14} {:>14} {:>14}", samples.harmful(), counts[0], counts[1], counts[2]);
     }
     for terminal in ["phone", "desktop"] {
         let verdicts = [&before, &after, &last]
             .map(|found| if found[terminal].contains_key("virus-a.bin") { "detected" } else { "missed" });
-        println!(
-            "  {:<25} {:>14} {:>14} {:>14}",
-            format!("virus a on the {terminal}"),
-            verdicts[0],
-            verdicts[1],
-            verdicts[2]
-        );
+        say!("  {:<25} {:>14} {:>14} {:>14}", format!("virus a on the {terminal}"), verdicts[0], verdicts[1], verdicts[2]);
     }
-    println!("  alder's second release came as {} instead of {}", size(delta.0), size(delta.1));
+    say!("  alder's second release came as {} instead of {}", size(delta.0), size(delta.1));
     drop(stop);
     service.finished().await?;
     Ok(demo.failed)
 }
 
 fn chapter(number: u32, title: &str) {
-    println!("\n{number}. {title}");
+    say!("\n{number}. {title}");
 }
 
 fn channels(update: &UpdateReport) -> String {
@@ -248,7 +241,7 @@ impl Demo<'_> {
         let meta = Meta { channel: channel.clone(), release, created: 0, engine: ENGINES };
         let bytes = blob::encode(&meta, &compilation.records)?;
         write(&self.folder.join(&file), &bytes)?;
-        println!("  {channel} release {release}: {} signatures in {}", compilation.records.len(), size(bytes.len() as u64));
+        say!("  {channel} release {release}: {} signatures in {}", compilation.records.len(), size(bytes.len() as u64));
         Ok(compilation)
     }
 
@@ -260,26 +253,12 @@ impl Demo<'_> {
             fs::write(folder.join(format!("clean-{name}")), bytes)?;
         }
         fs::write(folder.join("eicar.com"), eicar())?;
-        fs::write(folder.join("virus-a.bin"), [CLEAN[0].1, &unveiled(VIRUS_A), b"and after it"].concat())?;
+        fs::write(folder.join("virus-a.bin"), [CLEAN[0].1, VIRUS_A, b"and after it"].concat())?;
         let mut samples = Samples { folder, alder: 0, birch: 0 };
-        samples.alder = self.plant(&samples.folder, "alder", alder)?;
-        samples.birch = self.plant(&samples.folder, "birch", birch)?;
-        println!("  {} clean files and {} that bear a signature", CLEAN.len(), samples.harmful());
+        samples.alder = plant(&samples.folder, "alder", alder)?;
+        samples.birch = plant(&samples.folder, "birch", birch)?;
+        say!("  {} clean files and {} that bear a signature", CLEAN.len(), samples.harmful());
         Ok(samples)
-    }
-
-    fn plant(&self, folder: &Path, maker: &str, records: &[Record]) -> anyhow::Result<usize> {
-        let bodies = records.iter().filter_map(|record| match record {
-            Record::Body(body) if !body.name.contains("Eicar") => Some(body),
-            _ => None,
-        });
-        let mut planted = 0;
-        for (index, body) in bodies.step_by(4).enumerate() {
-            let bytes = [b"MZ made by the demo: ", instance(&body.pattern).as_slice(), b" end"].concat();
-            fs::write(folder.join(format!("{maker}-{index:03}.bin")), bytes)?;
-            planted += 1;
-        }
-        Ok(planted)
     }
 
     async fn maker(&self, name: &str, service: &Url, operator_token: &str) -> anyhow::Result<Maker> {
@@ -291,7 +270,7 @@ impl Demo<'_> {
     async fn publish(&self, maker: &Maker, blob: &str, service: &Url) -> anyhow::Result<()> {
         let release = maker.release(&self.folder.join(blob))?;
         let held = maker.publish(service).await?;
-        println!("  {} release {} is published: role version {}", release.channel, release.release, held.role_version);
+        say!("  {} release {} is published: role version {}", release.channel, release.release, held.role_version);
         Ok(())
     }
 
@@ -309,15 +288,15 @@ impl Demo<'_> {
         name.clone_into(&mut enrolment.hardware);
         enrolment.designation = designation;
         let number = agent.enroll(&enrolment).await.map_err(hinted)?;
-        println!("  the {name} is terminal {number}");
+        say!("  the {name} is terminal {number}");
         Ok(Terminal { name, state, agent })
     }
 
     async fn update(&mut self, terminal: &Terminal) -> anyhow::Result<UpdateReport> {
         let update = terminal.agent.update().await.map_err(hinted)?;
-        println!("  {}: {}", terminal.name, update.assignment.words);
+        say!("  {}: {}", terminal.name, update.assignment.words);
         for channel in &update.channels {
-            println!("    {}", describe(channel));
+            say!("    {}", describe(channel));
         }
         self.claim(update.faults.is_empty(), "every channel comes through");
         Ok(update)
@@ -343,14 +322,29 @@ impl Demo<'_> {
                 Verdict::Failed(_) | Verdict::Skipped { .. } => failed += 1,
             });
             self.claim(failed == 0 && scanned == samples.harmful() + CLEAN.len(), "every sample is scanned");
-            println!("  {} scans {scanned} files: {} detected", terminal.name, found.len());
+            say!("  {} scans {scanned} files: {} detected", terminal.name, found.len());
             for name in ["eicar.com", "virus-a.bin"] {
-                println!("    {name}: {}", found.get(name).map_or("OK", String::as_str));
+                say!("    {name}: {}", found.get(name).map_or("OK", String::as_str));
             }
             all.insert(terminal.name, found);
         }
         Ok(all)
     }
+}
+
+/// Writes a file for every fourth signature, which it bears; returns how many.
+fn plant(folder: &Path, maker: &str, records: &[Record]) -> anyhow::Result<usize> {
+    let bodies = records.iter().filter_map(|record| match record {
+        Record::Body(body) if !body.name.contains("Eicar") => Some(body),
+        _ => None,
+    });
+    let mut planted = 0;
+    for (index, body) in bodies.step_by(4).enumerate() {
+        let bytes = [b"MZ made by the demo: ", instance(&body.pattern).as_slice(), b" end"].concat();
+        fs::write(folder.join(format!("{maker}-{index:03}.bin")), bytes)?;
+        planted += 1;
+    }
+    Ok(planted)
 }
 
 /// A string that `pattern` matches: the least of what each element allows.

@@ -3,6 +3,7 @@
 use crate::args::InspectArgs;
 use crate::artefact::Artefact;
 use crate::exit::Exit;
+use crate::output::say;
 use crate::output::{hex, read, size, time, write_json};
 use anyhow::Context;
 use engine::Database;
@@ -14,7 +15,7 @@ use std::io;
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
     let bytes = read(&args.file)?;
     let facts = Artefact::of(&bytes)
-        .and_then(|artefact| facts(&artefact, &bytes))
+        .and_then(|artefact| facts(artefact, &bytes))
         .with_context(|| format!("cannot inspect {}", args.file.display()))?;
     if args.json {
         write_json(&mut io::stdout(), &facts)?;
@@ -24,7 +25,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
-fn facts(artefact: &Artefact, bytes: &[u8]) -> anyhow::Result<Value> {
+fn facts(artefact: Artefact, bytes: &[u8]) -> anyhow::Result<Value> {
     Ok(match artefact {
         Artefact::Blob => blob(&patternc::blob::read_header(bytes)?, bytes.len()),
         Artefact::Delta => delta(&patternc::blob::read_delta_header(bytes)?, bytes.len()),
@@ -84,20 +85,22 @@ fn print(facts: &Value, depth: usize) {
         let label = key.replace('_', " ");
         match value {
             Value::Object(_) => {
-                println!("{indent}{label}");
+                say!("{indent}{label}");
                 print(value, depth + 1);
             }
             Value::Array(items) if items.iter().all(Value::is_object) => {
-                println!("{indent}{label}");
-                items.iter().for_each(|item| println!("{indent}  {}", line(item)));
+                say!("{indent}{label}");
+                for item in items {
+                    say!("{indent}  {}", line(item));
+                }
             }
             Value::Array(items) => {
-                println!("{indent}{label:<16}{}", items.iter().map(plain).collect::<Vec<_>>().join(" to "))
+                say!("{indent}{label:<16}{}", items.iter().map(plain).collect::<Vec<_>>().join(" to "));
             }
             Value::Number(number) if key == "bytes" => {
-                println!("{indent}{label:<16}{number} ({})", size(number.as_u64().unwrap_or(0)));
+                say!("{indent}{label:<16}{number} ({})", size(number.as_u64().unwrap_or(0)));
             }
-            other => println!("{indent}{label:<16}{}", plain(other)),
+            other => say!("{indent}{label:<16}{}", plain(other)),
         }
     }
 }

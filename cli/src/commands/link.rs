@@ -3,6 +3,7 @@
 use super::compile::{link_source, read_blob};
 use crate::args::LinkArgs;
 use crate::exit::Exit;
+use crate::output::say;
 use crate::output::{size, with_hint, write};
 use crate::progress::Progress;
 use crate::sources::total_len;
@@ -15,7 +16,7 @@ pub(crate) fn run(args: &LinkArgs) -> anyhow::Result<Exit> {
     let bytes = link_blobs(&args.blobs, &[])?;
     write(&args.output, &bytes)?;
     let signatures = engine::Database::open(&bytes)?.len();
-    println!("{}: {signatures} signatures, {}", args.output.display(), size(bytes.len() as u64));
+    say!("{}: {signatures} signatures, {}", args.output.display(), size(bytes.len() as u64));
     Ok(Exit::Fine)
 }
 

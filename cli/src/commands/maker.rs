@@ -3,6 +3,7 @@
 use super::admin::operator_token;
 use crate::args::{MakerArgs, MakerCommand};
 use crate::exit::Exit;
+use crate::output::say;
 use crate::output::with_hint;
 use updater::maker::{Maker, MakerError};
 use updater::wire::{ChannelRelease, ThreatNews, Vaccine};
@@ -16,27 +17,30 @@ async fn run_async(args: &MakerArgs) -> anyhow::Result<Exit> {
     match &args.command {
         MakerCommand::Init { name } => {
             let maker = Maker::init(&args.dir, name).map_err(hinted)?;
-            println!("{}: maker {name}; its key stays in this folder", args.dir.display());
-            println!("{}", serde_json::to_string(&maker.registration())?);
+            say!("{}: maker {name}; its key stays in this folder", args.dir.display());
+            say!("{}", serde_json::to_string(&maker.registration())?);
         }
         MakerCommand::Register { service, operator_token: token } => {
             let maker = open(args)?;
             maker.register(service, &operator_token(token.as_deref())?).await.map_err(hinted)?;
-            println!("{} knows maker {}", service, maker.registration().maker);
+            say!("{} knows maker {}", service, maker.registration().maker);
         }
         MakerCommand::Release { blob } => {
             let maker = open(args)?;
             let blob = blob.clone();
             let release = tokio::task::spawn_blocking(move || maker.release(&blob)).await?.map_err(hinted)?;
-            println!("signed {} release {}; `titer maker publish` sends it", release.channel, release.release);
+            say!("signed {} release {}; `titer maker publish` sends it", release.channel, release.release);
         }
         MakerCommand::Publish { service } => {
             let held = open(args)?.publish(service).await.map_err(hinted)?;
-            println!("{service} holds role version {} of {}:", held.role_version, held.maker);
+            say!("{service} holds role version {} of {}:", held.role_version, held.maker);
             for view in &held.releases {
-                println!(
+                say!(
                     "  {} release {}, {} bytes, sha256 {}",
-                    view.release.channel, view.release.release, view.length, view.sha256
+                    view.release.channel,
+                    view.release.release,
+                    view.length,
+                    view.sha256
                 );
             }
         }
@@ -52,7 +56,7 @@ async fn run_async(args: &MakerArgs) -> anyhow::Result<Exit> {
                 vaccine,
             };
             open(args)?.news(&news.service, &told).await.map_err(hinted)?;
-            println!("{} knows what you say of {}", news.service, news.threat);
+            say!("{} knows what you say of {}", news.service, news.threat);
         }
     }
     Ok(Exit::Fine)

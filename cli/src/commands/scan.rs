@@ -36,7 +36,7 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<Exit> {
 
 /// Where signature files end and paths to scan begin: after one `--signatures`, at the first name that is not a signature file's.
 fn split(signatures: &[PathBuf], paths: &[PathBuf]) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
-    let others = signatures.iter().skip(1).position(|path| !sources::is_named_as_signatures(path) && !path.is_dir());
+    let others = signatures.iter().skip(1).position(|path| !sources::is_named_as_signatures(path));
     let end = others.map_or(signatures.len(), |index| index + 1);
     let (signatures, first_paths) = signatures.split_at(end);
     let paths: Vec<PathBuf> = first_paths.iter().chain(paths).cloned().collect();

@@ -2,6 +2,7 @@
 
 use crate::args::ServeArgs;
 use crate::exit::Exit;
+use crate::output::say;
 use crate::output::with_hint;
 use updater::service::{Config, serve};
 
@@ -13,10 +14,10 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
             let code = error.code();
             with_hint(format!("{error} ({code})"), "the data folder must be this service's own, and the address free")
         })?;
-        println!("listening at {}", running.url());
-        println!("the operator's token is in {}", args.data.join("operator-token").display());
+        say!("listening at {}", running.url());
+        say!("the operator's token is in {}", args.data.join("operator-token").display());
         running.finished().await?;
-        println!("stopped");
+        say!("stopped");
         Ok(Exit::Fine)
     })?
 }
@@ -36,6 +37,6 @@ async fn stopped() {
     }
     // Without a handler nothing asks; the default action ends the process.
     if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

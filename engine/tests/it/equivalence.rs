@@ -103,7 +103,8 @@ fn a_far_gap_may_span_chunks() {
     let end = haystack.len() - 1;
     haystack[end - 12..end].copy_from_slice(b"the very end");
     let found = Scanner::new(&database).signatures_in_parallel(&haystack);
-    assert_eq!(found.iter().map(engine::Match::range).collect::<Vec<_>>(), [9..end as u64]);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].range(), 9..end as u64);
 }
 
 #[test]

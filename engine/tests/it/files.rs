@@ -56,7 +56,7 @@ fn links_are_followed_as_arguments_and_told_of_below_them() {
     fs::create_dir(&tree).unwrap();
     fs::write(tree.join(".hidden"), b"needle in here").unwrap();
     std::os::unix::fs::symlink(tree.join(".hidden"), tree.join("link")).unwrap();
-    assert_eq!(scan(&[tree.clone()], 1), ["found .hidden 0", "skipped link"]);
+    assert_eq!(scan(std::slice::from_ref(&tree), 1), ["found .hidden 0", "skipped link"]);
     assert_eq!(scan(&[tree.join("link")], 1), ["found link 0"]);
     assert_eq!(scan(&[PathBuf::from("/dev/null")], 1), ["not-regular null"]);
 }
@@ -70,6 +70,6 @@ fn a_large_file_is_scanned_as_a_small_one() {
     bytes[place..].copy_from_slice(b"needle in here");
     fs::write(&path, bytes).unwrap();
     let want = [format!("found large {place}")];
-    assert_eq!(scan(&[path.clone()], 2), want);
+    assert_eq!(scan(std::slice::from_ref(&path), 2), want);
     assert_eq!(scan(&[path], 1), want);
 }

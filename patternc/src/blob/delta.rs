@@ -140,6 +140,18 @@ pub fn patch(old: &[u8], delta: &[u8]) -> Result<Vec<u8>, DeltaError> {
     if found == header.to { Ok(new) } else { Err(DeltaError::ResultRoot { expected: header.to, found }) }
 }
 
+/// Checks all of a delta that can be checked without the blob it is for: every digest, every length, every record.
+///
+/// # Errors
+/// [`DeltaError`], naming the place.
+pub fn verify_delta(delta: &[u8]) -> Result<(), DeltaError> {
+    let (header, payload) = DeltaHeader::decode(delta)?;
+    frame::check_len(payload.file_len(), delta)?;
+    let (removals, additions) = unpack(&payload, &delta[FORMAT.header_len..], &Limits::default())?;
+    Edits::read(&header, &removals, &additions)?;
+    Ok(())
+}
+
 /// Reads the header of a delta, of which `bytes` need be no more than the beginning, and checks it against its own digest.
 ///
 /// # Errors

@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn each_run_length_has_its_tier() {
         let tier = |len: usize| {
-            let bytes: Vec<u8> = (0..len).map(|i| 0x83u8.wrapping_add(i as u8 * 29)).collect();
+            let bytes: Vec<u8> = (0..len).map(|i| 0x83u8.wrapping_add((i as u8).wrapping_mul(29))).collect();
             choose(&Pattern::literal(&bytes).unwrap()).map(|choice| choice.tier)
         };
         let tiers = [1, 2, 3, 4, 6, 7, 10, 11, 14, 15, 40].map(tier);

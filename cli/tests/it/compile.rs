@@ -1,0 +1,59 @@
+//! `titer compile`: accounts, diagnostics, exit codes.
+
+use crate::support::*;
+use serde_json::json;
+
+#[test]
+fn every_line_is_accounted_for() {
+    let bench = Bench::new();
+    bench.file("a.ndb", "# comment\nGood:0:*:aabbccdd\nPe:1:*:aabbccdd\nBad:0:*:aabbccdg\n");
+    bench.file("b.hdb", "d41d8cd98f00b204e9800998ecf8427e:7:Hash\n");
+    bench.file("c.xyz", "one\ntwo\n");
+    let ran = bench.expect(1, "compile a.ndb b.hdb c.xyz -o out.titer --channel acme/main --release 3 --json");
+    let diagnostics = ran.json_of("diagnostic");
+    let codes: Vec<_> = diagnostics.iter().map(|d| (d["file"].clone(), d["line"].clone(), d["code"].clone())).collect();
+    assert_eq!(
+        codes,
+        [
+            (json!("a.ndb"), json!(3), json!("target-unsupported")),
+            (json!("a.ndb"), json!(4), json!("hex-digit")),
+            (json!("c.xyz"), json!(0), json!("unsupported-kind")),
+        ]
+    );
+    let summary = &ran.json_of("summary")[0];
+    assert_eq!((&summary["lines"], &summary["accepted"], &summary["refused"]), (&json!(6), &json!(2), &json!(4)));
+    assert_eq!(summary["by_code"], json!({"target-unsupported": 1, "hex-digit": 1, "unsupported-kind": 2}));
+    assert_eq!(summary["by_kind"]["ndb"], json!({"lines": 3, "accepted": 1, "refused": 2}));
+    bench.expect(0, "verify out.titer");
+
+    let text = bench.expect(1, "compile a.ndb -o out.titer --channel acme/main --release 3");
+    assert!(text.err.contains("a.ndb:3: target-unsupported: "), "{}", text.err);
+    assert!(text.out.contains("refused target-unsupported"), "{}", text.out);
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let bench = Bench::new();
+    let set = corpus("signatures");
+    for out in ["1.titer", "2.titer"] {
+        bench.expect(0, &format!("compile {} -o {out} --channel acme/main --release 3", set.display()));
+    }
+    assert_eq!(std::fs::read(bench.path("1.titer")).unwrap(), std::fs::read(bench.path("2.titer")).unwrap());
+}
+
+#[test]
+fn wrong_input_is_told_and_nothing_is_written() {
+    let bench = Bench::new();
+    bench.file("a.ndb", "Good:0:*:aabbccdd\n");
+    for args in [
+        "compile missing.ndb -o out.titer --channel acme/main --release 1",
+        "compile a.ndb -o out.titer --channel acme --release 1",
+        "compile a.ndb -o out.titer --channel acme/main --release -1",
+        "compile a.ndb -o out.titer --channel acme/main --release 1 --created yesterday",
+        "compile a.ndb -o no/such/folder/out.titer --channel acme/main --release 1",
+    ] {
+        let ran = bench.expect(2, args);
+        assert!(ran.err.contains("error:"), "{args}: {}", ran.err);
+        assert!(!bench.path("out.titer").exists(), "{args}");
+    }
+}

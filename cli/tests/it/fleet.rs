@@ -1,0 +1,139 @@
+//! `titer serve`, `maker`, `admin` and `agent`, as processes over loopback; `titer demo`.
+
+use crate::support::*;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+/// A running `titer serve`, ended with the value.
+struct Service {
+    process: Child,
+    url: String,
+}
+
+impl Service {
+    fn start(bench: &Bench) -> Service {
+        let mut command = bench.command();
+        command.args(["serve", "--data", "service", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let first = lines.next().expect("it says where it listens").unwrap();
+        let url = first.strip_prefix("listening at ").expect("a line of that form").to_owned();
+        Service { process, url }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself; what matters is that nothing is left behind.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+#[test]
+fn a_release_reaches_a_terminal_and_can_be_rolled_back() {
+    let bench = Bench::new();
+    let service = Service::start(&bench);
+    let url = &service.url;
+    let operator = "--operator-token service/operator-token";
+    bench.expect(0, "maker init acme");
+    bench.expect(0, &format!("maker register --service {url} {operator}"));
+    bench.file("1.ndb", "Test.One:0:*:6e6565646c65\n");
+    bench.file("2.ndb", "Test.One:0:*:6e6565646c65\nTest.Two:0:*:68617973746163\n");
+    for release in 1..=2 {
+        bench.expect(0, &format!("compile {release}.ndb -o {release}.titer --channel acme/main --release {release}"));
+        bench.expect(0, &format!("maker release {release}.titer"));
+    }
+    bench.expect(2, "maker release 1.titer");
+
+    let token = bench.expect(0, &format!("admin enrolment-token --service {url} {operator}")).out;
+    bench.expect(2, "agent update --state terminal");
+    bench.expect(0, &format!("agent enroll --state terminal --service {url} --token {token} --channel acme/main"));
+    bench.expect(2, &format!("agent enroll --state other --service {url} --token {token} --channel acme/main"));
+    let nothing = bench.expect(0, "agent update --state terminal --json");
+    assert_eq!(nothing.json()[0]["outcome"], "nothing_assigned");
+
+    bench.expect(0, &format!("maker publish --service {url}"));
+    let update = bench.expect(0, "agent update --state terminal --json");
+    assert_eq!(update.json()[0]["outcome"], "installed");
+    bench.file("bad", "the haystack");
+    let found = bench.expect(1, "scan --state terminal bad");
+    assert_eq!(found.out, "bad: Test.Two FOUND\n");
+    let status = bench.expect(0, "agent status --state terminal --json");
+    assert_eq!(status.json()[0]["channels"][0]["release"], 2);
+    let rows = bench.expect(0, &format!("admin terminals --json --service {url} {operator}")).json();
+    assert_eq!(rows[0]["applied"][0]["release"], 2);
+
+    bench.file("3.ndb", "Test.Three:0:*:6e6565646c65\n");
+    bench.expect(0, "compile 3.ndb -o 3.titer --channel acme/main --release 3");
+    bench.expect(0, "maker release 3.titer");
+    bench.expect(0, &format!("maker publish --service {url}"));
+    bench.expect(0, "agent update --state terminal");
+    bench.expect(0, "scan --state terminal bad");
+    bench.expect(0, "agent rollback --state terminal");
+    bench.expect(1, "scan --state terminal bad");
+    let held = bench.expect(0, "agent update --state terminal --json");
+    assert_eq!(held.json()[0]["outcome"], "held_back");
+}
+
+#[test]
+fn the_eicar_file_is_detected_by_every_installation() {
+    let bench = Bench::new();
+    let service = Service::start(&bench);
+    let url = &service.url;
+    let operator = "--operator-token service/operator-token";
+    bench.file("1.ndb", "Test.One:0:*:6e6565646c65\n");
+    bench.expect(0, "compile 1.ndb -o 1.titer --channel acme/main --release 1");
+    bench.expect(0, "maker init acme");
+    bench.expect(0, &format!("maker register --service {url} {operator}"));
+    bench.expect(0, "maker release 1.titer");
+    bench.expect(0, &format!("maker publish --service {url}"));
+    let token = bench.expect(0, &format!("admin enrolment-token --service {url} {operator}")).out;
+    bench.expect(0, &format!("agent enroll --service {url} --token {token} --channel acme/main"));
+    bench.expect(0, "agent update");
+    bench.file("eicar.com", eicar());
+    let found = bench.expect(1, "scan --json eicar.com");
+    assert_eq!(found.json()[0]["channel"], "titer/self-test");
+}
+
+#[test]
+fn a_release_that_finds_something_in_harmless_text_is_refused_and_the_old_one_stays() {
+    let bench = Bench::new();
+    let service = Service::start(&bench);
+    let url = &service.url;
+    let operator = "--operator-token service/operator-token";
+    bench.expect(0, "maker init acme");
+    bench.expect(0, &format!("maker register --service {url} {operator}"));
+    // The second release takes an everyday word for malware.
+    bench.file("1.ndb", "Test.One:0:*:6e6565646c65\n");
+    let hex: String = "quick brown fox".bytes().map(|b| format!("{b:02x}")).collect();
+    bench.file("2.ndb", format!("Test.Bad:0:*:{hex}\n"));
+    let token = bench.expect(0, &format!("admin enrolment-token --service {url} {operator}")).out;
+    bench.expect(0, &format!("agent enroll --state terminal --service {url} --token {token} --channel acme/main"));
+    for (release, code) in [(1, 0), (2, 2)] {
+        bench.expect(0, &format!("compile {release}.ndb -o {release}.titer --channel acme/main --release {release}"));
+        bench.expect(0, &format!("maker release {release}.titer"));
+        bench.expect(0, &format!("maker publish --service {url}"));
+        let ran = bench.expect(code, "agent update --state terminal");
+        assert_eq!(ran.err.contains("self_test_failed"), release == 2, "{}", ran.err);
+    }
+    let status = bench.expect(0, "agent status --state terminal --json");
+    assert_eq!(status.json()[0]["channels"][0]["release"], 1);
+    let rows = bench.expect(0, &format!("admin terminals --json --service {url} {operator}")).json();
+    assert_eq!(rows[0]["trouble"], "self_test_failed");
+}
+
+#[test]
+fn an_unreachable_service_is_an_error_with_a_hint() {
+    let bench = Bench::new();
+    let token = format!("te1.{}.{}", "0".repeat(48), "0".repeat(64));
+    let ran = bench.expect(2, &format!("agent enroll --service http://127.0.0.1:9/ --token {token} --channel acme/main"));
+    assert!(ran.err.contains("hint:"), "{}", ran.err);
+}
+
+#[test]
+fn the_demo_holds() {
+    let bench = Bench::new();
+    let ran = bench.expect(0, "demo");
+    assert!(ran.out.contains("Everything was as expected"), "{}", ran.out);
+}

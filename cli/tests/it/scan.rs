@@ -1,0 +1,138 @@
+//! `titer scan`: verdicts, text, JSON, exit codes.
+
+use crate::support::*;
+use serde_json::json;
+
+const RULES: &str = "Test.One:0:*:6e6565646c65\nTest.Two:0:4:{2}6c65\nTest.Far:0:*:6e656564*656e64\n";
+
+#[test]
+fn text_and_exit_codes_are_those_of_the_contract() {
+    let bench = Bench::new();
+    bench.file("rules.ndb", RULES);
+    bench.file("in/bad", "a needle");
+    bench.file("in/good", "hay");
+    let found = bench.expect(1, "scan --signatures rules.ndb in");
+    assert_eq!(found.out, "in/bad: Test.One FOUND\n");
+    assert!(found.err.contains("2 files") && found.err.contains("1 infected"), "{}", found.err);
+    assert_eq!(bench.expect(0, "scan --signatures rules.ndb in/good").out, "");
+    let failed = bench.expect(2, "scan --signatures rules.ndb in/good in/none");
+    assert_eq!(failed.out, "in/none: no such file or directory ERROR\n");
+    bench.expect(1, "scan --signatures rules.ndb in in/none");
+}
+
+#[test]
+fn json_lines_are_those_of_the_contract() {
+    let bench = Bench::new();
+    bench.file("rules.ndb", RULES);
+    bench.file("in/bad", "a needle, the end");
+    let ran = bench.expect(1, "scan --json --all-matches --signatures rules.ndb in none");
+    let lines = ran.json();
+    let names: Vec<_> = ran.json_of("match").iter().map(|found| found["signature"].clone()).collect();
+    assert_eq!(names, ["Test.One", "Test.Two", "Test.Far"]);
+    assert_eq!(
+        lines[0],
+        json!({"type": "match", "path": "in/bad", "signature": "Test.One", "channel": "local/signatures", "offset": 2, "end": 8})
+    );
+    assert_eq!(
+        lines[3],
+        json!({"type": "error", "path": "none", "code": "not-found", "message": "no such file or directory"})
+    );
+    let summary = lines.last().unwrap();
+    for (field, value) in [("files", 1), ("bytes", 17), ("matches", 3), ("errors", 1), ("signatures", 3)] {
+        assert_eq!(summary[field], value, "{field}");
+    }
+    assert!(summary["seconds"].is_f64());
+    let first_only = bench.expect(1, "scan --json --signatures rules.ndb -- in");
+    assert_eq!(first_only.json_of("match").len(), 1);
+}
+
+#[test]
+fn the_starter_set_serves_where_nothing_is_installed() {
+    let bench = Bench::new();
+    bench.file("eicar.com", eicar());
+    let ran = bench.expect(1, "scan eicar.com");
+    assert!(ran.out.starts_with("eicar.com: Titer.Eicar-Test"), "{}", ran.out);
+    assert!(ran.err.contains("starter set"), "{}", ran.err);
+    let clean = corpus("clean");
+    bench.expect(0, &format!("scan {}", clean.display()));
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let bench = Bench::new();
+    bench.file("rules.ndb", RULES);
+    for i in 0..50 {
+        bench.file(&format!("in/{i:02}"), if i % 3 == 0 { "a needle and the end" } else { "hay" });
+    }
+    let one = bench.expect(1, "scan -j 1 --all-matches --signatures rules.ndb in");
+    let four = bench.expect(1, "scan -j 4 --all-matches --signatures rules.ndb in");
+    assert_eq!(one.out, four.out);
+    assert_eq!(one.out.lines().count(), 17 * 3);
+}
+
+#[test]
+fn refused_lines_are_told_and_the_others_scan() {
+    let bench = Bench::new();
+    bench.file("rules.ndb", "Pe:1:*:6e6565646c65\nAny:0:*:6e6565646c65\n");
+    bench.file("bad", "needle");
+    let ran = bench.expect(1, "scan --signatures rules.ndb bad");
+    assert!(ran.err.contains("1 signature lines refused: target-unsupported"), "{}", ran.err);
+    bench.file("none.ndb", "Pe:1:*:6e6565646c65\n");
+    let ran = bench.expect(2, "scan --signatures none.ndb bad");
+    assert!(ran.err.contains("no signature to scan with"), "{}", ran.err);
+}
+
+#[test]
+fn signature_files_and_paths_may_share_a_flag() {
+    let bench = Bench::new();
+    bench.file("a.ndb", "A:0:*:6e6565646c65\n");
+    bench.file("b.hdb", "d41d8cd98f00b204e9800998ecf8427e:7:B\n");
+    bench.file("bad", "needle");
+    assert_eq!(bench.expect(1, "scan --signatures a.ndb b.hdb bad").out, "bad: A FOUND\n");
+    assert_eq!(bench.expect(1, "scan --signatures a.ndb --signatures b.hdb bad").out, "bad: A FOUND\n");
+    let ran = bench.expect(2, "scan --signatures a.ndb b.hdb");
+    assert!(ran.err.contains("no path to scan") && ran.err.contains("hint"), "{}", ran.err);
+    bench.expect(0, "scan --signatures a.ndb -- b.hdb");
+}
+
+#[test]
+fn wrong_input_is_told_with_a_hint() {
+    let bench = Bench::new();
+    bench.file("file", "hay");
+    bench.file("text.tdb", "this is no database");
+    for args in [
+        "scan --db missing.tdb file",
+        "scan --db text.tdb file",
+        "scan --signatures missing.ndb file",
+        "scan",
+        "scan -j 0 file",
+    ] {
+        let ran = bench.expect(2, args);
+        assert!(ran.err.contains("error:") && !ran.err.contains("panicked"), "{args}: {}", ran.err);
+        assert_eq!(ran.out, "");
+    }
+}
+
+#[test]
+fn a_file_name_cannot_write_lines_of_its_own() {
+    let bench = Bench::new();
+    bench.file("rules.ndb", RULES);
+    bench.file("in/x\nclean: OK", "needle");
+    assert_eq!(bench.expect(1, "scan --signatures rules.ndb in").out, "in/x\\x0aclean: OK: Test.One FOUND\n");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() {
+    use std::process::Stdio;
+    let bench = Bench::new();
+    bench.file("rules.ndb", RULES);
+    for i in 0..3000 {
+        bench.file(&format!("in/{i}"), "needle");
+    }
+    let mut command = bench.command();
+    command.args(["scan", "--signatures", "rules.ndb", "in"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let ran = ran(child.wait_with_output().unwrap());
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+}
