@@ -8,5 +8,5 @@ mod open;
 
 use criterion::{criterion_group, criterion_main};
 
-criterion_group!(groups, clean_file::benchmarks, open::benchmarks, compile::benchmarks);
+criterion_group!(groups, clean_file::benchmarks, clean_file::dense_benchmarks, open::benchmarks, compile::benchmarks);
 criterion_main!(groups);

@@ -21,9 +21,17 @@ pub struct Literals {
 }
 
 impl Literals {
-    /// `n` literals of `corpus::synthetic_ndb`.
+    /// Literals like those that makers sign.
     pub fn synthetic(n: usize) -> Literals {
-        let ndb = corpus::synthetic_ndb(n, 1);
+        Literals::of(n, corpus::synthetic_ndb(n, 1))
+    }
+
+    /// Literals that are nearly parts of the haystacks.
+    pub fn near_clean(n: usize) -> Literals {
+        Literals::of(n, corpus::near_clean_ndb(n, 1))
+    }
+
+    fn of(n: usize, ndb: String) -> Literals {
         let records = corpus::compile(&[("synthetic.ndb", &ndb)]).records;
         assert_eq!(records.len(), n);
         let database = link_one(&records);

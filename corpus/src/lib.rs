@@ -19,7 +19,7 @@ mod synthetic;
 
 pub use plant::{Planted, instance, near_miss, plant, planted};
 pub use seal::{seal_blob, seal_database, seal_delta};
-pub use synthetic::{haystack, synthetic_ndb};
+pub use synthetic::{haystack, near_clean_ndb, synthetic_ndb};
 
 use patternc::compile::{Compilation, Compiler, SourceKind};
 use patternc::record::Record;

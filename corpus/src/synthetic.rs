@@ -15,6 +15,11 @@ impl Random {
         mixed ^ mixed >> 31
     }
 
+    /// Length of a signature.
+    fn len(&mut self) -> usize {
+        if self.below(10) == 0 { 8 + self.below(8) } else { 16 + self.below(48) }
+    }
+
     /// A number below `bound`; slightly uneven, which does not matter here.
     fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
@@ -23,26 +28,55 @@ impl Random {
 
 /// `n` distinct literal signatures as `.ndb` text, `Synthetic.Literal-0` onwards, for any offset.
 ///
-/// Half are random bytes; half are cut out of the files of [`clean`](crate::clean) and changed in two places, so that their
-/// parts occur in real files, as those of real signatures do. Nine in ten have 16 to 63 bytes, the others 8 to 15.
+/// Half are random bytes; in the other half each byte follows the one before it as often as in the files of
+/// [`clean`](crate::clean), so that they look like code and text without being parts of it. Nine in ten have 16 to 63 bytes, the
+/// others 8 to 15.
 pub fn synthetic_ndb(n: usize, seed: u64) -> String {
     let mut random = Random(seed);
+    let sources = crate::clean().map(|(_, bytes)| bytes).concat();
+    let mut followers = vec![Vec::new(); 256];
+    for pair in sources.windows(2) {
+        followers[usize::from(pair[0])].push(pair[1]);
+    }
+    let mut index = 0;
+    ndb(n, || {
+        index += 1;
+        let len = random.len();
+        if index % 2 == 0 {
+            return std::iter::repeat_with(|| random.next() as u8).take(len).collect();
+        }
+        let first = sources[random.below(sources.len() - 1)];
+        let follow = |&byte: &u8| {
+            let candidates = &followers[usize::from(byte)];
+            candidates.get(random.below(candidates.len().max(1))).copied()
+        };
+        std::iter::successors(Some(first), follow).take(len).collect()
+    })
+}
+
+/// Like [`synthetic_ndb`], but each signature is cut out of a file of [`clean`](crate::clean) and changed in two places: nearly
+/// every part of it is found in clean files, and none of it whole. No maker signs like that; it is the worst case for a filter.
+pub fn near_clean_ndb(n: usize, seed: u64) -> String {
+    let mut random = Random(seed);
     let sources = crate::clean();
+    ndb(n, || {
+        let len = random.len();
+        let (_, source) = sources[random.below(sources.len())];
+        let from = random.below(source.len() - len);
+        let mut bytes = source[from..from + len].to_vec();
+        for at in [len / 3, 2 * len / 3] {
+            bytes[at] ^= 1 + random.below(255) as u8;
+        }
+        bytes
+    })
+}
+
+/// The first `n` distinct literals that `make` makes.
+fn ndb(n: usize, mut make: impl FnMut() -> Vec<u8>) -> String {
     let mut seen = HashSet::with_capacity(n);
     let mut text = String::new();
     while seen.len() < n {
-        let len = if random.below(10) == 0 { 8 + random.below(8) } else { 16 + random.below(48) };
-        let literal: Vec<u8> = if seen.len().is_multiple_of(2) {
-            std::iter::repeat_with(|| random.next() as u8).take(len).collect()
-        } else {
-            let (_, source) = sources[random.below(sources.len())];
-            let from = random.below(source.len() - len);
-            let mut bytes = source[from..from + len].to_vec();
-            for at in [len / 3, 2 * len / 3] {
-                bytes[at] ^= 1 + random.below(255) as u8;
-            }
-            bytes
-        };
+        let literal = make();
         if !is_bland(&literal) && seen.insert(literal.clone()) {
             let _ = write!(text, "Synthetic.Literal-{}:0:*:", seen.len() - 1);
             for byte in &literal {
@@ -80,12 +114,14 @@ mod tests {
 
     #[test]
     fn synthetic_signatures_are_as_many_as_asked_for_and_stay_the_same() {
-        let text = synthetic_ndb(500, 7);
-        assert_eq!(text, synthetic_ndb(500, 7));
-        assert_ne!(text, synthetic_ndb(500, 8));
-        let compilation = crate::compile(&[("synthetic.ndb", &text)]);
-        assert_eq!((compilation.records.len(), compilation.diagnostics.len()), (500, 0));
-        assert!(text.starts_with("Synthetic.Literal-0:0:*:"));
+        for generate in [synthetic_ndb, near_clean_ndb] {
+            let text = generate(500, 7);
+            assert_eq!(text, generate(500, 7));
+            assert_ne!(text, generate(500, 8));
+            let compilation = crate::compile(&[("synthetic.ndb", &text)]);
+            assert_eq!((compilation.records.len(), compilation.diagnostics.len()), (500, 0));
+            assert!(text.starts_with("Synthetic.Literal-0:0:*:"));
+        }
     }
 
     #[test]
