@@ -80,7 +80,7 @@ impl Engine for Titer<'_> {
     }
 
     fn count(&mut self, haystack: &[u8]) -> usize {
-        self.scanner.matches(&mut self.scratch, haystack).len()
+        self.scanner.ends(&mut self.scratch, haystack).len()
     }
 }
 
