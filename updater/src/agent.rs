@@ -31,7 +31,7 @@ mod state;
 
 use crate::Channel;
 use crate::decide::{UserRow, accepts};
-use crate::disk::{Checkpoint, Disk, Lock};
+use crate::disk::{Checkpoint, Disk, DiskError, Lock};
 use crate::http::{Client, Proof};
 use crate::keys::SigningKey;
 use crate::tuf::{self, TufError};
@@ -131,11 +131,22 @@ impl Enrolment {
 
 /// The database in force, for a scanner: no lock, no waiting, one small file read.
 ///
-/// `None` before the first installation. A scanner that opened it may go on with it while a newer one is put in force.
-pub fn installed_database(state_dir: &Path) -> Option<PathBuf> {
+/// `None` before the first installation, that is, while there is no file `current`, and then only: a scanner that took a
+/// damaged state for an empty one would scan with less and call it clean. A scanner that opened the database may go on with
+/// it while a newer one is put in force.
+///
+/// # Errors
+/// [`AgentError::Damaged`] or [`AgentError::Disk`] when something is installed and cannot be found; the next
+/// [`Agent::update`] builds it anew.
+pub fn installed_database(state_dir: &Path) -> Result<Option<PathBuf>, AgentError> {
     let state = State::new(state_dir, Disk::default());
-    let database = state.database(state.current().ok()??);
-    database.is_file().then_some(database)
+    let Some(number) = state.current()? else { return Ok(None) };
+    let database = state.database(number);
+    let found = std::fs::metadata(&database).map_err(|e| DiskError::new("find", &database, e))?;
+    if !found.is_file() {
+        return Err(AgentError::Damaged { path: database, reason: "it is not a file".to_owned() });
+    }
+    Ok(Some(database))
 }
 
 /// Reads a terminal's state; no lock, no network. A folder that holds nothing is a terminal that is not enrolled.
@@ -158,7 +169,7 @@ pub fn status(state_dir: &Path) -> Result<Status, AgentError> {
         generation,
         previous: manifest.as_ref().and_then(|manifest| manifest.previous),
         channels: manifest.map(|manifest| manifest.channels).unwrap_or_default(),
-        database: installed_database(state_dir),
+        database: installed_database(state_dir)?,
         last_contact: contact.as_ref().map(|contact| contact.at),
         last_assignment: contact.map(|contact| contact.assignment),
         held_back: state.held()?,
@@ -311,7 +322,7 @@ impl Agent {
     ) -> Result<UpdateReport, AgentError> {
         let mut report = UpdateReport {
             outcome: Outcome::NothingAssigned,
-            generation: self.state.current()?,
+            generation: self.state.current_if_readable()?,
             assignment,
             channels: Vec::new(),
             faults: Vec::new(),

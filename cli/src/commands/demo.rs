@@ -22,6 +22,7 @@ use patternc::compile::{Compilation, Compiler, SourceKind};
 use patternc::record::Record;
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use updater::agent::{Agent, Enrolment, Transfer, UpdateReport};
@@ -306,20 +307,23 @@ impl Demo<'_> {
     fn scan_both(&mut self, samples: &Samples, terminals: [&Terminal; 2]) -> anyhow::Result<BTreeMap<&'static str, Found>> {
         let mut all = BTreeMap::new();
         for terminal in terminals {
-            let path = updater::installed_database(&terminal.state).context("nothing is installed")?;
+            let path = updater::installed_database(&terminal.state).map_err(hinted)?.context("nothing is installed")?;
             let file = DatabaseFile::open(&path)?;
             let database = file.database()?;
             let scanner = FileScanner::new(Scanner::new(&database));
             let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
             let (mut found, mut scanned, mut failed) = (Found::new(), 0, 0);
-            scanner.scan_paths(&pool, std::slice::from_ref(&samples.folder), |verdict| match verdict {
-                Verdict::Found { path, matches, .. } => {
-                    scanned += 1;
-                    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                    found.insert(file, database.name(matches[0].signature()).to_owned());
+            scanner.scan_paths(&pool, std::slice::from_ref(&samples.folder), |verdict| {
+                match verdict {
+                    Verdict::Found { path, matches, .. } => {
+                        scanned += 1;
+                        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                        found.insert(file, database.name(matches[0].signature()).to_owned());
+                    }
+                    Verdict::Clean { .. } => scanned += 1,
+                    Verdict::Failed(_) | Verdict::Skipped { .. } => failed += 1,
                 }
-                Verdict::Clean { .. } => scanned += 1,
-                Verdict::Failed(_) | Verdict::Skipped { .. } => failed += 1,
+                ControlFlow::Continue(())
             });
             self.claim(failed == 0 && scanned == samples.harmful() + CLEAN.len(), "every sample is scanned");
             say!("  {} scans {scanned} files: {} detected", terminal.name, found.len());

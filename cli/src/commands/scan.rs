@@ -2,13 +2,14 @@
 
 use crate::args::ScanArgs;
 use crate::exit::Exit;
-use crate::output::{Hint, json_about, size, with_hint, write_json};
+use crate::output::{Hint, json_about, remark, size, with_hint, write_json};
 use crate::progress::Progress;
 use crate::{commands, sources, starter};
 use anyhow::Context;
 use engine::{Database, DatabaseFile, FileScanner, Match, Scanner, Verdict};
 use serde_json::json;
 use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -22,15 +23,18 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<Exit> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start worker threads")?;
     let mut report = Report::new(&database, args);
     let mut failed = None;
-    scanner.scan_paths(&pool, &paths, |verdict| {
-        // Once nobody reads what is written, the rest is walked through without a word.
-        if failed.is_none() {
-            failed = report.verdict(&verdict).err();
+    scanner.scan_paths(&pool, &paths, |verdict| match report.verdict(&verdict) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            failed = Some(error);
+            ControlFlow::Break(())
         }
     });
     match failed {
+        // Nobody reads on; what was found so far still decides.
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(report.exit()),
         Some(error) => Err(error.into()),
-        None => Ok(report.finish()?),
+        None => report.finish(),
     }
 }
 
@@ -69,10 +73,16 @@ fn load(args: &ScanArgs, signatures: &[PathBuf]) -> anyhow::Result<Loaded> {
     }
     let installed = match &args.db {
         Some(path) => Some(path.clone()),
-        None => updater::installed_database(&commands::state_folder(args.state.as_deref())),
+        None => {
+            let installed = updater::installed_database(&commands::state_folder(args.state.as_deref()));
+            installed.map_err(|error| {
+                let hint = "`titer agent update` installs anew; `--signatures` scans with files of your own meanwhile";
+                with_hint(format!("what is installed here cannot be used: {error} ({})", error.code()), hint)
+            })?
+        }
     };
     let Some(path) = installed else {
-        eprintln!("note: no signatures are installed here; scanning with the built-in starter set");
+        remark!("note: no signatures are installed here; scanning with the built-in starter set");
         return Ok(Loaded::Made(starter::database()?));
     };
     let hint = "make a database with `titer compile` and `titer link`, or give signature files with --signatures";
@@ -91,10 +101,10 @@ fn chain(error: &anyhow::Error) -> String {
 fn compile(signatures: &[PathBuf]) -> anyhow::Result<Loaded> {
     let set = commands::compile::load(&sources::expand(signatures)?)?;
     for (code, count) in &set.account.by_code {
-        eprintln!("warning: {count} signature lines refused: {code}");
+        remark!("warning: {count} signature lines refused: {code}");
     }
     if set.account.refused > 0 {
-        eprintln!("hint: `titer compile` tells them line by line");
+        remark!("hint: `titer compile` tells them line by line");
     }
     if set.is_empty() {
         return Err(with_hint("no signature to scan with".to_owned(), "every line was refused, or there was none"));
@@ -138,7 +148,13 @@ impl<'a> Report<'a> {
     fn verdict(&mut self, verdict: &Verdict) -> io::Result<()> {
         match verdict {
             Verdict::Clean { bytes } => self.scanned(*bytes),
-            Verdict::Skipped { .. } => self.totals.skipped += 1,
+            Verdict::Skipped { path } => {
+                self.totals.skipped += 1;
+                if self.args.json {
+                    let object = json_about("skipped", path);
+                    self.line(|out| write_json(out, &object.into()))?;
+                }
+            }
             Verdict::Failed(error) => {
                 self.totals.errors += 1;
                 self.error(error)?;
@@ -171,8 +187,10 @@ impl<'a> Report<'a> {
             return self.line(|out| write_json(out, &object.into()));
         }
         self.line(|out| {
-            write_path(out, path)?;
-            writeln!(out, ": {name} FOUND")
+            write_printable(out, path.as_os_str().as_encoded_bytes())?;
+            out.write_all(b": ")?;
+            write_printable(out, name.as_bytes())?;
+            out.write_all(b" FOUND\n")
         })
     }
 
@@ -184,7 +202,7 @@ impl<'a> Report<'a> {
             return self.line(|out| write_json(out, &object.into()));
         }
         self.line(|out| {
-            write_path(out, error.path())?;
+            write_printable(out, error.path().as_os_str().as_encoded_bytes())?;
             writeln!(out, ": {error} ERROR")
         })
     }
@@ -198,7 +216,9 @@ impl<'a> Report<'a> {
         })
     }
 
-    fn finish(mut self) -> io::Result<Exit> {
+    /// Says the totals, and what they come to.
+    fn finish(mut self) -> anyhow::Result<Exit> {
+        let exit = self.exit();
         let Totals { files, bytes, infected, matches, errors, skipped } = self.totals;
         let (signatures, seconds) = (self.database.len(), self.began.elapsed().as_secs_f64());
         if self.args.json {
@@ -206,25 +226,32 @@ impl<'a> Report<'a> {
                 "type": "summary", "files": files, "bytes": bytes, "matches": matches, "errors": errors, "skipped": skipped,
                 "infected": infected, "signatures": signatures, "seconds": seconds,
             });
-            self.line(|out| write_json(out, &summary))?;
+            match self.line(|out| write_json(out, &summary)) {
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+                _ => {}
+            }
         } else {
-            eprintln!(
+            remark!(
                 "{files} files, {}, {infected} infected, {matches} matches, {errors} errors, {skipped} skipped; \
                  {signatures} signatures; {seconds:.3} s",
                 size(bytes)
             );
         }
-        Ok(match (infected, errors) {
+        Ok(exit)
+    }
+
+    fn exit(&self) -> Exit {
+        match (self.totals.infected, self.totals.errors) {
             (1.., _) => Exit::Found,
             (0, 1..) => Exit::Failed,
             (0, 0) => Exit::Fine,
-        })
+        }
     }
 }
 
-/// The path byte for byte, but for control characters, which would let a file name write lines of its own.
-fn write_path(out: &mut impl Write, path: &Path) -> io::Result<()> {
-    for &byte in path.as_os_str().as_encoded_bytes() {
+/// Text byte for byte, but for control characters, with which a file's or a signature's name could write lines of its own.
+fn write_printable(out: &mut impl Write, text: &[u8]) -> io::Result<()> {
+    for &byte in text {
         match byte {
             0..=0x1f | 0x7f => write!(out, "\\x{byte:02x}")?,
             _ => out.write_all(&[byte])?,

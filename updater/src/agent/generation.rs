@@ -111,5 +111,5 @@ fn stored(state: &State, at: &Installed) -> Result<PathBuf, AgentError> {
 fn next_number(state: &State) -> Result<u64, AgentError> {
     let names = state.disk.names(&state.folder().join("gen"))?;
     let numbers = names.iter().filter_map(|name| name.trim_end_matches(".tmp").parse::<u64>().ok());
-    Ok(numbers.max().max(state.current()?).unwrap_or(0) + 1)
+    Ok(numbers.max().max(state.current_if_readable()?).unwrap_or(0) + 1)
 }

@@ -112,6 +112,14 @@ impl State {
         number.map(Some).map_err(|e| AgentError::Damaged { path, reason: e.to_string() })
     }
 
+    /// The same for whoever makes a new generation anyway: a `current` that cannot be understood counts as none.
+    pub(crate) fn current_if_readable(&self) -> Result<Option<u64>, AgentError> {
+        match self.current() {
+            Err(AgentError::Damaged { .. }) => Ok(None),
+            read => read,
+        }
+    }
+
     /// Puts a generation in force: the one step that a scanner sees.
     pub(crate) fn put_current(&self, number: u64) -> Result<(), AgentError> {
         Ok(self.disk.replace(&self.folder.join("current"), format!("{number}\n").as_bytes(), Access::Public)?)
@@ -125,7 +133,7 @@ impl State {
 
     /// The manifest in force, when its generation is whole; a damaged one counts as none, so that it is built anew.
     pub(crate) fn installed(&self) -> Result<Option<Manifest>, AgentError> {
-        match self.current()? {
+        match self.current_if_readable()? {
             Some(number) if self.is_whole(number)? => Ok(Some(self.manifest(number)?)),
             _ => Ok(None),
         }

@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod crash;
+mod damage;
 mod refusals;
 mod support;
 mod switching;

@@ -161,7 +161,7 @@ impl Terminal {
 
     /// Channels and releases in force, after a check that the generation is whole and is linked from them.
     pub(crate) fn runs(&self) -> Vec<ChannelRelease> {
-        let Some(database) = installed_database(&self.folder) else { return Vec::new() };
+        let Some(database) = installed_database(&self.folder).unwrap() else { return Vec::new() };
         let manifest = fs::read(database.with_file_name("manifest.json")).unwrap();
         let manifest: Manifest = serde_json::from_slice(&manifest).unwrap();
         let bytes = fs::read(&database).unwrap();

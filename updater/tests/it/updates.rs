@@ -181,7 +181,7 @@ async fn a_harmed_generation_is_healed() {
     world.publish(&maker, "acme/stable", 1, 0..100).await;
     let terminal = world.terminal("one", &["acme/stable"], Designation::Own).await;
     terminal.agent.update().await.unwrap();
-    let database = updater::installed_database(&terminal.folder).unwrap();
+    let database = updater::installed_database(&terminal.folder).unwrap().unwrap();
     fs::write(database, "harmed").unwrap();
     for blob in fs::read_dir(terminal.folder.join("store")).unwrap() {
         fs::write(blob.unwrap().path(), "harmed").unwrap();
