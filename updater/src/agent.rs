@@ -8,7 +8,7 @@
 //! <state>/store/<sha256>    verified blobs
 //! <state>/gen/<n>/          database.tdb and manifest.json; whole from the moment it has this name
 //! <state>/current           number of the generation in force
-//! <state>/held.json         releases that were rolled back from and are not installed again
+//! <state>/held.json         releases that were rolled back from; none of them is installed again
 //! <state>/contact.json      last contact and what was said
 //! <state>/tmp/              scratch
 //! <state>/lock              one agent at a time
@@ -20,7 +20,7 @@
 //! crash may lose is work: a download, or a database that was linked and not yet named.
 //!
 //! A switch of makers keeps the old maker's generation until the new one has passed its test and is in force: there is no
-//! moment without protection.
+//! moment without protection. While any part of an assignment fails or is held back, nothing that is in force is dropped.
 
 mod error;
 mod fetch;
@@ -41,6 +41,7 @@ use crate::wire::{
 pub use error::AgentError;
 pub use fetch::Transfer;
 use fetch::fetch;
+use generation::Installation;
 pub use generation::{Installed, Manifest};
 use metadata::Metadata;
 pub use report::{ChannelFault, ChannelReport, Outcome, Rollback, SelfTest, Status, UpdateReport};
@@ -261,7 +262,11 @@ impl Agent {
         }
         let _lock = self.lock()?;
         let identity = self.state.identity()?.ok_or_else(not_enrolled)?;
+        // Once for the whole update, and off the async threads: it hashes the database.
+        let state = self.state.clone();
+        let installed = tokio::task::spawn_blocking(move || state.installed()).await??;
         let session = Session {
+            installed,
             client: Client::new(&identity.service)?,
             key: SigningKey::load(&self.state.disk, &self.state.key_path())?,
             identity,
@@ -275,8 +280,8 @@ impl Agent {
         updated
     }
 
-    /// Puts the generation before the one in force back in force, and holds the releases of the latter back from being
-    /// installed again. Blocks; needs no network.
+    /// Puts the generation before the one in force back in force, and holds back the releases of the latter that the former
+    /// does not run; they are not installed again, now or later. Blocks; needs no network.
     ///
     /// # Errors
     /// [`AgentError::NoPrevious`] when there is none that is whole.
@@ -291,10 +296,18 @@ impl Agent {
         if !self.state.is_whole(to)? {
             return Err(AgentError::NoPrevious);
         }
-        self.state.put_held(&bad.releases())?;
+        let good = self.state.manifest(to)?;
+        let mut held = self.state.held()?;
+        let kept = good.releases();
+        for at in bad.releases() {
+            if !kept.contains(&at) && !held.contains(&at) {
+                held.push(at);
+            }
+        }
+        self.state.put_held(&held)?;
         self.state.put_current(to)?;
         tracing::warn!(from, to, "rolled back from generation {from} to {to}");
-        Ok(Rollback { from, to, channels: self.state.manifest(to)?.channels })
+        Ok(Rollback { from, to, channels: good.channels })
     }
 
     fn lock(&self) -> Result<Lock, AgentError> {
@@ -305,7 +318,7 @@ impl Agent {
     async fn check_in(&self, session: &Session) -> Result<Assignment, AgentError> {
         let mut facts = session.identity.facts.clone();
         facts.engine_version = self.engine.version();
-        let applied = self.state.installed()?.map(|manifest| manifest.releases()).unwrap_or_default();
+        let applied = session.installed.as_ref().map(Manifest::releases).unwrap_or_default();
         let report = CheckIn { facts, applied };
         let body = serde_json::to_vec(&report).expect("a check-in is plain JSON");
         let assignment: Assignment = session.call(&self.state, "check-in", body).await?;
@@ -332,7 +345,19 @@ impl Agent {
         if report.assignment.channels.is_empty() {
             return Ok(report);
         }
-        if report.assignment.channels == self.state.held()? {
+        let held = self.state.held()?;
+        let held_back = report.assignment.channels.iter().any(|at| held.contains(at));
+        let wanted = if report.assignment.channels.iter().all(|at| held.contains(at)) {
+            session.in_force().to_vec()
+        } else {
+            let metadata = metadata::refresh(&session.client, &self.state).await?;
+            *step = "fetch";
+            self.fetch_all(session, &metadata, &held, &mut report).await?
+        };
+        // Nothing is wanted when all is held back and nothing is in force.
+        let is_in_force =
+            wanted.is_empty() || session.installed.as_ref().is_some_and(|manifest| manifest.channels == wanted);
+        if is_in_force && held_back {
             report.outcome = Outcome::HeldBack;
             let held = Acknowledge::Trouble {
                 step: "plan".to_owned(),
@@ -340,44 +365,51 @@ impl Agent {
                 words: "these releases were rolled back from on this terminal".to_owned(),
             };
             report.acknowledged = self.acknowledge(session, &held).await;
-            return Ok(report);
-        }
-        let metadata = metadata::refresh(&session.client, &self.state).await?;
-        *step = "fetch";
-        let wanted = self.fetch_all(session, &metadata, &mut report).await?;
-        let installed = self.state.installed()?;
-        if installed.as_ref().is_some_and(|manifest| manifest.channels == wanted) {
+        } else if is_in_force {
             report.outcome = Outcome::UpToDate;
         } else {
             *step = "install";
-            let (state, engine) = (self.state.clone(), self.engine.clone());
-            let previous = installed.map(|manifest| manifest.generation);
-            let install = move || generation::install(&state, &*engine, wanted, previous);
-            let (manifest, self_test) = tokio::task::spawn_blocking(install).await??;
+            let (state, engine, before) = (self.state.clone(), self.engine.clone(), session.installed.clone());
+            let install = move || generation::install(&state, &*engine, wanted, before.as_ref());
+            let Installation { manifest, self_test, faults } = tokio::task::spawn_blocking(install).await??;
             report.outcome = Outcome::Installed;
             report.generation = Some(manifest.generation);
             report.self_test = Some(self_test);
+            report.faults.extend(faults);
             let result = Acknowledge::Installed { generation: manifest.generation, applied: manifest.releases() };
             report.acknowledged = self.acknowledge(session, &result).await;
         }
-        if let Err(error) = self.state.clean() {
+        // A generation that was rolled back from stays until there is a newer one, so that its number is not given again.
+        if report.outcome != Outcome::HeldBack
+            && let Err(error) = self.state.clean()
+        {
             tracing::warn!(%error, "old files could not be removed; the next update tries again");
         }
         Ok(report)
     }
 
-    /// Brings every assigned channel into the store. One that fails stays at what is in force, and does not stop the others.
+    /// Brings every assigned channel into the store and returns what shall be in force, ascending by channel.
+    ///
+    /// A channel that fails or is held back stays at what is in force, and does not stop the others. Then channels that the
+    /// assignment leaves out stay too: what was to replace them may be what failed, and a channel too many is no harm.
     async fn fetch_all(
         &self,
         session: &Session,
         metadata: &Metadata,
+        held: &[ChannelRelease],
         report: &mut UpdateReport,
     ) -> Result<Vec<Installed>, AgentError> {
-        let before = self.state.installed()?.map(|manifest| manifest.channels).unwrap_or_default();
         let mut wanted = Vec::new();
+        let mut followed = true;
         let mut first_fault = None;
         for at in &report.assignment.channels {
-            let in_force = before.iter().find(|installed| installed.channel == at.channel);
+            let in_force = session.in_force().iter().find(|installed| installed.channel == at.channel);
+            if held.contains(at) {
+                tracing::info!(channel = %at.channel, release = at.release, "release {} of {} is held back", at.release, at.channel);
+                wanted.extend(in_force.cloned());
+                followed = false;
+                continue;
+            }
             match self.fetch_one(session, metadata, at, in_force).await {
                 Ok((installed, channel)) => {
                     wanted.push(installed);
@@ -387,12 +419,16 @@ impl Agent {
                 Err(error @ (AgentError::Disk(_) | AgentError::Worker(_))) => return Err(error),
                 Err(error) => {
                     tracing::warn!(channel = %at.channel, code = error.code(), "channel {} stays as it is: {error}", at.channel);
-                    let (code, words) = (error.code().to_owned(), error.to_string());
-                    report.faults.push(ChannelFault { channel: at.channel.clone(), code, words });
+                    report.faults.push(ChannelFault::new(&at.channel, &error));
                     wanted.extend(in_force.cloned());
+                    followed = false;
                     first_fault.get_or_insert(error);
                 }
             }
+        }
+        if !followed {
+            let assigned = |channel: &Channel| report.assignment.channels.iter().any(|at| at.channel == *channel);
+            wanted.extend(session.in_force().iter().filter(|installed| !assigned(&installed.channel)).cloned());
         }
         wanted.sort_by(|a, b| a.channel.cmp(&b.channel));
         match first_fault {
@@ -459,12 +495,18 @@ fn check_acceptable(session: &Session, at: &ChannelRelease, in_force: Option<&In
 
 /// An enrolled terminal on its way to its service.
 struct Session {
+    /// The generation in force, seen to be whole when the update began; the lock keeps it so.
+    installed: Option<Manifest>,
     identity: Identity,
     client: Client,
     key: SigningKey,
 }
 
 impl Session {
+    fn in_force(&self) -> &[Installed] {
+        self.installed.as_ref().map_or(&[], |manifest| &manifest.channels)
+    }
+
     async fn call<T: serde::de::DeserializeOwned>(&self, state: &State, call: &str, body: Vec<u8>) -> Result<T, AgentError> {
         let path = format!("/v1/terminals/{}/{call}", self.identity.terminal);
         let proof = Proof::Key(&self.key, state.next_counter()?);

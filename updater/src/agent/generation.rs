@@ -2,7 +2,7 @@
 
 use crate::Channel;
 use crate::agent::state::State;
-use crate::agent::{AgentError, Engine, SelfTest, now};
+use crate::agent::{AgentError, ChannelFault, Engine, SelfTest, now};
 use crate::disk::Access;
 use crate::tuf::SignedRelease;
 use crate::wire::{ChannelRelease, Sha256Hex, channel_text};
@@ -65,19 +65,98 @@ impl Manifest {
     }
 }
 
-/// Builds, tests and puts in force a generation of `channels`, whose blobs are in the store. Blocks.
+/// A generation that was put in force.
+pub(crate) struct Installation {
+    pub(crate) manifest: Manifest,
+    pub(crate) self_test: SelfTest,
+    /// Channels that were left at what is in force, because a database with their new release does not work.
+    pub(crate) faults: Vec<ChannelFault>,
+}
+
+/// Builds, tests and puts in force a generation of `channels`, whose blobs are in the store, in the place of `before`. Blocks.
+///
+/// When no working database can be made of `channels`, those with a new release are tried one by one, so that one maker's
+/// bad release does not keep the others' back: at most two databases more than there are new releases.
 pub(crate) fn install(
     state: &State,
     engine: &dyn Engine,
     channels: Vec<Installed>,
+    before: Option<&Manifest>,
+) -> Result<Installation, AgentError> {
+    let previous = before.map(|manifest| manifest.generation);
+    match build(state, engine, channels.clone(), previous) {
+        Err(error) if is_of_releases(&error) => {
+            let in_force = before.map(|manifest| manifest.channels.clone()).unwrap_or_default();
+            one_by_one(state, engine, &channels, in_force, previous, error)
+        }
+        built => put_in_force(state, built?, Vec::new()),
+    }
+}
+
+/// Adds one new release after the other to what is in force and keeps those with which the database works. With none, the
+/// result is `error`.
+fn one_by_one(
+    state: &State,
+    engine: &dyn Engine,
+    channels: &[Installed],
+    in_force: Vec<Installed>,
     previous: Option<u64>,
-) -> Result<(Manifest, SelfTest), AgentError> {
+    error: AgentError,
+) -> Result<Installation, AgentError> {
+    let new = channels.iter().filter(|at| !in_force.contains(at)).collect::<Vec<_>>();
+    if new.len() < 2 {
+        return Err(error);
+    }
+    tracing::warn!(%error, "the database does not work; its {} new releases are tried one by one", new.len());
+    let mut works = in_force.clone();
+    let mut newest = None;
+    let mut faults = Vec::new();
+    for at in new {
+        let mut tried = works.iter().filter(|kept| kept.channel != at.channel).cloned().collect::<Vec<_>>();
+        tried.push(at.clone());
+        tried.sort_by(|a, b| a.channel.cmp(&b.channel));
+        newest = match build(state, engine, tried.clone(), previous) {
+            Ok(built) => {
+                works = tried;
+                Some(built)
+            }
+            Err(fault) if is_of_releases(&fault) => {
+                tracing::warn!(channel = %at.channel, release = at.release, "channel {} stays as it is: {fault}", at.channel);
+                faults.push(ChannelFault::new(&at.channel, &fault));
+                None
+            }
+            Err(fault) => return Err(fault),
+        };
+    }
+    if works == in_force {
+        return Err(error);
+    }
+    // A try that failed took the place of the one that worked.
+    let built = newest.map_or_else(|| build(state, engine, works, previous), Ok)?;
+    put_in_force(state, built, faults)
+}
+
+/// Whether a build failed by what is in the releases, not by the disk or the machine.
+fn is_of_releases(error: &AgentError) -> bool {
+    matches!(error, AgentError::Link(_) | AgentError::SelfTest(_))
+}
+
+/// A generation that was linked, tested and synced and is not yet named.
+struct Built {
+    manifest: Manifest,
+    self_test: SelfTest,
+}
+
+fn build(state: &State, engine: &dyn Engine, channels: Vec<Installed>, previous: Option<u64>) -> Result<Built, AgentError> {
     let generations = state.folder().join("gen");
     state.disk.create_dir(&generations)?;
     let blobs = channels.iter().map(|at| stored(state, at)).collect::<Result<Vec<_>, _>>()?;
+    // What an earlier build left, which may be many databases when each of them fails.
+    for name in state.disk.names(&generations)?.iter().filter(|name| name.ends_with(".tmp")) {
+        state.disk.remove(&generations.join(name))?;
+    }
     let number = next_number(state)?;
-    let building = generations.join(format!("{number}.tmp"));
-    state.disk.remove(&building)?;
+    let building = building_path(state, number);
     state.disk.create_dir(&building)?;
 
     let database = building.join("database.tdb");
@@ -91,10 +170,20 @@ pub(crate) fn install(
     let text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain JSON");
     // Replacing syncs the folder, and with it the database's name.
     state.disk.replace(&building.join("manifest.json"), &text, Access::Public)?;
-    state.disk.rename(&building, &state.generation_path(number))?;
+    Ok(Built { manifest, self_test })
+}
+
+fn put_in_force(state: &State, built: Built, faults: Vec<ChannelFault>) -> Result<Installation, AgentError> {
+    let Built { manifest, self_test } = built;
+    let number = manifest.generation;
+    state.disk.rename(&building_path(state, number), &state.generation_path(number))?;
     state.put_current(number)?;
     tracing::info!(generation = number, "generation {number} is in force");
-    Ok((manifest, self_test))
+    Ok(Installation { manifest, self_test, faults })
+}
+
+fn building_path(state: &State, number: u64) -> PathBuf {
+    state.folder().join("gen").join(format!("{number}.tmp"))
 }
 
 /// The path of a blob in the store, which is read once more: a disk may have harmed it since it was verified.
@@ -107,9 +196,9 @@ fn stored(state: &State, at: &Installed) -> Result<PathBuf, AgentError> {
     Err(AgentError::Damaged { path, reason: "its content changed; it is removed and fetched again next time".to_owned() })
 }
 
-/// One more than any number in use, also by a generation that was rolled back from or never finished.
+/// One more than any number in use, also by a generation that was rolled back from.
 fn next_number(state: &State) -> Result<u64, AgentError> {
     let names = state.disk.names(&state.folder().join("gen"))?;
-    let numbers = names.iter().filter_map(|name| name.trim_end_matches(".tmp").parse::<u64>().ok());
+    let numbers = names.iter().filter_map(|name| name.parse::<u64>().ok());
     Ok(numbers.max().max(state.current_if_readable()?).unwrap_or(0) + 1)
 }

@@ -1,6 +1,7 @@
 //! What the agent tells its caller.
 
 use crate::Channel;
+use crate::agent::AgentError;
 use crate::agent::fetch::Transfer;
 use crate::agent::generation::Installed;
 use crate::wire::{Assignment, ChannelRelease, Designation, channel_text, channels_text};
@@ -26,7 +27,7 @@ pub enum Outcome {
     UpToDate,
     /// Nothing was assigned.
     NothingAssigned,
-    /// What was assigned had been rolled back from here, and is not installed again.
+    /// Something of what was assigned had been rolled back from here, and is not installed again; nothing else changed.
     HeldBack,
 }
 
@@ -60,6 +61,12 @@ pub struct ChannelFault {
     pub words: String,
 }
 
+impl ChannelFault {
+    pub(crate) fn new(channel: &Channel, error: &AgentError) -> Self {
+        ChannelFault { channel: channel.clone(), code: error.code().to_owned(), words: error.to_string() }
+    }
+}
+
 /// What an update did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateReport {
@@ -69,9 +76,9 @@ pub struct UpdateReport {
     pub generation: Option<u64>,
     /// What the service said.
     pub assignment: Assignment,
-    /// Every channel that was looked at.
+    /// Every channel that was brought into the store.
     pub channels: Vec<ChannelReport>,
-    /// Channels that failed; they stay at the release that was in force.
+    /// Channels that failed, also in the self-test; they stay at the release that was in force.
     pub faults: Vec<ChannelFault>,
     /// What the self-test of a new generation saw.
     pub self_test: Option<SelfTest>,

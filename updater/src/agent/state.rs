@@ -131,7 +131,8 @@ impl State {
         serde_json::from_slice(&text).map_err(|e| AgentError::Damaged { path, reason: e.to_string() })
     }
 
-    /// The manifest in force, when its generation is whole; a damaged one counts as none, so that it is built anew.
+    /// The manifest in force, when its generation is whole; a damaged one counts as none, so that it is built anew. Blocks: the
+    /// whole database is hashed.
     pub(crate) fn installed(&self) -> Result<Option<Manifest>, AgentError> {
         match self.current_if_readable()? {
             Some(number) if self.is_whole(number)? => Ok(Some(self.manifest(number)?)),
@@ -146,6 +147,7 @@ impl State {
             Err(AgentError::Damaged { .. }) => return Ok(false),
             read => read?,
         };
+        self.disk.step("check database")?;
         match self.disk.read(&self.database(number)) {
             Err(e) if e.is_not_found() => Ok(false),
             read => Ok(Sha256Hex::of(&read?) == manifest.database_sha256),

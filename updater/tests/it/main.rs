@@ -3,6 +3,7 @@
 
 mod crash;
 mod damage;
+mod partial;
 mod refusals;
 mod support;
 mod switching;

@@ -13,7 +13,7 @@ use updater::agent::{Enrolment, Outcome, Transfer};
 use updater::disk::Disk;
 use updater::keys::SigningKey;
 use updater::maker::Maker;
-use updater::wire::{Assignment, Designation, MakerView, Reason, Sha256Hex};
+use updater::wire::{Assignment, ChannelRelease, Designation, MakerView, Reason, Sha256Hex};
 use url::Url;
 
 async fn world_with_one_terminal(signatures: u32) -> (World, Maker, Terminal) {
@@ -250,8 +250,12 @@ async fn enrolment_without_right() {
     assert_eq!(stranger.terminals().await.unwrap_err().code(), "operator_token_refused");
 }
 
+pub(crate) fn assigned(channels: &[ChannelRelease]) -> Assignment {
+    Assignment { channels: channels.to_vec(), reason: Reason::Switch, words: "believe me".to_owned() }
+}
+
 /// Answers check-ins as it likes and passes everything else to the real service.
-async fn evil_service(real: Url, assignment: Assignment) -> Url {
+pub(crate) async fn evil_service(real: Url, assignment: Assignment) -> Url {
     async fn pass(State(real): State<Url>, method: Method, uri: Uri, body: Bytes) -> (StatusCode, Vec<u8>) {
         let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         let answer = client.request(method, real.join(uri.path()).unwrap()).body(body).send().await.unwrap();
@@ -276,13 +280,12 @@ async fn service_that_was_taken_over() {
     let best = world.maker("best").await;
     world.publish(&best, "best/stable", 1, 0..100).await;
 
-    for (assigned, code) in [
+    for (release, code) in [
         (at("best/stable", 1), "assignment_not_accepted"),
         (at("acme/stable", 1), "release_rolled_back"),
         (at("acme/stable", 9), "release_not_listed"),
     ] {
-        let assignment = Assignment { channels: vec![assigned], reason: Reason::Switch, words: "believe me".to_owned() };
-        let evil = evil_service(world.url.clone(), assignment).await;
+        let evil = evil_service(world.url.clone(), assigned(&[release])).await;
         let identity = terminal.folder.join("identity.json");
         let text = fs::read_to_string(&identity).unwrap();
         let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -5,8 +5,8 @@ use patternc::compile::{Compiler, SourceKind};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -30,6 +30,14 @@ pub(crate) fn at(text: &str, release: u64) -> ChannelRelease {
 #[derive(Clone, Default)]
 pub(crate) struct FakeEngine {
     pub(crate) fails: Arc<AtomicBool>,
+    /// Blobs with which no database passes its test.
+    bad: Arc<Mutex<Vec<Sha256Hex>>>,
+}
+
+impl FakeEngine {
+    pub(crate) fn refuse(&self, blob: &[u8]) {
+        self.bad.lock().unwrap().push(Sha256Hex::of(blob));
+    }
 }
 
 impl Engine for FakeEngine {
@@ -51,7 +59,9 @@ impl Engine for FakeEngine {
         }
         let text = fs::read_to_string(database)?;
         for line in text.lines() {
-            line.parse::<Sha256Hex>()?;
+            if self.bad.lock().unwrap().contains(&line.parse()?) {
+                return Err("a clean file was detected".into());
+            }
         }
         Ok(SelfTest { samples: 2, signatures: text.lines().count() as u64 })
     }
