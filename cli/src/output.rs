@@ -26,10 +26,12 @@ pub(crate) fn with_hint(message: String, hint: &'static str) -> anyhow::Error {
 
 /// Prints an error and what led to it, innermost last, then its hint.
 pub(crate) fn print_error(error: &anyhow::Error) {
-    let said: Vec<String> = error.chain().filter(|cause| !cause.is::<Hint>()).map(ToString::to_string).collect();
-    eprintln!("error: {}", said.join(": "));
+    let mut said: Vec<String> = error.chain().filter(|cause| !cause.is::<Hint>()).map(ToString::to_string).collect();
+    // Many errors repeat in their text what led to them.
+    said.dedup_by(|cause, error| error.ends_with(cause.as_str()));
+    remark!("error: {}", said.join(": "));
     for hint in error.chain().filter_map(|cause| cause.downcast_ref::<Hint>()) {
-        eprintln!("hint: {hint}");
+        remark!("hint: {hint}");
     }
 }
 
@@ -46,13 +48,27 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-/// What [`say!`] does. A closed pipe is nothing to complain about; any other failure is told where it still can be.
+/// Writes a line to standard error, whether or not anybody still reads it.
+macro_rules! remark {
+    ($($arg:tt)*) => { $crate::output::remark_line(format_args!($($arg)*)) };
+}
+pub(crate) use remark;
+
+/// What [`remark!`] does. When standard error is gone there is nobody left to tell.
+pub(crate) fn remark_line(line: fmt::Arguments<'_>) {
+    let mut err = io::stderr().lock();
+    drop(err.write_fmt(line).and_then(|()| err.write_all(b"\n")));
+}
+
+/// What [`say!`] does. A closed pipe is nothing to complain about; any other failure is told where it still can be, and
+/// ends the program.
 pub(crate) fn say_line(line: fmt::Arguments<'_>) {
     let mut out = io::stdout().lock();
     if let Err(error) = out.write_fmt(line).and_then(|()| out.write_all(b"\n"))
         && error.kind() != io::ErrorKind::BrokenPipe
     {
-        eprintln!("error: cannot write to standard output: {error}");
+        remark!("error: cannot write to standard output: {error}");
+        std::process::exit(2);
     }
 }
 
@@ -78,8 +94,22 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// Writes a whole file beside its place, synced, and renames it there: the old one stays until the new one is complete.
+/// Refuses to write `output` over one of `inputs`.
+pub(crate) fn spare(inputs: &[&Path], output: &Path) -> anyhow::Result<()> {
+    let Ok(output_file) = output.canonicalize() else { return Ok(()) };
+    if inputs.iter().any(|input| input.canonicalize().is_ok_and(|input| input == output_file)) {
+        return Err(with_hint(format!("{} is both read and written", output.display()), "give another name after -o"));
+    }
+    Ok(())
+}
+
+/// Writes a whole file beside its place, synced, and renames it there: the old one stays until the new one is complete. What a symbolic
+/// link names is replaced, not the link; what is no regular file, such as a device, is written as it is.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()));
+    }
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let save = || -> io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;

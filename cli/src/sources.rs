@@ -5,7 +5,8 @@ use anyhow::Context;
 use patternc::compile::SourceKind;
 use std::path::{Path, PathBuf};
 
-/// The signature files that `sources` name; a folder stands for those in it, sorted by name, and its other files are left alone.
+/// The files that `sources` name; a folder stands for the files in it, sorted by name, whatever their kind: those that are no signatures are
+/// refused by name when they are compiled. Hidden files and licences are left out.
 pub(crate) fn expand(sources: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for source in sources {
@@ -15,15 +16,21 @@ pub(crate) fn expand(sources: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         }
         let entries = source.read_dir().with_context(|| format!("cannot read {}", source.display()))?;
         let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
-        paths.retain(|path| is_named_as_signatures(path) && path.is_file());
+        paths.retain(|path| path.is_file() && !is_beside_signatures(path));
         paths.sort();
-        if paths.is_empty() {
+        if !paths.iter().any(|path| is_named_as_signatures(path)) {
             let message = format!("{} holds no signature file", source.display());
             return Err(with_hint(message, "signature files end in .ndb, .hdb, .hsb or .titer"));
         }
         files.append(&mut paths);
     }
     Ok(files)
+}
+
+/// Whether a file in a folder of signatures is what one expects beside them: hidden, or about them.
+fn is_beside_signatures(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_uppercase();
+    name.starts_with('.') || ["README", "LICENSE", "LICENCE", "COPYING"].iter().any(|word| name.starts_with(word))
 }
 
 /// Whether the name of `path` says that it holds signatures.

@@ -49,9 +49,10 @@ fn open_and_scan(bytes: &[u8]) {
     let Ok(database) = Database::open(bytes) else { return };
     let scanner = Scanner::new(&database);
     let mut scratch = scanner.scratch();
-    for found in scanner.matches(&mut scratch, &sample_haystack()) {
+    for found in scanner.signatures(&mut scratch, &sample_haystack()) {
         let _ = (database.name(found.signature()), database.channel(found.signature()), found.range());
     }
+    let _ = scanner.ends(&mut scratch, &sample_haystack());
     let _ = (database.verify(), database.sources().count(), database.sections().count(), database.digest_counts().count());
 }
 
@@ -105,9 +106,8 @@ pub fn scan_equals_naive(bytes: &[u8]) {
     let database = Database::open(&linked).expect("a database just linked opens");
     let scanner = Scanner::new(&database);
     let mut scratch = scanner.scratch();
-    let found = scanner.matches(&mut scratch, &haystack).iter();
-    let found: BTreeSet<(String, u64)> =
-        found.map(|found| (database.name(found.signature()).to_owned(), found.range().end)).collect();
+    let found = scanner.ends(&mut scratch, &haystack).into_iter();
+    let found: BTreeSet<(String, u64)> = found.map(|(signature, end)| (database.name(signature).to_owned(), end)).collect();
     let ends = |(index, (offset, pattern)): (usize, &(Offset, Pattern))| {
         naive::ends(pattern, *offset, &haystack).into_iter().map(move |end| (index.to_string(), end)).collect::<Vec<_>>()
     };

@@ -9,7 +9,7 @@ use crate::layout::{
     DigestKind, DirectEntry, DirectGroup, Entry, FORMAT, HashSize, HashTable, Header, MAGIC, NO_PROGRAM, SECTION_ALIGN,
     Section, SectionEntry, Signature, Source, Tier,
 };
-use crate::matcher::Program;
+use crate::matcher::{Literal, Program};
 use sha2::{Digest as _, Sha256};
 use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -312,7 +312,10 @@ impl<'a> Database<'a> {
                 return fault(Section::Signatures, index, "it has no name or no source");
             }
             let program = signature.program.get();
-            if program != NO_PROGRAM && !Program::read(self.programs, program).is_some_and(|program| program.is_sound()) {
+            let readable = program == NO_PROGRAM
+                || Literal::read(self.programs, program).is_some()
+                || Program::read(self.programs, program).is_some_and(|program| program.is_sound());
+            if !readable {
                 return fault(Section::Signatures, index, "its program cannot be read");
             }
         }
@@ -325,7 +328,7 @@ impl<'a> Database<'a> {
             if index >= TIERS_MAX {
                 return fault("there are more tiers than this build scans with");
             }
-            if !matches!((tier.width, tier.stride), (8, 8 | 4) | (4, 4 | 1) | (3 | 2, 1)) {
+            if !matches!((tier.width, tier.stride), (8 | 6 | 5, 8) | (8 | 4, 4) | (2..=4, 1)) {
                 return fault("this build has no loop for its width and stride");
             }
             let fits = |first: U64, log2: u8, more: u64, len: usize| {

@@ -11,7 +11,9 @@ use rayon::iter::{ParallelBridge, ParallelIterator};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// A database file, mapped.
@@ -73,7 +75,7 @@ pub enum Verdict {
     },
     /// Could not be scanned, or not wholly.
     Failed(FileError),
-    /// Not a regular file, met on a walk: a symbolic link, a socket, a pipe, a device.
+    /// Not a regular file, met on a walk: a symbolic link, a socket, a pipe, a device; or a file of the kernel's without a length.
     Skipped {
         /// What was passed by.
         path: PathBuf,
@@ -104,12 +106,17 @@ impl FileError {
         FileError { path: path.to_owned(), code: "not-regular", message }
     }
 
+    fn cut_short(path: &Path) -> FileError {
+        let message = "the file was cut short while it was scanned".to_owned();
+        FileError { path: path.to_owned(), code: "changed", message }
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A stable word for machines: `not-found`, `permission-denied`, `not-regular`, `walk` or `io`.
+    /// A stable word for machines: `not-found`, `permission-denied`, `not-regular`, `changed`, `walk` or `io`.
     pub fn code(&self) -> &'static str {
         self.code
     }
@@ -161,8 +168,13 @@ impl<'d> FileScanner<'d> {
 
     fn try_scan_file(&self, scratch: &mut FileScratch, path: &Path) -> io::Result<Verdict> {
         // Opening a pipe would wait for its writer, so look before.
-        if !fs::metadata(path)?.is_file() {
+        let before = fs::metadata(path)?;
+        if !before.is_file() {
             return Ok(Verdict::Failed(FileError::not_regular(path)));
+        }
+        // The kernel's own files: reading one may wait for ever, use up what it holds, or never end.
+        if before.len() == 0 && is_kernel_file(path) {
+            return Ok(Verdict::Skipped { path: path.to_owned() });
         }
         let file = File::open(path)?;
         let FileScratch { scratch, buffer } = scratch;
@@ -178,7 +190,11 @@ impl<'d> FileScanner<'d> {
                 return Ok(self.verdict(scratch, path, buffer));
             }
         }
-        Ok(self.verdict(scratch, path, &Mapping::sequential(&file)?))
+        let mapping = Mapping::sequential(&file)?;
+        let verdict = self.verdict(scratch, path, &mapping);
+        // Zeros were scanned in the place of bytes, so nothing was found in vain, but not everything was looked at.
+        let incomplete = mapping.was_cut_short() && matches!(verdict, Verdict::Clean { .. });
+        Ok(if incomplete { Verdict::Failed(FileError::cut_short(path)) } else { verdict })
     }
 
     fn verdict(&self, scratch: &mut Scratch, path: &Path, haystack: &[u8]) -> Verdict {
@@ -191,20 +207,26 @@ impl<'d> FileScanner<'d> {
         if matches.is_empty() { Verdict::Clean { bytes } } else { Verdict::Found { path: path.to_owned(), bytes, matches } }
     }
 
-    /// Scans `paths`, files and trees, with the threads of `pool`; calls `sink` with each verdict, in the order of the walk.
+    /// Scans `paths`, files and trees, with the threads of `pool`; calls `sink` with each verdict, in the order of the walk, until
+    /// it breaks off.
     ///
     /// `paths` are taken in their order, each tree sorted by name. Symbolic links are followed in `paths`, not below them. Uses one
     /// more thread than the pool has, to walk.
-    pub fn scan_paths(&self, pool: &rayon::ThreadPool, paths: &[PathBuf], mut sink: impl FnMut(Verdict)) {
+    pub fn scan_paths(&self, pool: &rayon::ThreadPool, paths: &[PathBuf], mut sink: impl FnMut(Verdict) -> ControlFlow<()>) {
         let (sender, receiver) = sync_channel(RESULTS_MAX);
-        std::thread::scope(|scope| {
-            scope.spawn(move || pool.install(|| self.scan_walk(paths, &sender)));
-            in_order(&receiver, &mut sink);
+        let stop = AtomicBool::new(false);
+        let stop = &stop;
+        std::thread::scope(move |scope| {
+            scope.spawn(move || pool.install(|| self.scan_walk(paths, stop, &sender)));
+            // The receiver goes with this closure, so that workers end when `sink` panics, too.
+            if in_order(&receiver, &mut sink).is_break() {
+                stop.store(true, Ordering::Relaxed);
+            }
         });
     }
 
-    fn scan_walk(&self, paths: &[PathBuf], sender: &SyncSender<(usize, Verdict)>) {
-        let found = paths.iter().flat_map(|path| walk(path)).enumerate();
+    fn scan_walk(&self, paths: &[PathBuf], stop: &AtomicBool, sender: &SyncSender<(usize, Verdict)>) {
+        let found = paths.iter().flat_map(|path| walk(path)).take_while(|_| !stop.load(Ordering::Relaxed)).enumerate();
         let init = || (FileScratch::default(), sender.clone());
         found
             .par_bridge()
@@ -214,24 +236,35 @@ impl<'d> FileScanner<'d> {
                     Found::Other(path) => Verdict::Skipped { path },
                     Found::Failed(error) => Verdict::Failed(error),
                 };
-                // The receiver outlives every worker unless its thread panicked, and then nobody is left to tell.
-                drop(sender.send((index, verdict)));
+                // Without a receiver nobody is left to tell: the caller broke off or panicked.
+                if sender.send((index, verdict)).is_err() {
+                    stop.store(true, Ordering::Relaxed);
+                }
             })
             .for_each(drop);
     }
 }
 
-/// Calls `sink` with the verdicts by ascending index, whatever order they come in.
-fn in_order(receiver: &Receiver<(usize, Verdict)>, sink: &mut impl FnMut(Verdict)) {
+/// Whether `path` lies below `/proc` or `/sys`, where files state no length and reading may have effects.
+fn is_kernel_file(path: &Path) -> bool {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    ["/proc", "/sys"].iter().any(|root| absolute.starts_with(root))
+}
+
+/// Calls `sink` with the verdicts by ascending index, whatever order they come in, until it breaks off.
+///
+/// Verdicts that come early wait here; those of clean files are a few words each.
+fn in_order(receiver: &Receiver<(usize, Verdict)>, sink: &mut impl FnMut(Verdict) -> ControlFlow<()>) -> ControlFlow<()> {
     let mut early = BTreeMap::new();
     let mut next = 0;
     for (index, verdict) in receiver {
         early.insert(index, verdict);
         while let Some(verdict) = early.remove(&next) {
-            sink(verdict);
+            sink(verdict)?;
             next += 1;
         }
     }
+    ControlFlow::Continue(())
 }
 
 /// What a walk meets.

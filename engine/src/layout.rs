@@ -173,19 +173,57 @@ pub struct Tier {
 const _: () = assert!(size_of::<Tier>() == 32);
 
 /// One stored window.
+///
+/// The bytes beside the window tell most false candidates without a look at the signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct Entry {
-    /// [`WindowHash::check`] of the window.
-    pub check: U16,
-    /// Bytes from the start of the anchor to this window: below the tier's stride.
-    pub shift: u8,
-    /// Zero.
-    pub reserved: u8,
     /// The signature whose anchor this is.
     pub signature: U32,
+    /// Bytes of the signature beside the window, the first lowest; the unused ones are zero.
+    pub near: U32,
+    /// Bits 0-2: bytes from the start of the anchor to this window. Bits 3-5: how many bytes of `near` are used, 0 to 4. Bits 6-9: where
+    /// they stand, from 4 bytes before the window on. Bits 10-15: [`WindowHash::check`] of the window.
+    pub place: U16,
 }
-const _: () = assert!(size_of::<Entry>() == 8);
+const _: () = assert!(size_of::<Entry>() == 10);
+
+/// What [`Entry::place`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryPlace {
+    /// Bytes from the start of the anchor to the window: 0 to 7.
+    pub shift: u8,
+    /// How many bytes of [`Entry::near`] are used: 0 to 4.
+    pub near_len: u8,
+    /// Where they begin, counted from [`NEAR_REACH`] bytes before the window: 0 to 15.
+    pub near_at: u8,
+    /// [`WindowHash::check`]: 0 to 63.
+    pub check: u8,
+}
+
+/// The bytes beside a window begin at most this many bytes before it.
+pub const NEAR_REACH: usize = 4;
+
+impl EntryPlace {
+    /// Reads [`Entry::place`].
+    #[inline(always)]
+    pub fn unpack(place: u16) -> EntryPlace {
+        EntryPlace {
+            shift: (place & 7) as u8,
+            near_len: ((place >> 3) & 7) as u8,
+            near_at: ((place >> 6) & 15) as u8,
+            check: (place >> 10) as u8,
+        }
+    }
+
+    /// Writes [`Entry::place`].
+    pub fn pack(self) -> u16 {
+        u16::from(self.shift & 7)
+            | u16::from(self.near_len & 7) << 3
+            | u16::from(self.near_at & 15) << 6
+            | u16::from(self.check) << 10
+    }
+}
 
 /// Signatures whose match begins at one offset and whose first element has its key at one distance from there.
 #[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -363,13 +401,28 @@ pub struct Signature {
     pub name_len: U16,
     /// Its [`Source`].
     pub source: U16,
-    /// Where its program begins, in [`PROGRAM_ALIGN`] bytes; [`NO_PROGRAM`] for a hash signature.
+    /// Where its program begins, in [`PROGRAM_ALIGN`] bytes; [`NO_PROGRAM`] for a hash signature. With [`LITERAL_PROGRAM`] set, what begins
+    /// there is a [`LiteralHead`].
     pub program: U32,
 }
 const _: () = assert!(size_of::<Signature>() == 12);
 
 /// [`Signature::program`] of a signature without one.
 pub const NO_PROGRAM: u32 = u32::MAX;
+
+/// Set in [`Signature::program`] when the signature is one literal that may stand anywhere, as most are.
+pub const LITERAL_PROGRAM: u32 = 1 << 31;
+
+/// The program of a signature that is one literal; its bytes follow.
+#[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct LiteralHead {
+    /// Bytes in the literal.
+    pub len: U16,
+    /// Bytes from its start to the anchor.
+    pub anchor_shift: U16,
+}
+const _: () = assert!(size_of::<LiteralHead>() == 4);
 
 /// One blob that went into the database.
 #[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -409,16 +462,16 @@ impl WindowHash {
         ((self.0 >> 1) >> (63 - (log2 & 63).min(63))) as usize
     }
 
-    /// The bits that the filter word of a stored window has set: one to three of them.
+    /// The bits that the filter word of a stored window has set, one to three of them: those that bytes 1, 2 and 3 name.
     #[inline(always)]
     pub fn filter_bits(self) -> u64 {
-        (1 << (self.0 & 63)) | (1 << ((self.0 >> 6) & 63)) | (1 << ((self.0 >> 12) & 63))
+        (1 << ((self.0 >> 8) & 63)) | (1 << ((self.0 >> 16) & 63)) | (1 << ((self.0 >> 24) & 63))
     }
 
-    /// What an [`Entry`] keeps of the window.
+    /// What an [`Entry`] keeps of the window: 0 to 63.
     #[inline(always)]
-    pub fn check(self) -> u16 {
-        (self.0 >> 16) as u16
+    pub fn check(self) -> u8 {
+        (self.0 & 63) as u8
     }
 }
 

@@ -17,7 +17,7 @@
 //! ```
 //!
 //! The crate knows bytes, the layout of a database and files. It does not know rule text, networks, clocks or standard output.
-//! `unsafe` code is confined to [`mapping`].
+//! `unsafe` code is confined to [`mapping`] and to the loops for single processors in `matcher::filter`.
 #![deny(unsafe_code)]
 
 pub mod database;
@@ -36,4 +36,5 @@ pub const INTERFACE: u32 = 1;
 
 pub use database::{Database, DatabaseError, SignatureId};
 pub use files::{DatabaseFile, FileError, FileScanner, OpenError, Verdict};
+pub use matcher::Backend;
 pub use scanner::{Match, Scanner, Scratch};

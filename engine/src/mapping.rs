@@ -1,14 +1,18 @@
 //! Files as bytes in memory, by mapping them.
 //!
 //! Mapping a file is a promise nobody can fully keep: another process may change the bytes while they are read, or cut the file
-//! short, and then reading past the new end raises SIGBUS, which ends the process. What is risked here:
+//! short, and then reading past the new end raises SIGBUS, which by itself ends the process. So what is done, and risked:
 //!
-//! - *Databases* are written beside their place and renamed into it by everything that Titer ships, and never changed in place; who
-//!   rewrites one by hand under a running scanner takes the risk.
-//! - *Scanned files* are mapped only above [`MAP_MIN`] bytes; the others are read. `--no-mmap` reads all.
+//! - *Scanned files* are mapped only above [`MAP_MIN`] bytes; the others are read. Where there are signals, a handler puts a page of zeros
+//!   in the place of one that is gone and notes it ([`guard`]): the scan goes on, and ends in the error that the file was cut short.
+//! - *Databases* are written beside their place and renamed into it by everything that Titer ships, and never changed in place; one cut
+//!   short by hand under a running scanner reads as zeros there, and a database may miss but not crash.
 //!
-//! This is the one module of the crate with `unsafe` code.
+//! `unsafe` code of this crate is here, in [`guard`], and in the loops for single processors of `matcher::filter`.
 #![allow(unsafe_code)]
+
+#[cfg(unix)]
+mod guard;
 
 use memmap2::{Advice, Mmap, MmapOptions};
 use std::fs::File;
@@ -21,6 +25,9 @@ pub const MAP_MIN: u64 = 4 << 20;
 /// A file mapped for reading.
 #[derive(Debug)]
 pub struct Mapping {
+    // Dropped before the map, so that the guard never watches addresses that something else has.
+    #[cfg(unix)]
+    watch: Option<guard::Watch>,
     map: Mmap,
 }
 
@@ -45,7 +52,19 @@ impl Mapping {
         // from here; the module says what is risked. Every reader of the bytes treats them as hostile and checks each index
         // against the length of the slice, which never changes, so changing bytes can give wrong answers only.
         let map = unsafe { MmapOptions::new().map(file) }?;
-        Ok(Mapping { map })
+        Ok(Mapping {
+            #[cfg(unix)]
+            watch: guard::Watch::new(&map),
+            map,
+        })
+    }
+
+    /// Whether a page was found gone since the file was mapped: it was cut short, and zeros were read in its place.
+    pub fn was_cut_short(&self) -> bool {
+        #[cfg(unix)]
+        return self.watch.as_ref().is_some_and(guard::Watch::was_hit);
+        #[cfg(not(unix))]
+        false
     }
 }
 

@@ -20,5 +20,6 @@ mod program;
 mod spans;
 
 pub(crate) use direct::direct_hits;
-pub(crate) use filter::TierTable;
-pub(crate) use program::{Outcome, Program, Workspace};
+pub use filter::Backend;
+pub(crate) use filter::{Candidate, Hits, TierTable};
+pub(crate) use program::{Literal, Outcome, Program, Workspace};

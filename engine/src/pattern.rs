@@ -170,6 +170,14 @@ impl Pattern {
         Pattern::new([Element::Bytes(bytes.iter().map(|&b| MaskedByte::fixed(b)).collect())])
     }
 
+    /// Most fixed bytes in a row outside alternatives.
+    pub fn longest_fixed_run(&self) -> usize {
+        let bytes =
+            self.elements.iter().map(|element| if let Element::Bytes(bytes) = element { bytes.as_slice() } else { &[] });
+        let runs = bytes.flat_map(|bytes| bytes.split(|byte| !byte.is_fixed()));
+        runs.map(<[MaskedByte]>::len).max().unwrap_or(0)
+    }
+
     /// The elements, in order and in normal form; never empty.
     pub fn elements(&self) -> &[Element] {
         &self.elements
@@ -240,6 +248,11 @@ pub enum Offset {
 }
 
 impl Offset {
+    /// Whether it allows one offset in a file.
+    pub fn is_fixed(self) -> bool {
+        matches!(self, Offset::Start { shift: 0, .. } | Offset::End { shift: 0, .. })
+    }
+
     /// The first and last offset at which a match may begin in a file of `len` bytes; `None` when there is none.
     ///
     /// `(0, u64::MAX)` for [`Offset::Any`]. A file shorter than `back` has no offset for [`Offset::End`].

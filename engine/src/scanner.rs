@@ -2,7 +2,7 @@
 
 use crate::database::{Database, SignatureId};
 use crate::digest::digest_hits;
-use crate::matcher::{Outcome, Program, TierTable, Workspace, direct_hits};
+use crate::matcher::{Backend, Candidate, Hits, Literal, Outcome, Program, TierTable, Workspace, direct_hits};
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -32,7 +32,7 @@ impl Match {
 /// Reusable memory of one worker: with it, scanning a haystack without a match allocates nothing.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    hits: Vec<usize>,
+    hits: Hits,
     work: Workspace,
     tally: Tally,
     matches: Vec<Match>,
@@ -65,18 +65,28 @@ enum Report {
 pub struct Scanner<'d> {
     database: Database<'d>,
     tiers: Vec<TierTable<'d>>,
+    backend: Backend,
 }
 
 /// Bytes that all tiers look at before any looks further: they stay in the first-level cache meanwhile.
 const BLOCK: usize = 16 << 10;
 /// Bytes of a large haystack that one worker takes at a time.
 const CHUNK: usize = 1 << 20;
+/// Every stride divides it.
+const STRIDE_MAX: usize = 8;
+/// Signatures to run times bytes from which threads share the work.
+const RUN_TOGETHER_MIN: usize = 8 << 20;
 
 impl<'d> Scanner<'d> {
-    /// A scanner for `database`. O(tiers).
+    /// A scanner for `database` with the fastest loop of this processor. O(tiers).
     pub fn new(database: &Database<'d>) -> Scanner<'d> {
+        Scanner::with_backend(database, Backend::best())
+    }
+
+    /// A scanner with a certain loop, to compare loops.
+    pub fn with_backend(database: &Database<'d>, backend: Backend) -> Scanner<'d> {
         let tiers = database.tiers.iter().map(|tier| TierTable::new(database, tier)).collect();
-        Scanner { database: *database, tiers }
+        Scanner { database: *database, tiers, backend }
     }
 
     /// The database this scanner scans for.
@@ -101,17 +111,24 @@ impl<'d> Scanner<'d> {
     /// Every end of every match of every signature, each (signature, end) once, ascending by end, then by signature.
     ///
     /// Costs as [`Scanner::signatures`], and memory for each match.
-    pub fn matches<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8]) -> &'s [Match] {
-        self.scan(scratch, haystack, Report::Ends)
+    pub fn ends(&self, scratch: &mut Scratch, haystack: &[u8]) -> Vec<(SignatureId, u64)> {
+        self.scan(scratch, haystack, Report::Ends).iter().map(|found| (found.signature, found.end)).collect()
     }
 
     /// The answer of [`Scanner::signatures`], worked out by the threads of the current rayon pool together.
     pub fn signatures_in_parallel(&self, haystack: &[u8]) -> Vec<Match> {
-        let chunks = (0..haystack.len().div_ceil(CHUNK)).into_par_iter();
+        self.signatures_in_chunks(haystack, CHUNK)
+    }
+
+    /// [`Scanner::signatures_in_parallel`] with chunks of `chunk` bytes, rounded up to a multiple of every stride.
+    #[doc(hidden)]
+    pub fn signatures_in_chunks(&self, haystack: &[u8], chunk: usize) -> Vec<Match> {
+        let chunk = chunk.max(1).next_multiple_of(STRIDE_MAX);
+        let chunks = (0..haystack.len().div_ceil(chunk)).into_par_iter();
         let find = || {
             let tallies = chunks.map_init(Scratch::default, |scratch, index| {
-                let end = haystack.len().min((index + 1) * CHUNK);
-                self.scan_range(scratch, haystack, index * CHUNK..end, Report::Signatures);
+                let end = haystack.len().min((index + 1) * chunk);
+                self.scan_range(scratch, haystack, index * chunk..end, Report::Signatures);
                 std::mem::take(&mut scratch.tally)
             });
             tallies.reduce(Tally::default, Tally::join)
@@ -141,23 +158,27 @@ impl<'d> Scanner<'d> {
         while start < range.end {
             let end = range.end.min(start + BLOCK);
             for tier in &self.tiers {
-                hits.clear();
-                tier.probe(haystack, start..end, hits);
-                for &at in hits.iter() {
-                    tier.candidates(haystack, at, |candidate| {
-                        self.verify(candidate.signature, candidate.anchor, haystack, report, work, tally);
-                    });
-                }
+                tier.candidates(self.backend, haystack, start..end, hits, |candidate| {
+                    self.verify(candidate, haystack, report, work, tally);
+                });
             }
             start = end;
         }
     }
 
-    fn verify(&self, id: u32, anchor: usize, haystack: &[u8], report: Report, work: &mut Workspace, tally: &mut Tally) {
+    fn verify(&self, candidate: Candidate, haystack: &[u8], report: Report, work: &mut Workspace, tally: &mut Tally) {
+        let Candidate { signature: id, anchor } = candidate;
+        let Some(signature) = self.database.signature(id) else { return };
+        if let Some(literal) = Literal::read(self.database.programs, signature.program.get()) {
+            if let Some(range) = literal.at_anchor(haystack, anchor) {
+                tally.add_range(id, anchor, range, report);
+            }
+            return;
+        }
         if report == Report::Signatures && tally.first.contains_key(&id) || tally.to_run.contains(&id) {
             return;
         }
-        let Some(program) = self.program(id) else { return };
+        let Some(program) = Program::read(self.database.programs, signature.program.get()) else { return };
         match program.at_anchor(haystack, anchor, work) {
             Outcome::Nothing => {}
             Outcome::PartHolds => tally.run_later(id),
@@ -169,17 +190,39 @@ impl<'d> Scanner<'d> {
     fn finish(&self, scratch: &mut Scratch, haystack: &[u8], report: Report) {
         let Scratch { work, tally, matches, .. } = scratch;
         direct_hits(&self.database, haystack, |id| tally.run_later(id));
-        for id in std::mem::take(&mut tally.to_run) {
-            let start = self.program(id).and_then(|program| program.run(haystack, work));
-            if let Some(start) = start {
-                tally.add(id, 0, start, work, report);
-            }
-        }
+        self.run_whole(haystack, report, work, tally);
         matches.clear();
         matches.append(&mut tally.every);
         matches.extend(tally.first.drain().map(|(_, (_, found))| found));
         matches.sort_unstable();
         matches.dedup_by_key(|found| (found.end, found.signature));
+    }
+
+    /// Runs the signatures that were put off, each over the whole haystack; many of them by many threads.
+    fn run_whole(&self, haystack: &[u8], report: Report, work: &mut Workspace, tally: &mut Tally) {
+        let to_run = std::mem::take(&mut tally.to_run);
+        if to_run.len().saturating_mul(haystack.len()) < RUN_TOGETHER_MIN {
+            for id in to_run {
+                self.run(id, haystack, report, work, tally);
+            }
+            return;
+        }
+        let runs = to_run.into_par_iter().fold(
+            || (Workspace::default(), Tally::default()),
+            |(mut work, mut tally), id| {
+                self.run(id, haystack, report, &mut work, &mut tally);
+                (work, tally)
+            },
+        );
+        let found = runs.map(|(_, tally)| tally).reduce(Tally::default, Tally::join);
+        *tally = std::mem::take(tally).join(found);
+    }
+
+    fn run(&self, id: u32, haystack: &[u8], report: Report, work: &mut Workspace, tally: &mut Tally) {
+        let start = self.program(id).and_then(|program| program.run(haystack, work));
+        if let Some(start) = start {
+            tally.add(id, 0, start, work, report);
+        }
     }
 
     fn program(&self, id: u32) -> Option<Program<'d>> {
@@ -197,6 +240,17 @@ impl Tally {
                 if let Some(end) = work.ends().first() {
                     self.first.entry(id).or_insert((anchor, found(end)));
                 }
+            }
+        }
+    }
+
+    /// Adds one match.
+    fn add_range(&mut self, id: u32, anchor: usize, range: Range<usize>, report: Report) {
+        let found = Match { end: range.end as u64, signature: SignatureId::new(id), start: range.start as u64 };
+        match report {
+            Report::Ends => self.every.push(found),
+            Report::Signatures => {
+                self.first.entry(id).or_insert((anchor, found));
             }
         }
     }

@@ -84,9 +84,9 @@ pub struct Blob {
 /// What a blob may make a reader do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most bytes of all records together, unpacked. Default: 2 GiB.
+    /// Most bytes of all records together, unpacked. Default: 1 GiB.
     pub unpacked_bytes_max: u64,
-    /// Most unpacked bytes for each byte of the file, once more than 1 MiB is unpacked. Default: 1,000.
+    /// Most unpacked bytes for each byte of the file, once more than 1 MiB is unpacked. Default: 200.
     pub ratio_max: u64,
 }
 
@@ -107,7 +107,7 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { unpacked_bytes_max: 2 << 30, ratio_max: 1000 }
+        Limits { unpacked_bytes_max: 1 << 30, ratio_max: 200 }
     }
 }
 
@@ -124,8 +124,11 @@ pub fn encode(meta: &Meta, records: &[Record]) -> Result<Vec<u8>, BlobError> {
     let mut encoded = Vec::new();
     for (index, record) in records.iter().enumerate() {
         let fault = |what| BlobError::Record { index, what };
-        if !(1..=Record::NAME_BYTES_MAX).contains(&record.name().len()) {
-            return Err(fault("its name is empty or too long"));
+        if !(1..=Record::NAME_BYTES_MAX).contains(&record.name().len()) || record.name().contains(char::is_control) {
+            return Err(fault("its name is empty or too long, or holds a control character"));
+        }
+        if !record.can_be_found() {
+            return Err(fault("its pattern has no two fixed bytes in a row to search for, and no fixed offset"));
         }
         encoded.clear();
         record.encode_into(&mut encoded);

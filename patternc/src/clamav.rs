@@ -105,8 +105,8 @@ fn name(field: &str) -> Result<String, Fault> {
     if field.is_empty() {
         return Err(Fault::new(Code::NameEmpty, "the name of the signature is empty"));
     }
-    if field.contains('\0') {
-        return Err(Fault::new(Code::NameInvalid, format!("the name {} holds a NUL", quote(field))));
+    if field.contains(char::is_control) {
+        return Err(Fault::new(Code::NameInvalid, format!("the name {} holds a control character", quote(field))));
     }
     Ok(field.to_owned())
 }

@@ -87,7 +87,7 @@ codes! {
     FieldCount = "field-count",
     /// The name is empty.
     NameEmpty = "name-empty",
-    /// The name holds a NUL.
+    /// The name holds a control character.
     NameInvalid = "name-invalid",
     /// The functionality level that the signature asks for does not include ours.
     FlevelRange = "flevel-range",

@@ -11,12 +11,13 @@ mod lower;
 mod tables;
 
 use crate::record::{Body, Digest, FileHash, Record};
-use anchor::{Anchor, Direct};
+use anchor::{Anchor, Direct, Shapes};
 use engine::database::header_digest;
 use engine::layout::{
     DigestKind, FORMAT, HashSize, HashTable, Header, MAGIC, NO_PROGRAM, SECTION_ALIGN, Section, SectionEntry, Signature,
     Source,
 };
+use engine::pattern::Pattern;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use tables::{DirectTables, TierTables};
@@ -68,16 +69,25 @@ pub enum LinkError {
 /// # Errors
 /// [`LinkError`].
 pub fn link(sources: &[LinkSource<'_>]) -> Result<Vec<u8>, LinkError> {
-    let mut linker = Linker::default();
+    let mut linker = Linker { shapes: Shapes::choose(floating(sources)), ..Linker::default() };
     for source in sources {
         linker.add(source)?;
     }
     linker.finish()
 }
 
+/// The patterns that must be searched for: those not tied to one offset.
+fn floating<'a>(sources: &'a [LinkSource<'a>]) -> impl Iterator<Item = &'a Pattern> + Clone {
+    sources.iter().flat_map(|source| source.records).filter_map(|record| match record {
+        Record::Body(body) if !body.offset.is_fixed() => Some(&body.pattern),
+        _ => None,
+    })
+}
+
 /// Sections that grow as records are added.
 #[derive(Default)]
 struct Linker {
+    shapes: Shapes,
     names: Vec<u8>,
     sources: Vec<Source>,
     signatures: Vec<Signature>,
@@ -129,7 +139,7 @@ impl Linker {
             Anchor::START
         } else {
             let fault = || LinkError::NoAnchor { name: body.name.clone(), channel: channel.to_owned() };
-            let choice = anchor::choose(&body.pattern).ok_or_else(fault)?;
+            let choice = anchor::choose(&body.pattern, self.shapes).ok_or_else(fault)?;
             self.tiers.add(&choice, id);
             choice.anchor
         };

@@ -147,6 +147,14 @@ impl Record {
         }
     }
 
+    /// Whether a scanner can find it: a pattern that may begin anywhere needs two fixed bytes in a row.
+    pub fn can_be_found(&self) -> bool {
+        match self {
+            Record::Body(body) => body.offset.is_fixed() || body.pattern.longest_fixed_run() >= 2,
+            Record::FileHash(_) => true,
+        }
+    }
+
     /// The canonical encoding; records are ordered by it.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();

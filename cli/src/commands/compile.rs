@@ -2,7 +2,7 @@
 
 use crate::args::CompileArgs;
 use crate::exit::Exit;
-use crate::output::{read, size, with_hint, write, write_json};
+use crate::output::{read, size, spare, with_hint, write, write_json};
 use crate::progress::Progress;
 use crate::sources;
 use anyhow::Context;
@@ -20,6 +20,8 @@ pub(crate) fn run(args: &CompileArgs) -> anyhow::Result<Exit> {
         let message = format!("{} is compiled already", blob.display());
         return Err(with_hint(message, "join blobs with `titer link`"));
     }
+    let inputs: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    spare(&inputs, &args.output)?;
     let created = created(args.created.as_deref())?;
     let compilation = compile(&files)?;
     let meta = Meta { channel: args.channel.clone(), release: args.release, created, engine: ENGINES };

@@ -3,12 +3,13 @@
 use crate::args::{DiffArgs, PatchArgs};
 use crate::exit::Exit;
 use crate::output::say;
-use crate::output::{read, size, write};
+use crate::output::{read, size, spare, write};
 use anyhow::Context;
 use patternc::blob;
 
 /// Runs `titer diff`.
 pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Exit> {
+    spare(&[&args.old, &args.new], &args.output)?;
     let (old, new) = (read(&args.old)?, read(&args.new)?);
     let delta =
         blob::diff(&old, &new).with_context(|| format!("cannot diff {} and {}", args.old.display(), args.new.display()))?;
@@ -20,6 +21,7 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Exit> {
 
 /// Runs `titer patch`.
 pub(crate) fn patch(args: &PatchArgs) -> anyhow::Result<Exit> {
+    spare(&[&args.old, &args.delta], &args.output)?;
     let (old, delta) = (read(&args.old)?, read(&args.delta)?);
     let new = blob::patch(&old, &delta)
         .with_context(|| format!("cannot apply {} to {}", args.delta.display(), args.old.display()))?;

@@ -4,15 +4,17 @@ use super::compile::{link_source, read_blob};
 use crate::args::LinkArgs;
 use crate::exit::Exit;
 use crate::output::say;
-use crate::output::{size, with_hint, write};
+use crate::output::{size, spare, with_hint, write};
 use crate::progress::Progress;
 use crate::sources::total_len;
 use patternc::link::{LinkSource, link};
 use patternc::record::Record;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Runs `titer link`.
 pub(crate) fn run(args: &LinkArgs) -> anyhow::Result<Exit> {
+    let inputs: Vec<&Path> = args.blobs.iter().map(PathBuf::as_path).collect();
+    spare(&inputs, &args.output)?;
     let bytes = link_blobs(&args.blobs, &[])?;
     write(&args.output, &bytes)?;
     let signatures = engine::Database::open(&bytes)?.len();

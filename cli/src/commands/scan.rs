@@ -71,16 +71,7 @@ fn load(args: &ScanArgs, signatures: &[PathBuf]) -> anyhow::Result<Loaded> {
     if !signatures.is_empty() {
         return compile(signatures);
     }
-    let installed = match &args.db {
-        Some(path) => Some(path.clone()),
-        None => {
-            let installed = updater::installed_database(&commands::state_folder(args.state.as_deref()));
-            installed.map_err(|error| {
-                let hint = "`titer agent update` installs anew; `--signatures` scans with files of your own meanwhile";
-                with_hint(format!("what is installed here cannot be used: {error} ({})", error.code()), hint)
-            })?
-        }
-    };
+    let installed = if args.db.is_some() { args.db.clone() } else { installed(args)? };
     let Some(path) = installed else {
         remark!("note: no signatures are installed here; scanning with the built-in starter set");
         return Ok(Loaded::Made(starter::database()?));
@@ -91,6 +82,14 @@ fn load(args: &ScanArgs, signatures: &[PathBuf]) -> anyhow::Result<Loaded> {
         anyhow::Error::new(Hint(hint)).context(format!("cannot open {}: {}", path.display(), chain(&error)))
     })?;
     Ok(Loaded::File(file, path))
+}
+
+/// The database of the generation in force; an installation that is there and cannot be used is an error, not an absence.
+fn installed(args: &ScanArgs) -> anyhow::Result<Option<PathBuf>> {
+    updater::installed_database(&commands::state_folder(args.state.as_deref())).map_err(|error| {
+        let hint = "`titer agent update` installs anew; `--signatures` scans with files of your own meanwhile";
+        with_hint(format!("what is installed here cannot be used: {error} ({})", error.code()), hint)
+    })
 }
 
 fn chain(error: &anyhow::Error) -> String {

@@ -67,3 +67,33 @@ fn damage_anywhere_is_told() {
         }
     }
 }
+
+#[test]
+fn no_command_writes_over_what_it_reads() {
+    let bench = releases();
+    bench.expect(0, "diff 1.titer 2.titer -o d");
+    for args in [
+        "compile 1.ndb -o 1.ndb --channel acme/main --release 1",
+        "link 1.titer -o 1.titer",
+        "diff 1.titer 2.titer -o 2.titer",
+        "patch 1.titer d -o d",
+    ] {
+        let ran = bench.expect(2, args);
+        assert!(ran.err.contains("is both read and written"), "{args}: {}", ran.err);
+    }
+    bench.expect(0, "verify 1.titer");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_device_is_written_and_a_link_followed() {
+    use std::os::unix::fs::FileTypeExt;
+    let bench = releases();
+    bench.expect(0, "link 1.titer -o /dev/null");
+    assert!(std::fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+    bench.file("real.tdb", "old");
+    std::os::unix::fs::symlink("real.tdb", bench.path("link.tdb")).unwrap();
+    bench.expect(0, "link 1.titer -o link.tdb");
+    assert!(bench.path("link.tdb").is_symlink());
+    bench.expect(0, "verify real.tdb");
+}

@@ -57,3 +57,14 @@ fn wrong_input_is_told_and_nothing_is_written() {
         assert!(!bench.path("out.titer").exists(), "{args}");
     }
 }
+
+#[test]
+fn nothing_in_a_folder_is_dropped_in_silence() {
+    let bench = Bench::new();
+    bench.file("set/a.ndb", "Good:0:*:aabbccdd\n");
+    bench.file("set/b.ldb", "Logical;Engine:51-255,Target:0;0;aabbccdd\n");
+    bench.file("set/LICENSE.txt", "may be used");
+    let ran = bench.expect(1, "compile set -o out.titer --channel acme/main --release 1 --json");
+    assert_eq!(ran.json_of("summary")[0]["by_kind"]["ldb"], json!({"lines": 1, "accepted": 0, "refused": 1}));
+    assert_eq!(ran.json_of("diagnostic").len(), 1);
+}

@@ -122,7 +122,7 @@ fn a_file_name_cannot_write_lines_of_its_own() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_it_quietly() {
+fn a_reader_that_goes_away_ends_it_early_and_quietly() {
     use std::process::Stdio;
     let bench = Bench::new();
     bench.file("rules.ndb", RULES);
@@ -134,5 +134,27 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     let mut child = command.spawn().unwrap();
     drop(child.stdout.take());
     let ran = ran(child.wait_with_output().unwrap());
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert_eq!((ran.code, ran.err.as_str()), (1, ""), "what was found decides, though nobody reads it");
+}
+
+#[test]
+fn a_signature_name_cannot_write_lines_of_its_own() {
+    let bench = Bench::new();
+    bench.file("rules.ndb", "Esc\x1b[2J:0:*:6e6565646c65\n");
+    bench.file("bad", "needle");
+    let ran = bench.titer("scan --signatures rules.ndb bad");
+    assert!(!ran.out.contains('\x1b') && !ran.err.contains('\x1b'), "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn what_is_passed_by_is_named_in_json() {
+    let bench = Bench::new();
+    bench.file("rules.ndb", RULES);
+    bench.file("in/good", "hay");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("good", bench.path("in/link")).unwrap();
+    let ran = bench.expect(0, "scan --json --signatures rules.ndb -- in");
+    #[cfg(unix)]
+    assert_eq!(ran.json_of("skipped")[0]["path"], "in/link");
+    assert_eq!(ran.json_of("summary")[0]["files"], 1);
 }

@@ -8,11 +8,15 @@
 //! From a candidate the set starts at the anchor and is stepped both ways, up to the ends of the signature or up to a *far* gap.
 //! A far gap would let one candidate walk the whole file, and a file full of candidates cost its square. So a signature with far
 //! gaps is only noted when the part around its anchor holds, and then run once per file, from its first element, over sets
-//! that begin as "anywhere allowed": O(elements × file), however many candidates there were.
+//! that begin as "anywhere allowed": O(elements × file), however many candidates there were. The same becomes of a candidate
+//! whose near gaps leave more than [`NEAR_POSITIONS_MAX`] positions to try, so that no candidate costs more than that.
 
 use super::spans::Spans;
 use crate::database::slice;
-use crate::layout::{Op, PROGRAM_ALIGN, ProgramElement, ProgramHead, ProgramOffset};
+use crate::layout::{
+    LITERAL_PROGRAM, LiteralHead, NO_PROGRAM, Op, PROGRAM_ALIGN, ProgramElement, ProgramHead, ProgramOffset,
+};
+use std::ops::Range;
 use zerocopy::FromBytes;
 use zerocopy::byteorder::little_endian::U16;
 
@@ -23,6 +27,32 @@ pub(crate) struct Program<'a> {
     elements: &'a [ProgramElement],
     /// From the end of the element table to the end of the section: elements say where in it their bytes are.
     data: &'a [u8],
+}
+
+/// A program that is one literal, in place.
+#[derive(Clone, Copy)]
+pub(crate) struct Literal<'a> {
+    bytes: &'a [u8],
+    anchor_shift: usize,
+}
+
+impl<'a> Literal<'a> {
+    /// The literal that a signature's `program` names, or `None` when that is no literal or the section ends before it does.
+    pub(crate) fn read(programs: &'a [u8], program: u32) -> Option<Literal<'a>> {
+        if program == NO_PROGRAM || program & LITERAL_PROGRAM == 0 {
+            return None;
+        }
+        let bytes = programs.get((program & !LITERAL_PROGRAM) as usize * PROGRAM_ALIGN..)?;
+        let (head, rest) = LiteralHead::ref_from_prefix(bytes).ok()?;
+        let bytes = rest.get(..usize::from(head.len.get()))?;
+        Some(Literal { bytes, anchor_shift: usize::from(head.anchor_shift.get()) })
+    }
+
+    /// Where it stands, if it does, when its anchor begins at `anchor`.
+    pub(crate) fn at_anchor(&self, haystack: &[u8], anchor: usize) -> Option<Range<usize>> {
+        let start = anchor.checked_sub(self.anchor_shift)?;
+        haystack.get(start..)?.starts_with(self.bytes).then(|| start..start + self.bytes.len())
+    }
 }
 
 /// One element, its bytes found.
@@ -54,6 +84,9 @@ impl<'a> Iterator for Strings<'a> {
     }
 }
 
+/// Positions that one candidate may try on either side of its anchor.
+const NEAR_POSITIONS_MAX: usize = 4096;
+
 /// What became of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -84,9 +117,12 @@ impl Workspace {
 }
 
 impl<'a> Program<'a> {
-    /// The program at `index` (in [`PROGRAM_ALIGN`] bytes), or `None` when the section ends before its elements do.
-    pub(crate) fn read(programs: &'a [u8], index: u32) -> Option<Program<'a>> {
-        let bytes = programs.get(index as usize * PROGRAM_ALIGN..)?;
+    /// The elements that a signature's `program` names, or `None` when that is a literal or the section ends before they do.
+    pub(crate) fn read(programs: &'a [u8], program: u32) -> Option<Program<'a>> {
+        if program & LITERAL_PROGRAM != 0 {
+            return None;
+        }
+        let bytes = programs.get(program as usize * PROGRAM_ALIGN..)?;
         let (head, rest) = ProgramHead::ref_from_prefix(bytes).ok()?;
         let (elements, data) =
             <[ProgramElement]>::ref_from_prefix_with_elems(rest, usize::from(head.elements.get())).ok()?;
@@ -101,7 +137,7 @@ impl<'a> Program<'a> {
 
     /// Tries the match whose anchor begins at `anchor`. The ends of what it finds are in `work`.
     ///
-    /// Costs at most [`crate::layout::NEAR_GAP_MAX`] comparisons for each element and each position that the gaps before it left.
+    /// Tries at most [`NEAR_POSITIONS_MAX`] positions and those of one more element on each side.
     pub(crate) fn at_anchor(&self, haystack: &[u8], anchor: usize, work: &mut Workspace) -> Outcome {
         self.try_at_anchor(haystack, anchor, work).unwrap_or(Outcome::Nothing)
     }
@@ -115,8 +151,10 @@ impl<'a> Program<'a> {
             return None;
         }
         let mut whole = true;
+        let mut tried = 0;
         for index in pivot + 1..self.elements.len() {
-            if self.is_far(index) {
+            tried += work.from.len();
+            if self.is_far(index) || tried > NEAR_POSITIONS_MAX {
                 whole = false;
                 break;
             }
@@ -126,8 +164,10 @@ impl<'a> Program<'a> {
         }
         std::mem::swap(&mut work.from, &mut work.ends);
         work.from.set(start, start);
+        tried = 0;
         for index in (0..pivot).rev() {
-            if self.is_far(index) {
+            tried += work.from.len();
+            if self.is_far(index) || tried > NEAR_POSITIONS_MAX {
                 return Some(Outcome::PartHolds);
             }
             if !self.step_back(index, haystack, work) {
@@ -150,6 +190,10 @@ impl<'a> Program<'a> {
             if !self.step(index, haystack, work) {
                 work.ends.clear();
                 return None;
+            }
+            // Past a gap without an upper bound only the lowest position matters.
+            if self.is_open(index + 1) {
+                work.from.keep_first();
             }
         }
         std::mem::swap(&mut work.from, &mut work.ends);
@@ -176,6 +220,10 @@ impl<'a> Program<'a> {
 
     fn is_far(&self, index: usize) -> bool {
         self.elements.get(index).is_some_and(|element| element.op == Op::FarGap as u8)
+    }
+
+    fn is_open(&self, index: usize) -> bool {
+        self.is_far(index) && self.elements.get(index).is_some_and(|element| element.flag != 0)
     }
 
     /// Moves the positions in `work.from` over element `index`; whether any are left.

@@ -24,6 +24,18 @@ impl Spans {
         self.ranges.iter().flat_map(|&(first, last)| first..=last)
     }
 
+    /// How many positions.
+    pub(crate) fn len(&self) -> usize {
+        self.ranges.iter().map(|(first, last)| last - first + 1).sum()
+    }
+
+    /// Keeps the lowest position.
+    pub(crate) fn keep_first(&mut self) {
+        if let Some(first) = self.first() {
+            self.set(first, first);
+        }
+    }
+
     pub(crate) fn first(&self) -> Option<usize> {
         self.ranges.first().map(|range| range.0)
     }

@@ -75,8 +75,8 @@ proptest! {
         if let Ok(database) = Database::open(&bytes) {
             let scanner = Scanner::new(&database);
             let mut scratch = scanner.scratch();
-            for found in scanner.matches(&mut scratch, HAYSTACK) {
-                let _ = (database.name(found.signature()), database.channel(found.signature()));
+            for (signature, _) in scanner.ends(&mut scratch, HAYSTACK) {
+                let _ = (database.name(signature), database.channel(signature));
             }
             let _ = database.verify();
         }

@@ -23,7 +23,7 @@ fn the_document_has_every_field_where_the_code_has_it() {
         fields!(Header: magic, format, section_count, file_len, hash_key, digest),
         fields!(SectionEntry: kind, hot, offset, len, digest, reserved),
         fields!(Tier: width, stride, filter_log2, bucket_log2, signatures, filter_first, bucket_first, reserved),
-        fields!(Entry: check, shift, reserved, signature),
+        fields!(Entry: signature, near, place),
         fields!(DirectGroup: distance, key_shift, from_end, key_len, reserved, first, count),
         fields!(DirectEntry: key, signature),
         fields!(ProgramHead: offset_kind, reserved, elements, anchor_element, anchor_shift, distance, slack),
@@ -31,6 +31,7 @@ fn the_document_has_every_field_where_the_code_has_it() {
         fields!(HashTable: kind, any_size, first_size, size_count, digest_offset, first_digest, digest_count),
         fields!(HashSize: size, first, reserved),
         fields!(Signature: name, name_len, source, program),
+        fields!(LiteralHead: len, anchor_shift),
         fields!(Source: name, name_len, release, root),
     ];
     let document = include_str!("../../../docs/database.md");

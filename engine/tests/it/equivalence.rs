@@ -1,8 +1,8 @@
 //! The fast matcher and the oracle find the same.
 
 use crate::support::*;
-use engine::Scanner;
 use engine::pattern::{Element, MaskedByte, Offset, Pattern};
+use engine::{Backend, Scanner};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -10,9 +10,12 @@ fn check(cases: &[Case], haystack: &[u8]) -> Result<(), TestCaseError> {
     let bytes = database(&records(cases));
     let database = open(&bytes);
     prop_assert_eq!(database.verify(), Ok(()));
-    let scanner = Scanner::new(&database);
     let want = expected(cases, haystack);
-    prop_assert_eq!(&want, &found(&scanner, haystack));
+    for backend in Backend::available() {
+        let scanner = Scanner::with_backend(&database, backend);
+        prop_assert_eq!(&want, &found(&scanner, haystack), "{}", backend.name());
+    }
+    let scanner = Scanner::new(&database);
 
     let names: BTreeSet<u32> = want.iter().map(|(signature, _)| *signature).collect();
     let mut scratch = scanner.scratch();
@@ -21,7 +24,9 @@ fn check(cases: &[Case], haystack: &[u8]) -> Result<(), TestCaseError> {
     for m in &once {
         prop_assert!(want.contains(&(m.signature().index(), m.range().end)));
     }
-    prop_assert_eq!(once, scanner.signatures_in_parallel(haystack));
+    for chunk in [8, 24, 64, 1 << 20] {
+        prop_assert_eq!(&once, &scanner.signatures_in_chunks(haystack, chunk), "chunks of {}", chunk);
+    }
     Ok(())
 }
 
@@ -118,4 +123,30 @@ fn digests_are_found_by_size_and_without() {
     assert_eq!(signatures(b"anything"), [1]);
     assert_eq!(signatures(b"wrong size"), [] as [u32; 0]);
     assert_eq!(signatures(b""), [] as [u32; 0]);
+}
+
+#[test]
+fn a_signature_is_reported_where_its_lowest_anchor_is() {
+    let linked = database(&records(&[literal(&[b'a'; 15])]));
+    let database = open(&linked);
+    let haystack = [b" ".as_slice(), &[b'a'; 64]].concat();
+    let found = Scanner::new(&database).signatures_in_chunks(&haystack, 8);
+    assert_eq!(found.iter().map(engine::Match::range).collect::<Vec<_>>(), vec![1..16]);
+}
+
+/// Fifty gaps, each of which may be anything: what a candidate may try grows with every one.
+#[test]
+fn gaps_upon_gaps_in_a_flood_are_settled_once_per_file() {
+    let letters = |text: &[u8]| Element::Bytes(text.iter().map(|&b| MaskedByte::fixed(b)).collect());
+    let gap = Element::Gap { min: 0, max: Some(256) };
+    let mut elements: Vec<Element> = (0..50).flat_map(|_| [letters(b"aaaa"), gap.clone()]).collect();
+    elements.push(letters(b"ab"));
+    let cases = [(Offset::Any, Pattern::new(elements).unwrap())];
+    let linked = database(&records(&cases));
+    let database = open(&linked);
+    let scanner = Scanner::new(&database);
+    assert!(found(&scanner, &vec![b'a'; 1 << 16]).is_empty());
+    let mut haystack = vec![b'a'; 1 << 12];
+    haystack.push(b'b');
+    assert_eq!(found(&scanner, &haystack), BTreeSet::from([(0, haystack.len() as u64)]));
 }

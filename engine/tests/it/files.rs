@@ -3,6 +3,7 @@
 use crate::support::*;
 use engine::{FileScanner, Scanner, Verdict};
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 fn scan(paths: &[PathBuf], threads: usize) -> Vec<String> {
@@ -18,6 +19,7 @@ fn scan(paths: &[PathBuf], threads: usize) -> Vec<String> {
             Verdict::Failed(error) => format!("{} {}", error.code(), name(error.path())),
             Verdict::Skipped { path } => format!("skipped {}", name(&path)),
         });
+        ControlFlow::Continue(())
     });
     verdicts
 }
@@ -72,4 +74,58 @@ fn a_large_file_is_scanned_as_a_small_one() {
     let want = [format!("found large {place}")];
     assert_eq!(scan(std::slice::from_ref(&path), 2), want);
     assert_eq!(scan(&[path], 1), want);
+}
+
+/// A folder of `count` files, and a database to scan them with.
+fn many(count: usize) -> (tempfile::TempDir, Vec<u8>) {
+    let folder = tempfile::tempdir().unwrap();
+    for i in 0..count {
+        fs::write(folder.path().join(i.to_string()), b"hay").unwrap();
+    }
+    (folder, database(&records(&[literal(b"needle in here")])))
+}
+
+#[test]
+fn a_sink_may_break_off() {
+    let (folder, bytes) = many(5000);
+    let database = open(&bytes);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let mut seen = 0;
+    FileScanner::new(Scanner::new(&database)).scan_paths(&pool, &[folder.path().to_owned()], |_| {
+        seen += 1;
+        if seen == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert_eq!(seen, 3);
+}
+
+#[test]
+fn a_sink_that_panics_ends_the_scan() {
+    let (folder, bytes) = many(3000);
+    let database = open(&bytes);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let scanner = FileScanner::new(Scanner::new(&database));
+    let scan = || scanner.scan_paths(&pool, &[folder.path().to_owned()], |_| panic!("as the test wants"));
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(scan)).is_err());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn files_of_the_kernel_are_passed_by() {
+    assert_eq!(scan(&[PathBuf::from("/proc/self/status")], 1), ["skipped status"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_cut_short_under_a_map_reads_as_zeros_and_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large");
+    fs::write(&path, vec![1; 8 << 20]).unwrap();
+    let file = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let mapping = engine::mapping::Mapping::sequential(&file).unwrap();
+    assert!(!mapping.was_cut_short());
+    file.set_len(4096).unwrap();
+    assert_eq!((mapping[0], mapping[6 << 20], mapping[(8 << 20) - 1]), (1, 0, 0));
+    assert!(mapping.was_cut_short());
+    let again = engine::mapping::Mapping::sequential(&file).unwrap();
+    assert!(again.iter().all(|byte| *byte == 1) && !again.was_cut_short());
 }

@@ -34,7 +34,7 @@ pub(crate) fn sha256(bytes: &[u8], size: Option<u64>) -> Record {
 /// (signature, end) as the scanner finds them.
 pub(crate) fn found(scanner: &Scanner<'_>, haystack: &[u8]) -> BTreeSet<(u32, u64)> {
     let mut scratch = scanner.scratch();
-    scanner.matches(&mut scratch, haystack).iter().map(|m| (m.signature().index(), m.range().end)).collect()
+    scanner.ends(&mut scratch, haystack).into_iter().map(|(signature, end)| (signature.index(), end)).collect()
 }
 
 /// (signature, end) as the oracle finds them.

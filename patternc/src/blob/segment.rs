@@ -191,6 +191,9 @@ pub(super) fn walk<'a>(raw: &'a [u8], entry: &Entry, mut each: impl FnMut(Record
     while !reader.is_empty() {
         let at = reader.at();
         let (record, encoded) = decode_one(&mut reader, &mut scratch)?;
+        if !record.can_be_found() {
+            return Err(WireError { at, what: "a pattern has nothing to search for" }.into());
+        }
         if first.is_some() && encoded <= last {
             return Err(SegmentFault::Order { at });
         }

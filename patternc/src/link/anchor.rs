@@ -2,40 +2,104 @@
 //!
 //! The longest run of fixed bytes is often a bad anchor: runs of zeros and the headers that every Visual Basic program shares are
 //! long too. So each region that a tier could use is priced by how often its windows are expected in real files, and the
-//! cheapest one wins; a narrower tier must be cheaper by more than what its loop costs every scan.
+//! cheapest one wins.
+//!
+//! Which tiers there are is decided for the whole set first ([`Shapes::choose`]): a tier costs a probe for each stride of everything
+//! that is ever scanned, whoever is in it, so one signature must not have a tier for itself unless it fits nowhere else.
+//! `docs/matcher.md` has the reasons.
 //!
 //! Expectation comes from a model with two facts: bytes of executables and text are not equally frequent, and a byte often
 //! repeats the one before it or the one before that. The rejected alternative, ranking by length alone, puts the anchors of
 //! 3,000 of 59,000 real signatures on five shared headers.
 
 use crate::record::Body;
-use engine::layout::window_mask;
-use engine::pattern::{Element, MaskedByte, Offset, Pattern};
+use engine::layout::{NEAR_REACH, window_mask};
+use engine::pattern::{Element, Offset, Pattern};
 
-/// The windows that tiers test: width, stride and what a probe per stride costs every byte scanned, in expected candidates.
-///
-/// The last column keeps a signature out of a narrow tier unless its regions in the wide ones are that much commoner.
-pub(super) const TIERS: [TierShape; 6] = [
-    TierShape { width: 8, stride: 8, penalty: 0.0 },
-    TierShape { width: 8, stride: 4, penalty: 1e-7 },
-    TierShape { width: 4, stride: 4, penalty: 3e-6 },
-    TierShape { width: 4, stride: 1, penalty: 1e-4 },
-    TierShape { width: 3, stride: 1, penalty: 1e-3 },
-    TierShape { width: 2, stride: 1, penalty: 1e-1 },
+/// The windows that tiers may test, the dearest to have last.
+pub(super) const SHAPES: [Shape; 8] = [
+    Shape { width: 8, stride: 8 },
+    Shape { width: 6, stride: 8 },
+    Shape { width: 5, stride: 8 },
+    Shape { width: 8, stride: 4 },
+    Shape { width: 4, stride: 4 },
+    Shape { width: 4, stride: 1 },
+    Shape { width: 3, stride: 1 },
+    Shape { width: 2, stride: 1 },
 ];
 
 /// One family of windows.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TierShape {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
     pub(super) width: usize,
     pub(super) stride: usize,
-    penalty: f64,
 }
 
-impl TierShape {
+impl Shape {
     /// Bytes that an anchor must have, so that one aligned window lies within it wherever it stands.
     fn region(self) -> usize {
         self.width + self.stride - 1
+    }
+}
+
+/// A set of [`SHAPES`]: bit `n` for shape `n`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shapes(u8);
+
+/// What a hit costs in probes: a branch that was not foreseen, a bucket, a comparison or two. Measured on literals cut from
+/// executables, where it makes the choice that is fastest of all at 100 to 100,000 of them.
+const HIT_COST: f64 = 12.0;
+
+impl Shapes {
+    /// Patterns that are priced; more would not change the choice.
+    const SAMPLE_MAX: usize = 4096;
+
+    /// The set that is cheapest to scan with for `patterns`, in which each that has an anchor has a place.
+    ///
+    /// O(patterns + sample × shapes × sets).
+    pub(super) fn choose<'p>(patterns: impl Iterator<Item = &'p Pattern> + Clone) -> Shapes {
+        let longest_run = |pattern| fixed_runs(pattern).map(|run| run.bytes.len()).max().unwrap_or(0);
+        let (mut count, mut shortest) = (0, usize::MAX);
+        for len in patterns.clone().map(longest_run).filter(|&len| len >= 2) {
+            count += 1;
+            shortest = shortest.min(len);
+        }
+        let every = count / Shapes::SAMPLE_MAX + 1;
+        let sample: Vec<[f64; SHAPES.len()]> = patterns.step_by(every).map(prices).collect();
+        let fits_all = |set: &Shapes| set.iter().any(|(_, shape)| shape.region() <= shortest);
+        let sets = (1..=u8::MAX).map(Shapes).filter(fits_all);
+        let cost = |set: &Shapes| set.cost(&sample, every as f64);
+        sets.min_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap_or(Shapes(u8::MAX))
+    }
+
+    fn iter(self) -> impl Iterator<Item = (usize, Shape)> {
+        SHAPES.into_iter().enumerate().filter(move |(index, _)| self.0 >> index & 1 == 1)
+    }
+
+    /// Cost of scanning one byte, in probes of a small filter; each pattern of the sample stands for `weight` ones.
+    fn cost(self, sample: &[[f64; SHAPES.len()]], weight: f64) -> f64 {
+        let mut windows = [0.0; SHAPES.len()];
+        let mut hits = 0.0;
+        for prices in sample {
+            let cheapest = self.iter().min_by(|a, b| prices[a.0].total_cmp(&prices[b.0]));
+            if let Some((index, shape)) = cheapest.filter(|(index, _)| prices[*index].is_finite()) {
+                windows[index] += weight * shape.stride as f64;
+                hits += weight * prices[index];
+            }
+        }
+        let probes: f64 = self.iter().map(|(index, shape)| probe_cost(windows[index]) / shape.stride as f64).sum();
+        probes + HIT_COST * hits
+    }
+}
+
+/// What a probe costs in a filter for that many windows: the nearer its cache, the less.
+fn probe_cost(windows: f64) -> f64 {
+    let bytes = 2.0 * windows;
+    match bytes {
+        ..32e3 => 1.0,
+        ..1e6 => 1.3,
+        ..8e6 => 2.0,
+        _ => 4.0,
     }
 }
 
@@ -54,52 +118,106 @@ impl Anchor {
 /// An anchor and the tier that tests for it.
 #[derive(Clone, Debug)]
 pub(super) struct Choice {
-    /// Index into [`TIERS`].
-    pub(super) tier: usize,
+    /// Index into [`SHAPES`].
+    pub(super) shape: usize,
     pub(super) anchor: Anchor,
     /// The `stride` windows of the anchor, by their distance from its start.
-    pub(super) windows: Vec<u64>,
+    pub(super) windows: Vec<Window>,
 }
 
-/// The cheapest anchor of `pattern`; `None` when it has no two fixed bytes in a row.
-pub(super) fn choose(pattern: &Pattern) -> Option<Choice> {
-    let mut best: Option<(f64, usize, Anchor)> = None;
-    for (element, run_shift, run) in fixed_runs(pattern) {
-        for (tier, shape) in TIERS.iter().enumerate().filter(|(_, shape)| shape.region() <= run.len()) {
-            let (price, shift) = cheapest_region(&run, *shape);
-            if best.is_none_or(|(least, ..)| price < least) {
-                best = Some((price, tier, Anchor { element, shift: run_shift + shift }));
+/// A window to be stored, and what stands beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    /// Its bytes, the first lowest.
+    pub(super) bytes: u64,
+    /// Up to four bytes beside it, the first lowest.
+    pub(super) near: u32,
+    pub(super) near_len: u8,
+    /// Where they begin, counted from [`NEAR_REACH`] bytes before the window.
+    pub(super) near_at: u8,
+}
+
+/// The cheapest anchor of `pattern` among `shapes`; `None` when it has no two fixed bytes in a row.
+pub(super) fn choose(pattern: &Pattern, shapes: Shapes) -> Option<Choice> {
+    let mut best: Option<(f64, usize, Run, usize)> = None;
+    for run in fixed_runs(pattern) {
+        for (index, shape) in shapes.iter().filter(|(_, shape)| shape.region() <= run.bytes.len()) {
+            let (price, shift) = cheapest_region(&run.bytes, shape);
+            if best.as_ref().is_none_or(|(least, ..)| price < *least) {
+                best = Some((price, index, run.clone(), shift));
             }
         }
     }
-    let (_, tier, anchor) = best?;
-    let Element::Bytes(bytes) = &pattern.elements()[anchor.element] else { return None };
-    let TierShape { width, stride, .. } = TIERS[tier];
-    let windows = (0..stride).map(|shift| window(&bytes[anchor.shift + shift..], width)).collect();
-    Some(Choice { tier, anchor, windows })
+    let (_, index, run, shift) = best?;
+    let Shape { width, stride } = SHAPES[index];
+    let windows = (shift..shift + stride).map(|at| Window::of(&run.bytes, at, width)).collect();
+    Some(Choice { shape: index, anchor: Anchor { element: run.element, shift: run.shift + shift }, windows })
 }
 
-/// Runs of fixed bytes: the element each lies in, how far from its start, and the bytes.
-fn fixed_runs(pattern: &Pattern) -> impl Iterator<Item = (usize, usize, Vec<u8>)> + '_ {
-    pattern.elements().iter().enumerate().flat_map(|(index, element)| {
-        let bytes = if let Element::Bytes(bytes) = element { bytes.as_slice() } else { &[] };
-        let runs = bytes.chunk_by(|a, b| a.is_fixed() == b.is_fixed()).scan(0, move |shift, run| {
-            let start = *shift;
-            *shift += run.len();
-            Some((index, start, run))
+impl Window {
+    /// The window of `width` bytes at `at` in a run of fixed bytes.
+    fn of(run: &[u8], at: usize, width: usize) -> Window {
+        let (before, after) = (at.min(NEAR_REACH), (run.len() - at - width).min(4));
+        let (start, near_len, near_at) = if after >= before {
+            (at + width, after, NEAR_REACH + width)
+        } else {
+            (at - before, before, NEAR_REACH - before)
+        };
+        let mut near = [0; 4];
+        near[..near_len].copy_from_slice(&run[start..start + near_len]);
+        let mut bytes = [0; 8];
+        bytes[..width].copy_from_slice(&run[at..at + width]);
+        Window {
+            bytes: u64::from_le_bytes(bytes) & window_mask(width as u8),
+            near: u32::from_le_bytes(near),
+            near_len: near_len as u8,
+            near_at: near_at as u8,
+        }
+    }
+}
+
+/// Consecutive fixed bytes.
+#[derive(Clone, Debug)]
+struct Run {
+    /// The element that they lie in.
+    element: usize,
+    /// Bytes from the start of that element to them.
+    shift: usize,
+    bytes: Vec<u8>,
+}
+
+/// The runs of fixed bytes of a pattern.
+fn fixed_runs(pattern: &Pattern) -> impl Iterator<Item = Run> + '_ {
+    pattern.elements().iter().enumerate().flat_map(|(element, piece)| {
+        let bytes = if let Element::Bytes(bytes) = piece { bytes.as_slice() } else { &[] };
+        let stretches = bytes.chunk_by(|a, b| a.is_fixed() == b.is_fixed()).scan(0, |next, stretch| {
+            let shift = *next;
+            *next += stretch.len();
+            Some((shift, stretch))
         });
-        let fixed = runs.filter(|(.., run)| run[0].is_fixed());
-        fixed.map(|(index, start, run)| (index, start, run.iter().map(|byte| byte.value()).collect()))
+        let fixed = stretches.filter(|(_, stretch)| stretch[0].is_fixed());
+        fixed.map(move |(shift, stretch)| Run { element, shift, bytes: stretch.iter().map(|byte| byte.value()).collect() })
     })
 }
 
-/// Least price of a region of `shape` in `run`, and where that region begins.
-fn cheapest_region(run: &[u8], shape: TierShape) -> (f64, usize) {
-    let prices: Vec<f64> = run.windows(shape.width).map(expected_share).collect();
-    let regions = prices.windows(shape.stride).map(|windows| windows.iter().sum::<f64>() / shape.stride as f64);
+/// For each shape, the least price of a region of it in `pattern`; infinite when there is none.
+fn prices(pattern: &Pattern) -> [f64; SHAPES.len()] {
+    let mut prices = [f64::INFINITY; SHAPES.len()];
+    for run in fixed_runs(pattern) {
+        for (price, shape) in prices.iter_mut().zip(SHAPES).filter(|(_, shape)| shape.region() <= run.bytes.len()) {
+            *price = price.min(cheapest_region(&run.bytes, shape).0);
+        }
+    }
+    prices
+}
+
+/// Least price of a region of `shape` in `run`, in expected hits for each byte scanned, and where that region begins.
+fn cheapest_region(run: &[u8], shape: Shape) -> (f64, usize) {
+    let shares: Vec<f64> = run.windows(shape.width).map(expected_share).collect();
+    let regions = shares.windows(shape.stride).map(|windows| windows.iter().sum::<f64>() / shape.stride as f64);
     let cheapest = regions.enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
-    let (shift, share) = cheapest.expect("the run has room for a region");
-    (share + shape.penalty, shift)
+    let (shift, price) = cheapest.expect("the run has room for a region");
+    (price, shift)
 }
 
 /// The share of places in real files where `window` is expected to stand.
@@ -129,15 +247,6 @@ fn surprise(byte: u8) -> f64 {
     }
 }
 
-/// The first `width` bytes, all fixed, as the hash takes them.
-fn window(bytes: &[MaskedByte], width: usize) -> u64 {
-    let mut window = [0; 8];
-    for (slot, byte) in window.iter_mut().zip(&bytes[..width]) {
-        *slot = byte.value();
-    }
-    u64::from_le_bytes(window) & window_mask(width as u8)
-}
-
 /// A signature whose matches begin at one offset, and the key that tells it from others there.
 #[derive(Clone, Debug)]
 pub(super) struct Direct {
@@ -159,9 +268,9 @@ impl Direct {
             _ => return None,
         };
         // Only the first element stands at a known place.
-        let runs = fixed_runs(&body.pattern).take_while(|(element, ..)| *element == 0);
-        let longest = runs.max_by_key(|(.., run)| run.len().min(Direct::KEY_MAX));
-        let (key_shift, key) = longest.map(|(_, shift, run)| (shift, run)).unwrap_or_default();
+        let runs = fixed_runs(&body.pattern).take_while(|run| run.element == 0);
+        let longest = runs.max_by_key(|run| run.bytes.len().min(Direct::KEY_MAX));
+        let (key_shift, key) = longest.map(|run| (run.shift, run.bytes)).unwrap_or_default();
         Some(Direct { from_end, distance, key_shift, key: key.into_iter().take(Direct::KEY_MAX).collect() })
     }
 }
@@ -170,22 +279,47 @@ impl Direct {
 mod tests {
     use super::*;
 
+    /// A literal of distinct, uncommon bytes.
+    fn rare(len: usize) -> Pattern {
+        let bytes: Vec<u8> = (0..len).map(|i| 0x83_u8.wrapping_add((i as u8).wrapping_mul(29))).collect();
+        Pattern::literal(&bytes).unwrap()
+    }
+
     #[test]
     fn a_rare_short_region_is_preferred_to_a_long_common_one() {
         let mut bytes = vec![0; 64];
         bytes.extend(b"\x8d\xd3\x15\x9a\xe7\xb2\xf1\xc6\x83\xb5\xd9\xaa\xb7\x9e\xcd");
-        let choice = choose(&Pattern::literal(&bytes).unwrap()).unwrap();
-        assert_eq!((choice.tier, choice.anchor), (0, Anchor { element: 0, shift: 64 }));
+        let choice = choose(&Pattern::literal(&bytes).unwrap(), Shapes(1)).unwrap();
+        assert_eq!(choice.anchor, Anchor { element: 0, shift: 64 });
     }
 
     #[test]
-    fn each_run_length_has_its_tier() {
-        let tier = |len: usize| {
-            let bytes: Vec<u8> = (0..len).map(|i| 0x83u8.wrapping_add((i as u8).wrapping_mul(29))).collect();
-            choose(&Pattern::literal(&bytes).unwrap()).map(|choice| choice.tier)
-        };
-        let tiers = [1, 2, 3, 4, 6, 7, 10, 11, 14, 15, 40].map(tier);
-        let expected = [None, Some(5), Some(4), Some(3), Some(3), Some(2), Some(2), Some(1), Some(1), Some(0), Some(0)];
-        assert_eq!(tiers, expected);
+    fn every_pattern_with_two_fixed_bytes_has_a_place() {
+        for len in 2..40 {
+            let pattern = rare(len);
+            let shapes = Shapes::choose(std::iter::once(&pattern));
+            assert!(choose(&pattern, shapes).is_some(), "{len} bytes, {shapes:?}");
+        }
+        assert!(choose(&rare(1), Shapes(u8::MAX)).is_none());
+    }
+
+    #[test]
+    fn one_short_pattern_does_not_bring_two_tiers_of_stride_1() {
+        let patterns: Vec<Pattern> = (2..40).map(rare).collect();
+        let shapes = Shapes::choose(patterns.iter());
+        assert_eq!(shapes.iter().filter(|(_, shape)| shape.stride == 1).count(), 1);
+        assert!(patterns.iter().all(|pattern| choose(pattern, shapes).is_some()));
+    }
+
+    #[test]
+    fn the_bytes_beside_a_window_are_of_the_signature() {
+        let run: Vec<u8> = (0..15).collect();
+        let window = Window::of(&run, 2, 8);
+        assert_eq!((window.bytes, window.near), (0x0908_0706_0504_0302, 0x0d0c_0b0a));
+        assert_eq!((window.near_len, window.near_at), (4, 12));
+        let window = Window::of(&run, 6, 8);
+        assert_eq!((window.near, window.near_len, window.near_at), (0x0504_0302, 4, 0));
+        let window = Window::of(&run[..11], 2, 8);
+        assert_eq!((window.near, window.near_len, window.near_at), (0x0100, 2, 2));
     }
 }

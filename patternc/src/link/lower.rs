@@ -2,15 +2,25 @@
 
 use super::anchor::Anchor;
 use crate::record::Body;
-use engine::layout::{NEAR_GAP_MAX, Op, PROGRAM_ALIGN, ProgramElement, ProgramHead, ProgramOffset};
+use engine::layout::{
+    LITERAL_PROGRAM, LiteralHead, NEAR_GAP_MAX, Op, PROGRAM_ALIGN, ProgramElement, ProgramHead, ProgramOffset,
+};
 use engine::pattern::{Element, MaskedByte, Offset};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
 
-/// Appends the program of `body` and returns its index; `None` when the section is full.
+/// Appends the program of `body` and returns what its signature shall say of it; `None` when the section is full.
 pub(super) fn append_program(programs: &mut Vec<u8>, body: &Body, anchor: Anchor) -> Option<u32> {
     programs.resize(programs.len().next_multiple_of(PROGRAM_ALIGN), 0);
-    let index = u32::try_from(programs.len() / PROGRAM_ALIGN).ok().filter(|&index| index < u32::MAX)?;
+    let index = u32::try_from(programs.len() / PROGRAM_ALIGN).ok().filter(|&index| index < LITERAL_PROGRAM - 1)?;
+    if let (Offset::Any, [Element::Bytes(bytes)]) = (body.offset, body.pattern.elements())
+        && bytes.iter().all(|byte| byte.is_fixed())
+    {
+        let head = LiteralHead { len: U16::new(bytes.len() as u16), anchor_shift: U16::new(anchor.shift as u16) };
+        programs.extend_from_slice(head.as_bytes());
+        programs.extend(bytes.iter().map(|byte| byte.value()));
+        return Some(index | LITERAL_PROGRAM);
+    }
     let (kind, distance, slack) = match body.offset {
         Offset::Any => (ProgramOffset::Any, 0, 0),
         Offset::Start { from, shift } => (ProgramOffset::Start, from, shift),

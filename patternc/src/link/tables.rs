@@ -1,9 +1,10 @@
 //! The tables that turn places in a file into signatures: filters and buckets of the tiers, groups of fixed offsets.
 
-use super::anchor::{Choice, Direct, TIERS};
+use super::anchor::{Choice, Direct, SHAPES};
 use super::{LinkError, too_many};
-use engine::layout::{DirectEntry, DirectGroup, Entry, Tier, WindowHash};
+use engine::layout::{DirectEntry, DirectGroup, Entry, EntryPlace, Tier, WindowHash};
 use rayon::slice::ParallelSliceMut;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use zerocopy::little_endian::{U16, U32, U64};
 
@@ -15,7 +16,7 @@ const FILTER_LOG2_MIN: u32 = 9;
 /// The anchors of all tiers, while they are gathered.
 #[derive(Default)]
 pub(super) struct TierTables {
-    tiers: [TierAnchors; TIERS.len()],
+    tiers: [TierAnchors; SHAPES.len()],
 }
 
 #[derive(Default)]
@@ -35,18 +36,24 @@ pub(super) struct BuiltTiers {
 
 impl TierTables {
     pub(super) fn add(&mut self, choice: &Choice, signature: u32) {
-        let tier = &mut self.tiers[choice.tier];
+        let tier = &mut self.tiers[choice.shape];
         tier.signatures += 1;
-        tier.windows.extend(choice.windows.iter().enumerate().map(|(shift, &window)| {
-            let check = U16::new(WindowHash::new(window, super::HASH_KEY).check());
-            (window, Entry { check, shift: shift as u8, reserved: 0, signature: U32::new(signature) })
+        tier.windows.extend(choice.windows.iter().enumerate().map(|(shift, window)| {
+            let place = EntryPlace {
+                shift: shift as u8,
+                near_len: window.near_len,
+                near_at: window.near_at,
+                check: WindowHash::new(window.bytes, super::HASH_KEY).check(),
+            };
+            let (near, place) = (U32::new(window.near), U16::new(place.pack()));
+            (window.bytes, Entry { signature: U32::new(signature), near, place })
         }));
     }
 
     /// The tables of the tiers that have signatures.
     pub(super) fn build(self) -> Result<BuiltTiers, LinkError> {
         let mut built = BuiltTiers::default();
-        for (shape, anchors) in TIERS.iter().zip(self.tiers).filter(|(_, anchors)| anchors.signatures > 0) {
+        for (shape, anchors) in SHAPES.iter().zip(self.tiers).filter(|(_, anchors)| anchors.signatures > 0) {
             let filter_log2 = log2_for(anchors.windows.len() * FILTER_BITS_PER_WINDOW / 64).max(FILTER_LOG2_MIN) as u8;
             let bucket_log2 = log2_for(anchors.windows.len() / 2) as u8;
             built.tiers.push(Tier {
@@ -80,7 +87,9 @@ impl BuiltTiers {
         let bucket_of = |window: u64| WindowHash::new(window, super::HASH_KEY).index(log2);
         let mut placed: Vec<(u32, Entry)> =
             windows.into_iter().map(|(window, entry)| (bucket_of(window) as u32, entry)).collect();
-        placed.par_sort_unstable();
+        // Higher shifts first, so that of the anchors which one window stands for the lowest is tried first.
+        let shift = |entry: &Entry| EntryPlace::unpack(entry.place.get()).shift;
+        placed.par_sort_unstable_by_key(|(bucket, entry)| (*bucket, Reverse(shift(entry)), *entry));
         let first = self.entries.len();
         if u32::try_from(first + placed.len()).is_err() {
             return Err(too_many("stored windows", u64::from(u32::MAX)));

@@ -195,6 +195,9 @@ fn name(reader: &mut Reader<'_>) -> Result<String, WireError> {
     }
     let bytes = reader.take(len as usize)?;
     let name = str::from_utf8(bytes).map_err(|_| reader.fault("a name is not UTF-8"))?;
+    if name.contains(char::is_control) {
+        return Err(reader.fault("a name holds a control character"));
+    }
     Ok(name.to_owned())
 }
 

@@ -120,7 +120,7 @@ fn what_cannot_be_a_blob_is_refused() {
     assert_eq!(blob::encode(&meta(7), &[one.clone(), one]), order(1));
     for name in [String::new(), "x".repeat(Record::NAME_BYTES_MAX + 1)] {
         let record = Record::FileHash(FileHash { name, digest: Digest::Md5([0; 16]), size: None });
-        let what = "its name is empty or too long";
+        let what = "its name is empty or too long, or holds a control character";
         assert_eq!(blob::encode(&meta(7), &[record]), Err(BlobError::Record { index: 0, what }));
     }
     let backwards = Meta { engine: EngineRange { min: 2, max: 1 }, ..meta(7) };

@@ -44,7 +44,8 @@ pub(crate) fn any_records() -> impl Strategy<Value = Vec<Record>> {
 }
 
 fn any_record() -> impl Strategy<Value = Record> {
-    prop_oneof![any_body().prop_map(Record::Body), any_file_hash().prop_map(Record::FileHash)]
+    let any = prop_oneof![any_body().prop_map(Record::Body), any_file_hash().prop_map(Record::FileHash)];
+    any.prop_filter("a scanner must be able to find it", Record::can_be_found)
 }
 
 fn any_file_hash() -> impl Strategy<Value = FileHash> {
