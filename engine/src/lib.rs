@@ -37,4 +37,4 @@ pub const INTERFACE: u32 = 1;
 pub use database::{Database, DatabaseError, SignatureId};
 pub use files::{DatabaseFile, FileError, FileScanner, OpenError, Verdict};
 pub use matcher::Backend;
-pub use scanner::{Match, Scanner, Scratch};
+pub use scanner::{Match, Scanner, Scratch, TierProfile};

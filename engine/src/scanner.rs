@@ -49,6 +49,15 @@ struct Tally {
     to_run: HashSet<u32>,
 }
 
+/// What one tier let pass; see [`Scanner::profile`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TierProfile {
+    /// Windows that passed the filter.
+    pub hits: u64,
+    /// Candidates that were verified for them.
+    pub candidates: u64,
+}
+
 /// What a scan reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Report {
@@ -142,6 +151,23 @@ impl<'d> Scanner<'d> {
         }
         self.finish(&mut scratch, haystack, Report::Signatures);
         scratch.matches
+    }
+
+    /// What each tier lets pass in `haystack`, in the order of the tiers: the measure of its anchors.
+    ///
+    /// Costs as a scan without verification.
+    pub fn profile(&self, haystack: &[u8]) -> Vec<TierProfile> {
+        let mut hits = Hits::default();
+        let profile = |tier: &TierTable<'_>| {
+            let mut profile = TierProfile::default();
+            for start in (0..haystack.len()).step_by(BLOCK) {
+                let block = start..haystack.len().min(start + BLOCK);
+                tier.candidates(self.backend, haystack, block, &mut hits, |_| profile.candidates += 1);
+                profile.hits += hits.len() as u64;
+            }
+            profile
+        };
+        self.tiers.iter().map(profile).collect()
     }
 
     fn scan<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8], report: Report) -> &'s [Match] {

@@ -39,7 +39,7 @@ pub struct UserRow {
 /// Returns what a terminal shall run, ascending by channel, and why. `newest` holds the newest listed release of every
 /// channel.
 ///
-/// O(threats × channels); reads no clock and no other state.
+/// O(threats × channels), but for a logarithm; reads no clock and no other state.
 pub fn decide(row: &UserRow, threats: &[ThreatRow], newest: &[ChannelRelease]) -> Assignment {
     let tables = Tables { threats, newest };
     if !row.designation.wishes_updates() {
@@ -152,7 +152,8 @@ impl<'a> Tables<'a> {
     fn keep(&self, row: &UserRow) -> Assignment {
         let channels = applied(row);
         let current = !channels.is_empty() && self.newest_of_product(row) == channels;
-        if current && self.dangerous().all(|threat| self.cured_by_all(&channels).contains(threat)) {
+        let cured = self.cured_by_all(&channels);
+        if current && self.dangerous().all(|threat| cured.contains(threat)) {
             return refresh(row, channels);
         }
         let words = "this terminal wishes no updates, so it keeps what it has".to_owned();

@@ -285,15 +285,19 @@ fn listed(mut releases: Vec<SignedRelease>) -> Vec<SignedRelease> {
     listed
 }
 
-/// Counts one further, on disk before it is used, so that a crash skips a number and never repeats one.
+/// Counts further, on disk before it is used, so that a crash skips a number and never repeats one.
+///
+/// The next counter is the greater of one more than the last and the microseconds since 1970. So whoever lost the file, or
+/// was restored from an older copy of it, still counts upwards by the clock; by the file alone, every request would be refused
+/// as a replay for good. A file that cannot be understood counts as lost. A clock that was set back does no harm while there is
+/// the file.
 pub(crate) fn next_counter(disk: &Disk, path: &Path) -> Result<u64, DiskError> {
     let last = match disk.read(path) {
         Err(e) if e.is_not_found() => 0,
-        read => String::from_utf8_lossy(&read?).trim().parse().map_err(|e| {
-            DiskError::new("read a counter from", path, std::io::Error::new(std::io::ErrorKind::InvalidData, e))
-        })?,
+        read => String::from_utf8_lossy(&read?).trim().parse::<u64>().unwrap_or(0),
     };
-    let next: u64 = last + 1;
+    let clock = u64::try_from(Time::now().as_microsecond()).unwrap_or(0);
+    let next = clock.max(last.saturating_add(1));
     disk.replace(path, next.to_string().as_bytes(), Access::Public)?;
     Ok(next)
 }

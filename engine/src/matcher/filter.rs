@@ -98,6 +98,13 @@ pub(crate) struct Hits {
     buckets: Vec<(u32, u32)>,
 }
 
+impl Hits {
+    /// How many there were in the last block.
+    pub(crate) fn len(&self) -> usize {
+        self.at.len()
+    }
+}
+
 impl<'a> TierTable<'a> {
     /// The tables of `tier`, which [`Database::open`] found to lie within their sections.
     pub(crate) fn new(database: &Database<'a>, tier: &Tier) -> TierTable<'a> {

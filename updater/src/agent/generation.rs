@@ -151,8 +151,8 @@ fn build(state: &State, engine: &dyn Engine, channels: Vec<Installed>, previous:
     let generations = state.folder().join("gen");
     state.disk.create_dir(&generations)?;
     let blobs = channels.iter().map(|at| stored(state, at)).collect::<Result<Vec<_>, _>>()?;
-    // What an earlier build left, which may be many databases when each of them fails.
-    for name in state.disk.names(&generations)?.iter().filter(|name| name.ends_with(".tmp")) {
+    // What an earlier build left, or there would be one more database for each that fails.
+    for name in state.disk.names(&generations)?.iter().filter(|name| name.parse::<u64>().is_err()) {
         state.disk.remove(&generations.join(name))?;
     }
     let number = next_number(state)?;

@@ -32,15 +32,10 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Puts the state of a terminal back, all but its counter, which the service remembers too.
+/// Puts the state of a terminal back, its counter too.
 fn restore(template: &Path, terminal: &Terminal) {
-    let counter = terminal.folder.join("counter");
-    let last = fs::read(&counter).ok();
     fs::remove_dir_all(&terminal.folder).unwrap();
     copy(template, &terminal.folder);
-    if let Some(last) = last {
-        fs::write(counter, last).unwrap();
-    }
 }
 
 /// Kills the update of `terminal` at every step; what it ran before is `before`, what it is assigned is `after`.

@@ -2,8 +2,10 @@
 
 use crate::support::{Terminal, World, at};
 use std::fs;
+use std::path::Path;
+use updater::agent::{Agent, Enrolment};
 use updater::installed_database;
-use updater::wire::Designation;
+use updater::wire::{Danger, Designation, ThreatNews};
 
 async fn world_with_one_terminal() -> (World, Terminal) {
     let world = World::new().await;
@@ -38,4 +40,51 @@ async fn a_damaged_installation_is_not_taken_for_none() {
     fs::remove_file(&database).unwrap();
     fs::create_dir(&database).unwrap();
     assert_eq!(installed_database(&terminal.folder).unwrap_err().code(), "state_damaged");
+}
+
+/// A counter that was lost or rolled back: a virtual machine that was restored, a file that was removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_or_restored_counter_locks_nobody_out() {
+    let (world, terminal) = world_with_one_terminal().await;
+    let lose = |counter: &Path, case: u32| match case {
+        0 => fs::remove_file(counter).unwrap(),
+        1 => fs::write(counter, "1").unwrap(),
+        _ => fs::write(counter, "garbage").unwrap(),
+    };
+    let maker = updater::maker::Maker::open(&world.dir.path().join("makers/acme")).unwrap();
+    let discovered = "2026-11-10".parse().unwrap();
+    let news = ThreatNews { threat: "x".to_owned(), danger: Danger::Low, discovered, expected: None, vaccine: None };
+    maker.news(&world.url, &news).await.unwrap();
+    for case in 0..3 {
+        lose(&terminal.folder.join("counter"), case);
+        terminal.agent.update().await.unwrap();
+        lose(&world.dir.path().join("makers/acme/counter"), case);
+        maker.news(&world.url, &news).await.unwrap();
+    }
+    // A counter that ran ahead of the clock goes on from there.
+    fs::write(terminal.folder.join("counter"), (1_u64 << 60).to_string()).unwrap();
+    for _ in 0..2 {
+        terminal.agent.update().await.unwrap();
+    }
+    assert!(fs::read_to_string(terminal.folder.join("counter")).unwrap().parse::<u64>().unwrap() > 1 << 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_key_with_a_new_token_enrols_as_the_same_terminal() {
+    let (world, terminal) = world_with_one_terminal().await;
+    let number = terminal.status().terminal.unwrap();
+    fs::remove_file(terminal.folder.join("identity.json")).unwrap();
+    let token = world.operator.enrolment_token().await.unwrap();
+    let channels = vec!["acme/stable".parse().unwrap()];
+    let mut enrolment = Enrolment::of_this_machine(world.url.clone(), token, channels);
+    enrolment.hardware = "rebuilt".to_owned();
+    let agent: &Agent = &terminal.agent;
+    assert_eq!(agent.enroll(&enrolment).await.unwrap(), number);
+    let rows = world.operator.terminals().await.unwrap();
+    assert_eq!((rows.len(), rows[0].facts.hardware.as_str()), (1, "rebuilt"));
+    agent.update().await.unwrap();
+
+    // The token is used up by it.
+    let other = world.stranger("two");
+    assert_eq!(other.agent.enroll(&enrolment).await.unwrap_err().code(), "enrolment_token_refused");
 }

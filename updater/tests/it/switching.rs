@@ -1,8 +1,10 @@
 //! The vaccine patent's example (vector T6): who is moved to another maker, and who is told why not.
 
 use crate::support::{World, at};
+use std::time::{Duration, Instant};
 use updater::agent::Outcome;
-use updater::wire::{ChannelRelease, Danger, Designation, Reason, ThreatNews, Vaccine};
+use updater::decide::{UserRow, decide};
+use updater::wire::{ChannelRelease, Danger, Designation, Reason, ThreatNews, ThreatRow, Vaccine};
 
 fn news(since: Option<ChannelRelease>) -> ThreatNews {
     ThreatNews {
@@ -58,6 +60,26 @@ async fn t6_switches_whoever_accepts_other_makers_and_tells_the_others_why_not()
     world.publish(&b, "maker-b/product", 3, 50..152).await;
     assert_eq!(open.agent.update().await.unwrap().assignment.reason, Reason::Refresh);
     assert_eq!(open.runs(), [at("maker-b/product", 3)]);
+}
+
+/// Whoever wishes no updates is told so in time that grows with the table, not with its square.
+#[test]
+fn a_long_countering_table_is_decided_at_once() {
+    const THREATS: u32 = 20_000;
+    let cure = |number| ThreatRow {
+        maker: "maker-a".parse().unwrap(),
+        news: ThreatNews { threat: format!("virus-{number}"), ..news(Some(at("maker-a/product", 1))) },
+    };
+    let threats = (0..THREATS).map(cure).collect::<Vec<_>>();
+    let applied = vec![at("maker-a/product", 1)];
+    for designation in [Designation::None, Designation::Any] {
+        let subscribed = vec!["maker-a/product".parse().unwrap()];
+        let row = UserRow { designation, subscribed, applied: applied.clone() };
+        let began = Instant::now();
+        assert_eq!(decide(&row, &threats, &applied).reason, Reason::Current);
+        // By the square it takes minutes.
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

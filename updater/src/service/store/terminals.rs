@@ -22,8 +22,9 @@ impl Store {
         Ok(())
     }
 
-    /// Uses up a token for a new terminal. A terminal that died before it read the answer asks again with the same key and
-    /// gets the same number.
+    /// Uses up a token for the terminal with this key: a new one, which gets the number `terminal`, or one that is enrolled
+    /// already, which keeps its number and whose facts are brought up to date. A terminal that died before it read the answer
+    /// asks again with the same token and key and gets the same number.
     pub(crate) async fn enrol(
         &self,
         token: &Sha256Hex,
@@ -33,6 +34,9 @@ impl Store {
         facts: &TerminalFacts,
     ) -> Result<Enrolment, StoreError> {
         let mut tx = self.begin().await?;
+        let known = sqlx::query_as::<_, (String,)>("SELECT terminal FROM terminals WHERE public_key = ?");
+        let known = known.bind(key.to_string()).fetch_optional(&mut *tx).await?;
+        let terminal = known.as_ref().map_or(terminal, |(known,)| known.as_str());
         let used = sqlx::query("UPDATE enrolment_tokens SET terminal = ? WHERE sha256 = ? AND terminal IS NULL")
             .bind(terminal)
             .bind(token.to_string())
@@ -46,9 +50,13 @@ impl Store {
             let again = again.bind(token.to_string()).bind(key.to_string()).fetch_optional(&mut *tx).await?;
             return Ok(again.map_or(Enrolment::Refused, |(terminal,)| Enrolment::Accepted(terminal)));
         }
+        // The counter of a known key only grows here too, so that no recorded request becomes worth anything again.
         sqlx::query(
             "INSERT INTO terminals (terminal, public_key, counter, hardware, os, engine_version, designation, subscribed,
-             enrolled_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             enrolled_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (public_key) DO UPDATE SET counter = MAX(counter, excluded.counter), hardware = excluded.hardware,
+             os = excluded.os, engine_version = excluded.engine_version, designation = excluded.designation,
+             subscribed = excluded.subscribed",
         )
         .bind(terminal)
         .bind(key.to_string())
