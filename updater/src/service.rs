@@ -50,9 +50,15 @@ pub use store::StoreError;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tough::schema::{RoleType, Root, Signed};
 use url::Url;
 
+/// The root that enrolment tokens vouch for.
+const FIRST_ROOT: &str = "1.root.json";
+/// Random bytes of an operator's token that is made here.
 const OPERATOR_TOKEN_BYTES: usize = 24;
+/// Shortest operator's token that is taken, in bytes of text.
+const OPERATOR_TOKEN_LEN_MIN: usize = 16;
 /// How long requests that run at shutdown may go on.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
@@ -114,6 +120,39 @@ pub enum ServeError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The folder of metadata holds a root that the tables do not: they were lost or replaced.
+    #[error("`{}` holds no root metadata while the objects do; restore the tables from a copy", .0.display())]
+    TablesLost(PathBuf),
+    /// A key that root lists is not there.
+    #[error("the {role} key `{}` is missing; restore it from a copy, or list a new one in a new root", path.display())]
+    RoleKeyMissing {
+        /// The role.
+        role: &'static str,
+        /// Where the key should be.
+        path: PathBuf,
+    },
+    /// A key is not the one that root lists, so that nobody would believe what it signs.
+    #[error("the {role} key `{}` is {found}, which root version {root} does not list", path.display())]
+    RoleKeyUnlisted {
+        /// The role.
+        role: &'static str,
+        /// Where the key is.
+        path: PathBuf,
+        /// Its public half.
+        found: PublicKey,
+        /// The newest root.
+        root: u64,
+    },
+    /// The operator's token is so short that it could be guessed.
+    #[error("the operator's token in `{}` has {found} bytes, at least {least} are needed; remove the file for a new one", path.display())]
+    OperatorTokenShort {
+        /// The file.
+        path: PathBuf,
+        /// Its length without white space, in bytes.
+        found: usize,
+        /// Bytes needed.
+        least: usize,
+    },
     /// A duration is out of range.
     #[error("the timestamp's lifetime is out of range")]
     Lifetime,
@@ -134,6 +173,10 @@ impl ServeError {
             ServeError::Root(e) => e.code(),
             ServeError::Publish(e) => e.code(),
             ServeError::Listen { .. } => "listen_failed",
+            ServeError::TablesLost(_) => "tables_lost",
+            ServeError::RoleKeyMissing { .. } => "role_key_missing",
+            ServeError::RoleKeyUnlisted { .. } => "role_key_unlisted",
+            ServeError::OperatorTokenShort { .. } => "operator_token_short",
             ServeError::Lifetime => "lifetime_out_of_range",
             ServeError::Failed(_) => "server_failed",
         }
@@ -200,7 +243,8 @@ impl fmt::Debug for Running {
 
 /// Starts the service and returns once it listens; it stops, gracefully, when `shutdown` is done.
 ///
-/// The first start makes keys, root metadata and the operator's token. Every start completes what a crash left unfinished and
+/// The first start makes keys, root metadata and the operator's token; a later one makes no keys, and refuses to start with any
+/// that the newest root does not list. Every start completes what a crash left unfinished and
 /// signs a new timestamp before the first request is taken.
 ///
 /// # Errors
@@ -283,25 +327,35 @@ async fn open(disk: &Disk, data: &Path, timestamp_lifetime: SignedDuration) -> R
     for folder in ["keys", "root-keys", "objects"] {
         disk.create_dir(&data.join(folder))?;
     }
-    let store = Store::open(&data.join("titer.sqlite3")).await?;
+    let tables = data.join("titer.sqlite3");
+    let store = Store::open(&tables).await?;
     let objects = Objects::open(&data.join("objects"))?;
+    let mut roots = store.metadata_versions("root").await?;
+    let keys = match roots.last() {
+        Some((version, root)) => listed_keys(disk, data, *version, &tuf::read(root)?)?,
+        None if objects.has_metadata(FIRST_ROOT).await? => return Err(ServeError::TablesLost(tables)),
+        None => {
+            let (keys, root) = first_root(disk, data, &store).await?;
+            roots.push((1, root));
+            keys
+        }
+    };
+    for (version, root) in &roots {
+        objects.put_metadata(&format!("{version}.root.json"), root.clone()).await?;
+    }
+    let operator_token = operator_token(disk, &data.join("operator-token"))?;
+    let publisher = Publisher::new(keys, store.clone(), objects.clone(), timestamp_lifetime);
+    let first_root = Sha256Hex::of(&roots[0].1);
+    Ok(App { store, objects, publisher, operator_token, first_root })
+}
+
+/// Makes keys and root version 1, at the first start. One that broke off before root was recorded goes on with its keys.
+async fn first_root(disk: &Disk, data: &Path, store: &Store) -> Result<(OnlineKeys, Vec<u8>), ServeError> {
     let keys = OnlineKeys {
         targets: SigningKey::load_or_create(disk, &data.join("keys/targets.pk8"))?,
         snapshot: SigningKey::load_or_create(disk, &data.join("keys/snapshot.pk8"))?,
         timestamp: SigningKey::load_or_create(disk, &data.join("keys/timestamp.pk8"))?,
     };
-    let root = first_root(disk, data, &store, &keys).await?;
-    objects.put_metadata("1.root.json", root.clone()).await?;
-    let operator_token = operator_token(disk, &data.join("operator-token"))?;
-    let publisher = Publisher::new(keys, store.clone(), objects.clone(), timestamp_lifetime);
-    Ok(App { store, objects, publisher, operator_token, first_root: Sha256Hex::of(&root) })
-}
-
-/// Root version 1: read from the tables, or made and signed at the first start.
-async fn first_root(disk: &Disk, data: &Path, store: &Store, keys: &OnlineKeys) -> Result<Vec<u8>, ServeError> {
-    if let Some((1, root)) = store.newest_metadata("root").await? {
-        return Ok(root);
-    }
     let root_key = SigningKey::load_or_create(disk, &data.join("root-keys/root.pk8"))?;
     let set = RoleKeySet {
         root: root_key.public(),
@@ -312,12 +366,40 @@ async fn first_root(disk: &Disk, data: &Path, store: &Store, keys: &OnlineKeys) 
     let root = tuf::first_root(&set, jiff::Timestamp::now())?;
     let root = tuf::write(&tuf::sign(root, &root_key)?)?;
     store.add_metadata("root", 1, &root).await?;
-    Ok(root)
+    Ok((keys, root))
+}
+
+/// Reads the keys of a service that has a root. None is ever made here: readers believe only the keys that root lists, so a
+/// service with others would sign what everybody refuses.
+fn listed_keys(disk: &Disk, data: &Path, version: u64, root: &Signed<Root>) -> Result<OnlineKeys, ServeError> {
+    let load = |of: RoleType, role: &'static str| {
+        let path = data.join(format!("keys/{role}.pk8"));
+        let key = match SigningKey::load(disk, &path) {
+            Err(KeyError::Disk(e)) if e.is_not_found() => return Err(ServeError::RoleKeyMissing { role, path }),
+            loaded => loaded?,
+        };
+        if tuf::is_listed(&root.signed, of, &key.public())? {
+            return Ok(key);
+        }
+        Err(ServeError::RoleKeyUnlisted { role, path, found: key.public(), root: version })
+    };
+    Ok(OnlineKeys {
+        targets: load(RoleType::Targets, "targets")?,
+        snapshot: load(RoleType::Snapshot, "snapshot")?,
+        timestamp: load(RoleType::Timestamp, "timestamp")?,
+    })
 }
 
 fn operator_token(disk: &Disk, path: &Path) -> Result<String, ServeError> {
     match disk.read(path) {
-        Ok(token) => Ok(String::from_utf8_lossy(&token).trim().to_owned()),
+        Ok(token) => {
+            let token = String::from_utf8_lossy(&token).trim().to_owned();
+            if token.len() < OPERATOR_TOKEN_LEN_MIN {
+                let (found, least) = (token.len(), OPERATOR_TOKEN_LEN_MIN);
+                return Err(ServeError::OperatorTokenShort { path: path.to_owned(), found, least });
+            }
+            Ok(token)
+        }
         Err(e) if e.is_not_found() => {
             let token = random_hex(OPERATOR_TOKEN_BYTES)?;
             disk.replace(path, token.as_bytes(), Access::Private)?;

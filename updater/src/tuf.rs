@@ -160,6 +160,12 @@ pub(crate) fn first_root(keys: &RoleKeySet, now: Time) -> Result<Root, TufError>
     Ok(root)
 }
 
+/// Whether root gives a role to this key.
+pub(crate) fn is_listed(root: &Root, role: RoleType, key: &PublicKey) -> Result<bool, TufError> {
+    let keyid = key.tuf().key_id().map_err(|e| TufError::refused("root", e))?;
+    Ok(root.roles.get(&role).is_some_and(|listed| listed.keyids.contains(&keyid)))
+}
+
 /// The one delegation of each maker.
 pub(crate) fn delegations(makers: &[(MakerName, PublicKey)]) -> Result<Delegations, TufError> {
     let mut delegations = Delegations::new();

@@ -50,6 +50,11 @@ impl Objects {
         put.map(|_| ()).map_err(|source| ObjectError { path: path.to_string(), source })
     }
 
+    pub(crate) async fn has_metadata(&self, file: &str) -> Result<bool, ObjectError> {
+        let path = metadata_path(file);
+        Ok(found(&path, self.store.head(&path).await)?.is_some())
+    }
+
     pub(crate) async fn blob(&self, digest: &Sha256Hex) -> Result<Option<Vec<u8>>, ObjectError> {
         let path = blob_path(digest);
         let read = async { self.store.get(&path).await?.bytes().await }.await;

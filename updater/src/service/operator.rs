@@ -51,8 +51,8 @@ pub(crate) async fn threats(State(app): State<AppState>, headers: HeaderMap) -> 
 
 fn operator(app: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
     let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = sent.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    if same_secret(token.as_bytes(), app.operator_token.as_bytes()) {
+    let token = sent.and_then(|value| value.strip_prefix("Bearer "));
+    if token.is_some_and(|token| same_secret(token.as_bytes(), app.operator_token.as_bytes())) {
         return Ok(());
     }
     Err(Problem::unauthorized("operator_token_refused", "this call needs the operator's token"))

@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod partial;
 mod refusals;
+mod starting;
 mod support;
 mod switching;
 mod updates;

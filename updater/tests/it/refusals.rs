@@ -13,6 +13,7 @@ use updater::agent::{Enrolment, Outcome, Transfer};
 use updater::disk::Disk;
 use updater::keys::SigningKey;
 use updater::maker::Maker;
+use updater::service::Config;
 use updater::wire::{Assignment, ChannelRelease, Designation, MakerView, Reason, Sha256Hex};
 use url::Url;
 
@@ -145,7 +146,7 @@ async fn rolled_back_metadata() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn expired_timestamp() {
-    let world = World::with_timestamps(Duration::from_secs(1)).await;
+    let world = World::with(|config| Config { timestamp_lifetime: Duration::from_secs(1), ..config }).await;
     let maker = world.maker("acme").await;
     world.publish(&maker, "acme/stable", 1, 0..100).await;
     let terminal = world.terminal("one", &["acme/stable"], Designation::Own).await;

@@ -7,7 +7,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use updater::agent::{self, Agent, BoxError, Engine, Enrolment, Manifest, SelfTest, Status};
@@ -77,12 +76,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> World {
-        World::with_timestamps(Duration::from_hours(1)).await
+        World::with(|config| config).await
     }
 
-    pub(crate) async fn with_timestamps(lifetime: Duration) -> World {
+    /// With other settings than the usual.
+    pub(crate) async fn with(change: impl FnOnce(Config) -> Config) -> World {
         let dir = tempfile::tempdir().unwrap();
-        let (running, stop) = start(dir.path(), lifetime).await;
+        let (running, stop) = start(change(config(dir.path()))).await;
         let url = running.url();
         let operator = Operator::new(&url, running.operator_token()).unwrap();
         World { dir, url, operator, stop: Some(stop), running: Some(running) }
@@ -90,10 +90,18 @@ impl World {
 
     /// Stops the service, lets `between` happen to its data, and starts it again at another port.
     pub(crate) async fn restart(&mut self, between: impl FnOnce(&Path)) {
+        self.stop().await;
+        between(&self.dir.path().join("service"));
+        self.start().await;
+    }
+
+    pub(crate) async fn stop(&mut self) {
         self.stop.take().unwrap().send(()).unwrap();
         self.running.take().unwrap().finished().await.unwrap();
-        between(&self.dir.path().join("service"));
-        let (running, stop) = start(self.dir.path(), Duration::from_hours(1)).await;
+    }
+
+    pub(crate) async fn start(&mut self) {
+        let (running, stop) = start(config(self.dir.path())).await;
         self.url = running.url();
         self.operator = Operator::new(&self.url, running.operator_token()).unwrap();
         (self.running, self.stop) = (Some(running), Some(stop));
@@ -151,8 +159,12 @@ impl World {
     }
 }
 
-async fn start(dir: &Path, lifetime: Duration) -> (Running, oneshot::Sender<()>) {
-    let config = Config { timestamp_lifetime: lifetime, ..Config::new(dir.join("service"), "127.0.0.1:0".parse().unwrap()) };
+/// The service's settings for data below `dir`, at a free port.
+pub(crate) fn config(dir: &Path) -> Config {
+    Config::new(dir.join("service"), "127.0.0.1:0".parse().unwrap())
+}
+
+async fn start(config: Config) -> (Running, oneshot::Sender<()>) {
     let (stop, stopped) = oneshot::channel::<()>();
     let running = serve(config, async { _ = stopped.await }).await.unwrap();
     (running, stop)

@@ -140,6 +140,13 @@ impl Store {
         row.map(|(version, body)| Ok((nat(version)?, body))).transpose()
     }
 
+    /// Every version of a role that is kept, ascending, with its bytes.
+    pub(crate) async fn metadata_versions(&self, role: &str) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let rows = sqlx::query_as::<_, (i64, Vec<u8>)>("SELECT version, body FROM metadata WHERE role = ? ORDER BY version");
+        let rows = rows.bind(role).fetch_all(&self.pool).await?;
+        rows.into_iter().map(|(version, body)| Ok((nat(version)?, body))).collect()
+    }
+
     /// Records a signed version before its file is written; fails when the version exists.
     pub(crate) async fn add_metadata(&self, role: &str, version: u64, body: &[u8]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
