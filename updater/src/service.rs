@@ -13,6 +13,7 @@
 //! whose parts are immutable or guard themselves: the tables by SQLite, signing by the publisher's mutex, objects by never
 //! changing. A crash loses nothing that was answered for; `publisher.rs` tells what it may leave unfinished.
 
+mod body;
 mod content;
 mod makers;
 mod objects;
@@ -48,7 +49,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 pub use store::StoreError;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tough::schema::{RoleType, Root, Signed};
 use url::Url;
@@ -59,6 +60,8 @@ const FIRST_ROOT: &str = "1.root.json";
 const OPERATOR_TOKEN_BYTES: usize = 24;
 /// Shortest operator's token that is taken, in bytes of text.
 const OPERATOR_TOKEN_LEN_MIN: usize = 16;
+/// Publications whose blobs are in memory at the same time; others wait, with no more than their roles.
+const PUBLICATIONS_MAX: usize = 2;
 /// How long requests that run at shutdown may go on.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
@@ -73,6 +76,8 @@ pub struct Config {
     pub timestamp_lifetime: Duration,
     /// How often a new timestamp is signed. One hour.
     pub timestamp_every: Duration,
+    /// How long the role of a publication may take to come, and after it each further piece. 30 seconds.
+    pub publication_patience: Duration,
 }
 
 impl Config {
@@ -83,6 +88,7 @@ impl Config {
             listen,
             timestamp_lifetime: Duration::from_hours(24),
             timestamp_every: Duration::from_hours(1),
+            publication_patience: Duration::from_secs(30),
         }
     }
 }
@@ -194,6 +200,10 @@ pub(crate) struct App {
     objects: Objects,
     /// Signs, and orders publications.
     publisher: Publisher,
+    /// Held by each publication whose role was verified, while its blobs are read and published.
+    publications: Semaphore,
+    /// [`Config::publication_patience`].
+    publication_patience: Duration,
     /// Compared with what the operator sends.
     operator_token: String,
     /// Digest of root version 1, which enrolment tokens carry.
@@ -255,7 +265,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
     disk.create_dir(&config.data_dir)?;
     let lock = Lock::try_take(&config.data_dir.join("lock"))?;
     let lock = lock.ok_or_else(|| ServeError::Busy(config.data_dir.clone()))?;
-    let app = Arc::new(open(&disk, &config.data_dir, lifetime).await?);
+    let app = Arc::new(open(&disk, &config, lifetime).await?);
     app.publisher.refresh().await?;
 
     let listen = |source| ServeError::Listen { address: config.listen, source };
@@ -323,7 +333,8 @@ async fn resign(app: AppState, every: Duration, stopped: impl Future<Output = ()
     }
 }
 
-async fn open(disk: &Disk, data: &Path, timestamp_lifetime: SignedDuration) -> Result<App, ServeError> {
+async fn open(disk: &Disk, config: &Config, timestamp_lifetime: SignedDuration) -> Result<App, ServeError> {
+    let data = config.data_dir.as_path();
     for folder in ["keys", "root-keys", "objects"] {
         disk.create_dir(&data.join(folder))?;
     }
@@ -346,7 +357,9 @@ async fn open(disk: &Disk, data: &Path, timestamp_lifetime: SignedDuration) -> R
     let operator_token = operator_token(disk, &data.join("operator-token"))?;
     let publisher = Publisher::new(keys, store.clone(), objects.clone(), timestamp_lifetime);
     let first_root = Sha256Hex::of(&roots[0].1);
-    Ok(App { store, objects, publisher, operator_token, first_root })
+    let publications = Semaphore::new(PUBLICATIONS_MAX);
+    let publication_patience = config.publication_patience;
+    Ok(App { store, objects, publisher, publications, publication_patience, operator_token, first_root })
 }
 
 /// Makes keys and root version 1, at the first start. One that broke off before root was recorded goes on with its keys.

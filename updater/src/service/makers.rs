@@ -1,15 +1,18 @@
 //! What makers call. Their releases are proven by the signed role, their news by a signed request.
 
+use crate::service::body::{BodyError, BodyReader};
 use crate::service::problem::Problem;
-use crate::service::publisher::PublishError;
+use crate::service::publisher::{Plan, PublishError};
 use crate::service::store::{Maker, StoreError};
 use crate::service::{AppState, counter_of};
+use crate::tuf::METADATA_LEN_MAX;
 use crate::wire::{MakerName, MakerView, ThreatNews};
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 pub(crate) async fn show(State(app): State<AppState>, Path(maker): Path<MakerName>) -> Result<Json<MakerView>, Problem> {
     let held = find(&app, &maker).await?;
@@ -18,15 +21,66 @@ pub(crate) async fn show(State(app): State<AppState>, Path(maker): Path<MakerNam
 }
 
 /// Body: length of the role (4 bytes, little-endian), the role, then the blobs the service lacks.
+///
+/// Anybody may send one, so nothing is kept of it beyond what is proven so far: the role, which is short; then, when the role is
+/// its maker's and newer than the held one, the blobs that it lists, to the byte.
 pub(crate) async fn publish(
     State(app): State<AppState>,
     Path(maker): Path<MakerName>,
-    body: Bytes,
+    body: Body,
 ) -> Result<Json<MakerView>, Problem> {
-    let (role, blobs) =
-        split(&body).ok_or_else(|| Problem::bad_request("body_malformed", "the role does not fit the body"))?;
-    app.publisher.accept(&maker, role, blobs).await.map_err(refused)?;
+    let mut body = BodyReader::new(body, app.publication_patience);
+    let taken = take_in(&app, &maker, &mut body).await;
+    body.discard().await;
+    taken?;
     show(State(app), Path(maker)).await
+}
+
+async fn take_in(app: &AppState, maker: &MakerName, body: &mut BodyReader) -> Result<(), Problem> {
+    find(app, maker).await?;
+    let role = timeout(app.publication_patience, read_role(body)).await.map_err(|_| slow())??;
+    let Plan::New { new, .. } = app.publisher.plan(maker, &role).await.map_err(refused)? else {
+        return app.publisher.complete().await.map_err(refused);
+    };
+    let _turn = app.publications.acquire().await.map_err(|e| Problem::internal(&e))?;
+    let mut blobs = Vec::new();
+    for release in new {
+        let length = usize::try_from(release.length).unwrap_or(usize::MAX);
+        let bytes = body.take(length).await.map_err(|error| match error {
+            BodyError::Short(left) => {
+                let reason = format!("the role says {length} bytes, {left} are left in the body");
+                refused(PublishError::Blob { path: release.path(), reason })
+            }
+            other => broken(other),
+        })?;
+        blobs.push((release, bytes));
+    }
+    match body.surplus().await.map_err(broken)? {
+        0 => app.publisher.accept(maker, &role, blobs).await.map_err(refused),
+        surplus => Err(refused(PublishError::TrailingBytes(surplus))),
+    }
+}
+
+async fn read_role(body: &mut BodyReader) -> Result<Vec<u8>, Problem> {
+    let length = body.take(4).await.map_err(broken)?;
+    let length = u32::from_le_bytes(length.try_into().expect("four bytes were asked for"));
+    if u64::from(length) > METADATA_LEN_MAX {
+        let detail = format!("the role has {length} bytes, {METADATA_LEN_MAX} are allowed");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_long", detail));
+    }
+    body.take(length as usize).await.map_err(broken)
+}
+
+fn broken(error: BodyError) -> Problem {
+    match error {
+        BodyError::Short(_) => Problem::bad_request("body_malformed", "the role does not fit the body"),
+        BodyError::Broken(error) => Problem::bad_request("body_malformed", error),
+        BodyError::Slow => slow(),
+    }
+}
+
+fn slow() -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the body stopped coming")
 }
 
 pub(crate) async fn news(
@@ -58,11 +112,6 @@ async fn find(app: &AppState, maker: &MakerName) -> Result<Maker, Problem> {
     held.ok_or_else(|| Problem::not_found("maker_unknown", format!("maker `{maker}` is not registered")))
 }
 
-fn split(body: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = body.split_first_chunk::<4>()?;
-    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
-}
-
 fn refused(error: PublishError) -> Problem {
     let code = error.code();
     match &error {
@@ -73,6 +122,7 @@ fn refused(error: PublishError) -> Problem {
         PublishError::Role(_) | PublishError::Blob { .. } | PublishError::TrailingBytes(_) => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, error)
         }
+        PublishError::TooLong { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code, error),
         PublishError::Store(StoreError::TooLarge(_)) => Problem::bad_request("number_too_large", error),
         PublishError::Store(_) | PublishError::Object(_) | PublishError::Worker(_) => Problem::internal(&error),
     }

@@ -24,6 +24,9 @@ use tough::schema::{Delegations, Metafile, Role, Signed, Snapshot, Targets};
 /// Deltas are made from this many earlier releases of a channel.
 const DELTA_BASES_MAX: usize = 4;
 
+/// Blobs of one publication, in bytes altogether.
+const PUBLICATION_LEN_MAX: u64 = 512 << 20;
+
 /// A publication was refused, or the service failed at it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -64,9 +67,17 @@ pub enum PublishError {
         /// What is wrong with it.
         reason: String,
     },
-    /// More bytes than the role accounts for.
-    #[error("{0} bytes follow the last blob")]
+    /// More bytes than the role accounts for: so many were seen, and no more were read.
+    #[error("{0} bytes or more follow the last blob")]
     TrailingBytes(usize),
+    /// The blobs that the service lacks are too much for one publication.
+    #[error("the releases that are new have {found} bytes, one publication may have {most}")]
+    TooLong {
+        /// Their length in bytes.
+        found: u64,
+        /// Bytes allowed.
+        most: u64,
+    },
     /// The tables failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -89,6 +100,7 @@ impl PublishError {
             PublishError::ReleaseNotNewer { .. } => "release_not_newer",
             PublishError::Blob { .. } => "blob_refused",
             PublishError::TrailingBytes(_) => "trailing_bytes",
+            PublishError::TooLong { .. } => "body_too_long",
             PublishError::Store(_) | PublishError::Object(_) | PublishError::Worker(_) => "internal",
         }
     }
@@ -107,29 +119,66 @@ pub(crate) struct Publisher {
     store: Store,
     objects: Objects,
     timestamp_lifetime: SignedDuration,
-    signing: Mutex<()>,
+    signing: Mutex<Signing>,
+}
+
+/// What whoever signs has to themselves.
+struct Signing {
+    /// Whether the tables may hold what the metadata does not show yet.
+    lags: bool,
+}
+
+/// What is to be done with a maker's role that was verified.
+pub(crate) enum Plan {
+    /// It is the one that the service holds.
+    Held,
+    /// It is newer.
+    New {
+        role: MakerRole,
+        /// Releases that the service holds.
+        known: Vec<ReleaseView>,
+        /// Releases whose blobs the service lacks, ascending by channel and release.
+        new: Vec<SignedRelease>,
+    },
 }
 
 impl Publisher {
     pub(crate) fn new(keys: OnlineKeys, store: Store, objects: Objects, timestamp_lifetime: SignedDuration) -> Self {
-        Publisher { keys, store, objects, timestamp_lifetime, signing: Mutex::new(()) }
+        Publisher { keys, store, objects, timestamp_lifetime, signing: Mutex::new(Signing { lags: true }) }
     }
 
-    /// Verifies a maker's role and the blobs that are new in it, which follow each other in ascending order of channel and
-    /// release, then publishes all of it or nothing. Sending the same role again changes nothing and succeeds.
-    pub(crate) async fn accept(&self, maker: &MakerName, role_body: &[u8], blobs: &[u8]) -> Result<(), PublishError> {
-        let _signing = self.signing.lock().await;
+    /// Verifies a maker's role and says which blobs must come with it. Takes no lock: what it says may be overtaken.
+    pub(crate) async fn plan(&self, maker: &MakerName, role_body: &[u8]) -> Result<Plan, PublishError> {
         let held = self.store.maker(maker).await?.ok_or_else(|| PublishError::UnknownMaker(maker.clone()))?;
         let role = verify_role(&held, role_body)?;
         if role.version.get() == held.role_version && role_body == held.role_body {
-            return self.publish_metadata().await;
+            return Ok(Plan::Held);
         }
         if role.version.get() <= held.role_version {
             return Err(PublishError::RoleVersion { found: role.version.get(), held: held.role_version });
         }
         let known = self.store.releases(maker).await?;
         let new = new_releases(&role, &known)?;
-        let blobs = cut(&new, blobs)?;
+        let length = new.iter().fold(0_u64, |sum, release| sum.saturating_add(release.length));
+        if length > PUBLICATION_LEN_MAX {
+            return Err(PublishError::TooLong { found: length, most: PUBLICATION_LEN_MAX });
+        }
+        Ok(Plan::New { role, known, new })
+    }
+
+    /// Verifies a maker's role and the blobs that are new in it, then publishes all of it or nothing. Sending the same role
+    /// again changes nothing and succeeds.
+    pub(crate) async fn accept(
+        &self,
+        maker: &MakerName,
+        role_body: &[u8],
+        blobs: Vec<(SignedRelease, Vec<u8>)>,
+    ) -> Result<(), PublishError> {
+        let mut signing = self.signing.lock().await;
+        let Plan::New { role, known, new } = self.plan(maker, role_body).await? else {
+            return self.complete_metadata(&mut signing).await;
+        };
+        let blobs = blobs_of(&new, blobs)?;
         let made = self.put_objects(&new, blobs, &known).await?;
         let publication = Publication {
             maker,
@@ -139,17 +188,34 @@ impl Publisher {
             listed: &role.releases,
             deltas: &made,
         };
+        signing.lags = true;
         self.store.publish(&publication).await?;
         for release in &new {
             tracing::info!(channel = %release.channel, release = release.release, "{} is published", release.path());
         }
-        self.publish_metadata().await
+        self.complete_metadata(&mut signing).await
     }
 
     /// Brings the metadata in line with the tables and signs a new timestamp.
     pub(crate) async fn refresh(&self) -> Result<(), PublishError> {
-        let _signing = self.signing.lock().await;
-        self.publish_metadata().await
+        let mut signing = self.signing.lock().await;
+        signing.lags = true;
+        self.complete_metadata(&mut signing).await
+    }
+
+    /// The same, but only when an earlier publication could not do it. A maker's role is public: sending it again must not
+    /// make the service sign.
+    pub(crate) async fn complete(&self) -> Result<(), PublishError> {
+        let mut signing = self.signing.lock().await;
+        self.complete_metadata(&mut signing).await
+    }
+
+    async fn complete_metadata(&self, signing: &mut Signing) -> Result<(), PublishError> {
+        if signing.lags {
+            self.publish_metadata().await?;
+            signing.lags = false;
+        }
+        Ok(())
     }
 
     /// Verifies the blobs and puts them and their deltas as objects.
@@ -276,19 +342,13 @@ fn new_releases(role: &MakerRole, known: &[ReleaseView]) -> Result<Vec<SignedRel
     Ok(new)
 }
 
-/// Cuts the body into one blob for each new release.
-fn cut(new: &[SignedRelease], mut body: &[u8]) -> Result<Vec<Vec<u8>>, PublishError> {
-    let mut blobs = Vec::new();
-    for release in new {
-        let length = usize::try_from(release.length).unwrap_or(usize::MAX);
-        let Some((blob, rest)) = body.split_at_checked(length) else {
-            let reason = format!("the role says {} bytes, {} are left in the body", release.length, body.len());
-            return Err(PublishError::Blob { path: release.path(), reason });
-        };
-        blobs.push(blob.to_vec());
-        body = rest;
+/// The blobs of `new` in its order. Blobs that another publication brought meanwhile are left out.
+fn blobs_of(new: &[SignedRelease], blobs: Vec<(SignedRelease, Vec<u8>)>) -> Result<Vec<Vec<u8>>, PublishError> {
+    let blobs = blobs.into_iter().filter(|(release, _)| new.contains(release)).map(|(_, bytes)| bytes).collect::<Vec<_>>();
+    match new.get(blobs.len()) {
+        None => Ok(blobs),
+        Some(release) => Err(PublishError::Blob { path: release.path(), reason: "it did not come".to_owned() }),
     }
-    if body.is_empty() { Ok(blobs) } else { Err(PublishError::TrailingBytes(body.len())) }
 }
 
 /// Digests of the newest earlier releases of a channel, the newest first.

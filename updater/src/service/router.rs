@@ -9,8 +9,6 @@ use axum::routing::{get, post};
 
 /// Largest JSON body, in bytes.
 const JSON_BODY_MAX: usize = 256 << 10;
-/// Largest publication (a role and its new blobs), in bytes.
-const PUBLICATION_BODY_MAX: usize = 512 << 20;
 
 pub(crate) fn router(state: AppState) -> Router {
     Router::new()
@@ -21,8 +19,8 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/v1/deltas/{to}", get(content::deltas))
         .route("/v1/deltas/{from}/{to}", get(content::delta))
         .route("/v1/makers/{maker}", get(makers::show))
-        // Makers, by their signatures.
-        .route("/v1/makers/{maker}/releases", post(makers::publish).layer(DefaultBodyLimit::max(PUBLICATION_BODY_MAX)))
+        // Makers, by their signatures. A publication's body is read in steps, each within bounds of its own.
+        .route("/v1/makers/{maker}/releases", post(makers::publish))
         .route("/v1/makers/{maker}/news", post(makers::news))
         // Terminals, by their keys; the first call by a one-time token.
         .route("/v1/terminals", post(terminals::enrol).get(operator::terminals))

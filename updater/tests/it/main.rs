@@ -4,6 +4,7 @@
 mod crash;
 mod damage;
 mod partial;
+mod publications;
 mod refusals;
 mod starting;
 mod support;
