@@ -11,7 +11,7 @@ mod lower;
 mod tables;
 
 use crate::record::{Body, Digest, FileHash, Record};
-use anchor::{Anchor, Direct, Shapes};
+use anchor::{Anchor, Crowd, Direct, Shapes};
 use engine::database::header_digest;
 use engine::layout::{
     DigestKind, FORMAT, HashSize, HashTable, Header, MAGIC, NO_PROGRAM, SECTION_ALIGN, Section, SectionEntry, Signature,
@@ -69,7 +69,8 @@ pub enum LinkError {
 /// # Errors
 /// [`LinkError`].
 pub fn link(sources: &[LinkSource<'_>]) -> Result<Vec<u8>, LinkError> {
-    let mut linker = Linker { shapes: Shapes::choose(floating(sources)), ..Linker::default() };
+    let shapes = Shapes::choose(floating(sources));
+    let mut linker = Linker::new(shapes, Crowd::count(floating(sources), shapes));
     for source in sources {
         linker.add(source)?;
     }
@@ -85,9 +86,9 @@ fn floating<'a>(sources: &'a [LinkSource<'a>]) -> impl Iterator<Item = &'a Patte
 }
 
 /// Sections that grow as records are added.
-#[derive(Default)]
 struct Linker {
     shapes: Shapes,
+    crowd: Crowd,
     names: Vec<u8>,
     sources: Vec<Source>,
     signatures: Vec<Signature>,
@@ -106,6 +107,20 @@ struct StoredDigest {
 }
 
 impl Linker {
+    fn new(shapes: Shapes, crowd: Crowd) -> Linker {
+        Linker {
+            shapes,
+            crowd,
+            names: Vec::new(),
+            sources: Vec::new(),
+            signatures: Vec::new(),
+            programs: Vec::new(),
+            tiers: TierTables::default(),
+            direct: DirectTables::default(),
+            digests: BTreeMap::new(),
+        }
+    }
+
     fn add(&mut self, source: &LinkSource<'_>) -> Result<(), LinkError> {
         let index = u16::try_from(self.sources.len()).map_err(|_| too_many("blobs", u64::from(u16::MAX)))?;
         let name = self.text(source.channel)?;
@@ -139,7 +154,7 @@ impl Linker {
             Anchor::START
         } else {
             let fault = || LinkError::NoAnchor { name: body.name.clone(), channel: channel.to_owned() };
-            let choice = anchor::choose(&body.pattern, self.shapes).ok_or_else(fault)?;
+            let choice = anchor::choose(&body.pattern, self.shapes, &self.crowd).ok_or_else(fault)?;
             self.tiers.add(&choice, id);
             choice.anchor
         };

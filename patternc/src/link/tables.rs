@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use zerocopy::little_endian::{U16, U32, U64};
 
-/// Filter bits for each stored window: with three set, about 17 % of a filter's bits are, and half a per cent of foreign windows pass.
+/// Filter bits for each stored window. With 16, of which three are set, half a per cent of foreign windows pass.
 const FILTER_BITS_PER_WINDOW: usize = 16;
 /// Smallest filter: 4 KiB, which stays in the first-level cache and passes next to nothing for a small set.
 const FILTER_LOG2_MIN: u32 = 9;
@@ -54,7 +54,8 @@ impl TierTables {
     pub(super) fn build(self) -> Result<BuiltTiers, LinkError> {
         let mut built = BuiltTiers::default();
         for (shape, anchors) in SHAPES.iter().zip(self.tiers).filter(|(_, anchors)| anchors.signatures > 0) {
-            let filter_log2 = log2_for(anchors.windows.len() * FILTER_BITS_PER_WINDOW / 64).max(FILTER_LOG2_MIN) as u8;
+            let filter_words = anchors.windows.len() * FILTER_BITS_PER_WINDOW / 64;
+            let filter_log2 = log2_for(filter_words).max(FILTER_LOG2_MIN) as u8;
             let bucket_log2 = log2_for(anchors.windows.len() / 2) as u8;
             built.tiers.push(Tier {
                 width: shape.width as u8,

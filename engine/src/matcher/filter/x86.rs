@@ -98,11 +98,12 @@ impl Vectors512 {
         let index = _mm512_srl_epi64(hash, _mm_cvtsi64_si128(self.shift));
         let words = filter.words.as_ptr().cast();
         // Two gathers of four words: one of eight takes longer on processors of one maker, and no less on the others'.
+        let (low, high) = (_mm512_castsi512_si256(index), _mm512_extracti64x4_epi64::<1>(index));
         // SAFETY: each index has `filter.log2` bits, because the hash was shifted down by 64 less that, and there are 2 to
         // `filter.log2` words of eight bytes: all are within. No alignment is asked for.
-        let low = unsafe { _mm256_i64gather_epi64::<8>(words, _mm512_castsi512_si256(index)) };
+        let low = unsafe { _mm256_i64gather_epi64::<8>(words, low) };
         // SAFETY: as before.
-        let high = unsafe { _mm256_i64gather_epi64::<8>(words, _mm512_extracti64x4_epi64::<1>(index)) };
+        let high = unsafe { _mm256_i64gather_epi64::<8>(words, high) };
         let words = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high);
         // Bit 8n+k of this: whether the bit of word n that byte k of hash n names is set.
         let named = _mm512_bitshuffle_epi64_mask(words, hash);
