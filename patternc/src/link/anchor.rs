@@ -121,6 +121,8 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
+    /// Fewest places, so that in a small set windows seldom share one.
+    const LOG2_MIN: u32 = 14;
     /// Most places, 32 MiB of them.
     const LOG2_MAX: u32 = 25;
 
@@ -128,7 +130,7 @@ impl Crowd {
     pub(super) fn count<'p>(patterns: impl Iterator<Item = &'p Pattern> + Clone, shapes: Shapes) -> Crowd {
         let widths: BTreeSet<usize> = shapes.iter().map(|(_, shape)| shape.width).collect();
         let bytes: usize = patterns.clone().flat_map(fixed_runs).map(|run| run.bytes.len()).sum();
-        let log2 = (2 * bytes * widths.len()).max(2).ilog2().min(Crowd::LOG2_MAX) as u8;
+        let log2 = (2 * bytes * widths.len()).max(1).ilog2().clamp(Crowd::LOG2_MIN, Crowd::LOG2_MAX) as u8;
         let mut crowd = Crowd { counts: vec![0; 1 << log2], log2, weight: 1.0 / bytes.max(1 << 16) as f64 };
         for run in patterns.flat_map(fixed_runs) {
             for window in widths.iter().flat_map(|&width| run.bytes.windows(width)) {
@@ -343,11 +345,15 @@ mod tests {
     #[test]
     fn a_window_that_many_signatures_have_is_left_for_one_that_few_have() {
         let shared = b"\x8d\xd3\x15\x9a\xe7\xb2\xf1\xc6\x83\xb5\xd9\xaa\xb7\x9e\xcd";
-        let own = |i: u8| (0..15).map(move |k| 0x91_u8.wrapping_mul(i).wrapping_add(k * 23) | 0x80).collect::<Vec<u8>>();
+        let own = |i: u8| {
+            (0..15_usize)
+                .map(move |k| 0x91_u8.wrapping_mul(i).wrapping_add((k as u8).wrapping_mul(23)) | 0x80)
+                .collect::<Vec<u8>>()
+        };
         let patterns: Vec<Pattern> =
             (1..40).map(|i| Pattern::literal(&[shared.as_slice(), &own(i)].concat()).unwrap()).collect();
         let choices = choose_among(&patterns, Shapes(1));
-        assert!(choices.iter().flatten().all(|choice| choice.anchor.shift > 8), "each window has bytes of its own");
+        assert!(choices.iter().flatten().all(|choice| choice.anchor.shift >= 8), "each window has bytes of its own");
     }
 
     #[test]
