@@ -31,7 +31,11 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
             Ok(if report.faults.is_empty() { Exit::Fine } else { Exit::Failed })
         }
         AgentCommand::Status => {
-            print_or_json(args.json, &agent::status(&state).map_err(hinted)?, print_status)?;
+            let status = agent::status(&state).map_err(|error| {
+                let hint = "if what is installed is damaged, `titer agent update` makes it anew";
+                with_hint(format!("{error} ({})", error.code()), hint)
+            })?;
+            print_or_json(args.json, &status, print_status)?;
             Ok(Exit::Fine)
         }
         AgentCommand::Rollback => {

@@ -56,16 +56,8 @@ async fn a_switch_that_fails_in_part_drops_no_protection() {
     terminal.agent.update().await.unwrap();
     assert_eq!(terminal.runs(), [at("a/stable", 1)]);
 
-    // The terminal changes its subscription to b and c, of which b cannot be had.
-    let identity = terminal.folder.join("identity.json");
-    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&identity).unwrap()).unwrap();
-    json["facts"]["subscribed"] = serde_json::json!(["a/stable", "b/stable", "c/stable"]);
-    fs::write(&identity, json.to_string()).unwrap();
-    let evil =
-        crate::refusals::evil_service(world.url.clone(), crate::refusals::assigned(&[at("b/stable", 1), at("c/stable", 1)]))
-            .await;
-    json["service"] = evil.to_string().into();
-    fs::write(&identity, json.to_string()).unwrap();
+    // It is told to run b and c instead, of which b cannot be had.
+    terminal.is_told(&world, &[at("b/stable", 1), at("c/stable", 1)]).await;
     let role = world.object("metadata/1.m-b.json");
     let honest = fs::read(&role).unwrap();
     fs::remove_file(&role).unwrap();
@@ -78,6 +70,23 @@ async fn a_switch_that_fails_in_part_drops_no_protection() {
     fs::write(&role, honest).unwrap();
     terminal.agent.update().await.unwrap();
     assert_eq!(terminal.runs(), [at("b/stable", 1), at("c/stable", 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_to_a_bad_release_drops_no_protection() {
+    let world = World::new().await;
+    let (a, b, c) = (world.maker("a").await, world.maker("b").await, world.maker("c").await);
+    world.publish(&a, "a/stable", 1, 0..100).await;
+    let bad = world.publish(&b, "b/stable", 1, 0..100).await;
+    world.publish(&c, "c/stable", 1, 0..100).await;
+    let terminal = world.terminal("one", &["a/stable"], Designation::Any).await;
+    terminal.agent.update().await.unwrap();
+    terminal.engine.refuse(&bad);
+    terminal.is_told(&world, &[at("b/stable", 1), at("c/stable", 1)]).await;
+    let report = terminal.agent.update().await.unwrap();
+    assert_eq!((report.outcome, report.faults.len()), (Outcome::Installed, 1));
+    assert_eq!(report.faults[0].channel.to_string(), "b/stable");
+    assert_eq!(terminal.runs(), [at("a/stable", 1), at("c/stable", 1)]);
 }
 
 /// Rolled back from a switch: the channel that is held cannot replace the one in force.

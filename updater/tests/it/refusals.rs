@@ -1,11 +1,7 @@
 //! Attacks and faults, each named: nothing is installed, what was in force stays, the code says what it was.
 
 use crate::support::{Terminal, World, at, blob};
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{Method, StatusCode, Uri};
-use axum::routing::post;
+use axum::http::Method;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -14,8 +10,7 @@ use updater::disk::Disk;
 use updater::keys::SigningKey;
 use updater::maker::Maker;
 use updater::service::Config;
-use updater::wire::{Assignment, ChannelRelease, Designation, MakerView, Reason, Sha256Hex};
-use url::Url;
+use updater::wire::{Designation, MakerView, Sha256Hex};
 
 async fn world_with_one_terminal(signatures: u32) -> (World, Maker, Terminal) {
     let world = World::new().await;
@@ -253,28 +248,6 @@ async fn enrolment_without_right() {
     assert_eq!(stranger.terminals().await.unwrap_err().code(), "operator_token_refused");
 }
 
-pub(crate) fn assigned(channels: &[ChannelRelease]) -> Assignment {
-    Assignment { channels: channels.to_vec(), reason: Reason::Switch, words: "believe me".to_owned() }
-}
-
-/// Answers check-ins as it likes and passes everything else to the real service.
-pub(crate) async fn evil_service(real: Url, assignment: Assignment) -> Url {
-    async fn pass(State(real): State<Url>, method: Method, uri: Uri, body: Bytes) -> (StatusCode, Vec<u8>) {
-        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-        let answer = client.request(method, real.join(uri.path()).unwrap()).body(body).send().await.unwrap();
-        (answer.status(), answer.bytes().await.unwrap().to_vec())
-    }
-    let told = serde_json::to_string(&assignment).unwrap();
-    let router = Router::new()
-        .route("/v1/terminals/{terminal}/check-in", post(move || async { told }))
-        .fallback(pass)
-        .with_state(real);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
-    tokio::spawn(async { axum::serve(listener, router).await });
-    url
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn service_that_was_taken_over() {
     let (world, maker, terminal) = world_with_one_terminal(100).await;
@@ -288,12 +261,7 @@ async fn service_that_was_taken_over() {
         (at("acme/stable", 1), "release_rolled_back"),
         (at("acme/stable", 9), "release_not_listed"),
     ] {
-        let evil = evil_service(world.url.clone(), assigned(&[release])).await;
-        let identity = terminal.folder.join("identity.json");
-        let text = fs::read_to_string(&identity).unwrap();
-        let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
-        json["service"] = evil.to_string().into();
-        fs::write(&identity, json.to_string()).unwrap();
+        terminal.is_told(&world, &[release]).await;
         assert_eq!(terminal.agent.update().await.unwrap_err().code(), code);
         assert_eq!(terminal.runs(), [at("acme/stable", 2)]);
     }

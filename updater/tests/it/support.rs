@@ -1,5 +1,10 @@
 //! A service, its makers and terminals, all in one temporary folder.
 
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{Method, StatusCode, Uri};
+use axum::routing::post;
 use patternc::blob::{self, EngineRange, Meta};
 use patternc::compile::{Compiler, SourceKind};
 use std::fmt::Write as _;
@@ -13,7 +18,7 @@ use updater::agent::{self, Agent, BoxError, Engine, Enrolment, Manifest, SelfTes
 use updater::maker::Maker;
 use updater::operator::Operator;
 use updater::service::{Config, Running, serve};
-use updater::wire::{ChannelRelease, Designation, Sha256Hex};
+use updater::wire::{Assignment, ChannelRelease, Designation, Reason, Sha256Hex};
 use updater::{Channel, installed_database};
 use url::Url;
 
@@ -181,6 +186,15 @@ impl Terminal {
         agent::status(&self.folder).unwrap()
     }
 
+    /// Has every later check-in of this terminal answered with an assignment of `channels`.
+    pub(crate) async fn is_told(&self, world: &World, channels: &[ChannelRelease]) {
+        let evil = evil_service(world.url.clone(), assigned(channels)).await;
+        let identity = self.folder.join("identity.json");
+        let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&identity).unwrap()).unwrap();
+        json["service"] = evil.to_string().into();
+        fs::write(&identity, json.to_string()).unwrap();
+    }
+
     /// Channels and releases in force, after a check that the generation is whole and is linked from them.
     pub(crate) fn runs(&self) -> Vec<ChannelRelease> {
         let Some(database) = installed_database(&self.folder).unwrap() else { return Vec::new() };
@@ -192,6 +206,28 @@ impl Terminal {
         assert_eq!(String::from_utf8(bytes).unwrap().lines().collect::<Vec<_>>(), linked);
         manifest.releases()
     }
+}
+
+fn assigned(channels: &[ChannelRelease]) -> Assignment {
+    Assignment { channels: channels.to_vec(), reason: Reason::Switch, words: "believe me".to_owned() }
+}
+
+/// Answers check-ins as it likes and passes everything else to the real service.
+async fn evil_service(real: Url, assignment: Assignment) -> Url {
+    async fn pass(State(real): State<Url>, method: Method, uri: Uri, body: Bytes) -> (StatusCode, Vec<u8>) {
+        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        let answer = client.request(method, real.join(uri.path()).unwrap()).body(body).send().await.unwrap();
+        (answer.status(), answer.bytes().await.unwrap().to_vec())
+    }
+    let told = serde_json::to_string(&assignment).unwrap();
+    let router = Router::new()
+        .route("/v1/terminals/{terminal}/check-in", post(move || async { told }))
+        .fallback(pass)
+        .with_state(real);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    tokio::spawn(async { axum::serve(listener, router).await });
+    url
 }
 
 /// A blob of body signatures with the given numbers, each 24 pseudo-random bytes that depend on the number alone.
