@@ -77,7 +77,7 @@ async fn a_publication_is_refused_before_its_blobs_come() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_publication_that_stops_coming_is_cut_off() {
-    let world = World::with(|config| Config { publication_patience: Duration::from_millis(200), ..config }).await;
+    let world = World::with(|config| Config { publication_patience: Duration::from_millis(500), ..config }).await;
     let maker = world.maker("acme").await;
     let blob = release(&world, &maker, "acme/stable", 1);
     let body = [framed(&role_of(&world, "acme")), blob].concat();
@@ -89,8 +89,10 @@ async fn a_publication_that_stops_coming_is_cut_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn publications_take_turns() {
-    const PATIENCE: Duration = Duration::from_secs(1);
+    const PATIENCE: Duration = Duration::from_secs(2);
     let world = World::with(|config| Config { publication_patience: PATIENCE, ..config }).await;
+    let third = world.maker("c").await;
+    release(&world, &third, "c/stable", 1);
     let mut stalled = Vec::new();
     for name in ["a", "b"] {
         let maker = world.maker(name).await;
@@ -98,11 +100,10 @@ async fn publications_take_turns() {
         let role = framed(&role_of(&world, name));
         stalled.push(begin(&world, name, role.len() + blob.len(), &role).await);
     }
-    // What is public is answered meanwhile, and a third publication once its turn comes.
+    // A third publication is taken once one of them is cut off.
     tokio::time::sleep(PATIENCE / 4).await;
-    let maker = world.maker("c").await;
     let began = Instant::now();
-    world.publish(&maker, "c/stable", 1, 0..100).await;
+    third.publish(&world.url).await.unwrap();
     assert!(began.elapsed() > PATIENCE / 4, "{:?}", began.elapsed());
     for stream in stalled {
         refused(stream, 408, "body_too_slow").await;
