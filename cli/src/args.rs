@@ -176,7 +176,7 @@ pub(crate) enum MakerCommand {
         /// Base address of the service
         #[arg(long, value_name = "URL")]
         service: Url,
-        /// File with the operator's token [default: $TITER_OPERATOR_TOKEN]
+        /// File with the operator's token [default: the token itself, from $TITER_OPERATOR_TOKEN]
         #[arg(long, value_name = "FILE")]
         operator_token: Option<PathBuf>,
     },
@@ -244,7 +244,7 @@ pub(crate) struct AdminArgs {
     /// Base address of the service
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7878/", global = true)]
     pub(crate) service: Url,
-    /// File with the operator's token [default: $TITER_OPERATOR_TOKEN]
+    /// File with the operator's token [default: the token itself, from $TITER_OPERATOR_TOKEN]
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) operator_token: Option<PathBuf>,
     #[command(subcommand)]
