@@ -22,6 +22,34 @@ impl Service {
     }
 }
 
+const OPERATOR: &str = "--operator-token service/operator-token";
+
+/// A service that knows maker acme, whose folder is the default one.
+fn service_with_maker(bench: &Bench) -> Service {
+    let service = Service::start(bench);
+    bench.expect(0, "maker init acme");
+    bench.expect(0, &format!("maker register --service {} {OPERATOR}", service.url));
+    service
+}
+
+impl Service {
+    /// Enrols the terminal of the state folder `state`, subscribed to `acme/main`; gives the token that it used up.
+    fn enrol(&self, bench: &Bench, state: &str) -> String {
+        let token = bench.expect(0, &format!("admin enrolment-token --service {} {OPERATOR}", self.url)).out;
+        let enroll = format!("agent enroll --state {state} --service {} --token {token} --channel acme/main", self.url);
+        bench.expect(0, &enroll);
+        token
+    }
+
+    /// Compiles `lines` as a release and publishes it.
+    fn publish(&self, bench: &Bench, release: u64, lines: &str) {
+        bench.file(&format!("{release}.ndb"), lines);
+        bench.expect(0, &format!("compile {release}.ndb -o {release}.titer --channel acme/main --release {release}"));
+        bench.expect(0, &format!("maker release {release}.titer"));
+        bench.expect(0, &format!("maker publish --service {}", self.url));
+    }
+}
+
 impl Drop for Service {
     fn drop(&mut self) {
         // It may have ended by itself; what matters is that nothing is left behind.
@@ -33,27 +61,17 @@ impl Drop for Service {
 #[test]
 fn a_release_reaches_a_terminal_and_can_be_rolled_back() {
     let bench = Bench::new();
-    let service = Service::start(&bench);
-    let url = &service.url;
-    let operator = "--operator-token service/operator-token";
-    bench.expect(0, "maker init acme");
-    bench.expect(0, &format!("maker register --service {url} {operator}"));
-    bench.file("1.ndb", "Test.One:0:*:6e6565646c65\n");
-    bench.file("2.ndb", "Test.One:0:*:6e6565646c65\nTest.Two:0:*:68617973746163\n");
-    for release in 1..=2 {
-        bench.expect(0, &format!("compile {release}.ndb -o {release}.titer --channel acme/main --release {release}"));
-        bench.expect(0, &format!("maker release {release}.titer"));
-    }
-    bench.expect(2, "maker release 1.titer");
-
-    let token = bench.expect(0, &format!("admin enrolment-token --service {url} {operator}")).out;
+    let service = service_with_maker(&bench);
     bench.expect(2, "agent update --state terminal");
-    bench.expect(0, &format!("agent enroll --state terminal --service {url} --token {token} --channel acme/main"));
-    bench.expect(2, &format!("agent enroll --state other --service {url} --token {token} --channel acme/main"));
+    let token = service.enrol(&bench, "terminal");
+    let again = format!("agent enroll --state other --service {} --token {token} --channel acme/main", service.url);
+    bench.expect(2, &again);
     let nothing = bench.expect(0, "agent update --state terminal --json");
     assert_eq!(nothing.json()[0]["outcome"], "nothing_assigned");
 
-    bench.expect(0, &format!("maker publish --service {url}"));
+    service.publish(&bench, 1, "Test.One:0:*:6e6565646c65\n");
+    service.publish(&bench, 2, "Test.One:0:*:6e6565646c65\nTest.Two:0:*:68617973746163\n");
+    bench.expect(2, "maker release 1.titer");
     let update = bench.expect(0, "agent update --state terminal --json");
     assert_eq!(update.json()[0]["outcome"], "installed");
     bench.file("bad", "the haystack");
@@ -61,13 +79,10 @@ fn a_release_reaches_a_terminal_and_can_be_rolled_back() {
     assert_eq!(found.out, "bad: Test.Two FOUND\n");
     let status = bench.expect(0, "agent status --state terminal --json");
     assert_eq!(status.json()[0]["channels"][0]["release"], 2);
-    let rows = bench.expect(0, &format!("admin terminals --json --service {url} {operator}")).json();
+    let rows = bench.expect(0, &format!("admin terminals --json --service {} {OPERATOR}", service.url)).json();
     assert_eq!(rows[0]["applied"][0]["release"], 2);
 
-    bench.file("3.ndb", "Test.Three:0:*:6e6565646c65\n");
-    bench.expect(0, "compile 3.ndb -o 3.titer --channel acme/main --release 3");
-    bench.expect(0, "maker release 3.titer");
-    bench.expect(0, &format!("maker publish --service {url}"));
+    service.publish(&bench, 3, "Test.Three:0:*:6e6565646c65\n");
     bench.expect(0, "agent update --state terminal");
     bench.expect(0, "scan --state terminal bad");
     bench.expect(0, "agent rollback --state terminal");
@@ -79,47 +94,30 @@ fn a_release_reaches_a_terminal_and_can_be_rolled_back() {
 #[test]
 fn the_eicar_file_is_detected_by_every_installation() {
     let bench = Bench::new();
-    let service = Service::start(&bench);
-    let url = &service.url;
-    let operator = "--operator-token service/operator-token";
-    bench.file("1.ndb", "Test.One:0:*:6e6565646c65\n");
-    bench.expect(0, "compile 1.ndb -o 1.titer --channel acme/main --release 1");
-    bench.expect(0, "maker init acme");
-    bench.expect(0, &format!("maker register --service {url} {operator}"));
-    bench.expect(0, "maker release 1.titer");
-    bench.expect(0, &format!("maker publish --service {url}"));
-    let token = bench.expect(0, &format!("admin enrolment-token --service {url} {operator}")).out;
-    bench.expect(0, &format!("agent enroll --service {url} --token {token} --channel acme/main"));
-    bench.expect(0, "agent update");
+    let service = service_with_maker(&bench);
+    service.publish(&bench, 1, "Test.One:0:*:6e6565646c65\n");
+    service.enrol(&bench, "terminal");
+    bench.expect(0, "agent update --state terminal");
     bench.file("eicar.com", eicar());
-    let found = bench.expect(1, "scan --json eicar.com");
+    let found = bench.expect(1, "scan --json --state terminal eicar.com");
     assert_eq!(found.json()[0]["channel"], "titer/self-test");
 }
 
 #[test]
 fn a_release_that_finds_something_in_harmless_text_is_refused_and_the_old_one_stays() {
     let bench = Bench::new();
-    let service = Service::start(&bench);
-    let url = &service.url;
-    let operator = "--operator-token service/operator-token";
-    bench.expect(0, "maker init acme");
-    bench.expect(0, &format!("maker register --service {url} {operator}"));
+    let service = service_with_maker(&bench);
+    service.enrol(&bench, "terminal");
+    service.publish(&bench, 1, "Test.One:0:*:6e6565646c65\n");
+    bench.expect(0, "agent update --state terminal");
     // The second release takes an everyday word for malware.
-    bench.file("1.ndb", "Test.One:0:*:6e6565646c65\n");
     let hex: String = "quick brown fox".bytes().map(|b| format!("{b:02x}")).collect();
-    bench.file("2.ndb", format!("Test.Bad:0:*:{hex}\n"));
-    let token = bench.expect(0, &format!("admin enrolment-token --service {url} {operator}")).out;
-    bench.expect(0, &format!("agent enroll --state terminal --service {url} --token {token} --channel acme/main"));
-    for (release, code) in [(1, 0), (2, 2)] {
-        bench.expect(0, &format!("compile {release}.ndb -o {release}.titer --channel acme/main --release {release}"));
-        bench.expect(0, &format!("maker release {release}.titer"));
-        bench.expect(0, &format!("maker publish --service {url}"));
-        let ran = bench.expect(code, "agent update --state terminal");
-        assert_eq!(ran.err.contains("self_test_failed"), release == 2, "{}", ran.err);
-    }
+    service.publish(&bench, 2, &format!("Test.Bad:0:*:{hex}\n"));
+    let ran = bench.expect(2, "agent update --state terminal");
+    assert!(ran.err.contains("self_test_failed"), "{}", ran.err);
     let status = bench.expect(0, "agent status --state terminal --json");
     assert_eq!(status.json()[0]["channels"][0]["release"], 1);
-    let rows = bench.expect(0, &format!("admin terminals --json --service {url} {operator}")).json();
+    let rows = bench.expect(0, &format!("admin terminals --json --service {} {OPERATOR}", service.url)).json();
     assert_eq!(rows[0]["trouble"], "self_test_failed");
 }
 
