@@ -32,14 +32,29 @@ impl Progress {
         Progress { bar, began: Instant::now(), shown: false, template }
     }
 
+    /// Turns while work on `bytes` goes on of which nothing is heard; shown at once, when that is so much that it takes seconds.
+    pub(crate) fn silent(what: &'static str, bytes: u64) -> Progress {
+        const SHOWN_FROM: u64 = 8 << 20;
+        let mut progress = Progress::new(ProgressBar::hidden().with_message(what), None, "{spinner} {msg} {elapsed}");
+        if bytes >= SHOWN_FROM {
+            progress.show();
+            progress.bar.enable_steady_tick(Duration::from_millis(100));
+        }
+        progress
+    }
+
     /// `bytes` more are done.
     pub(crate) fn add(&mut self, bytes: u64) {
         self.bar.inc(bytes);
         if !self.shown && self.began.elapsed() > SHOW_AFTER {
-            self.shown = true;
-            self.bar.set_style(ProgressStyle::with_template(self.template).expect("a template of ours"));
-            self.bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+            self.show();
         }
+    }
+
+    fn show(&mut self) {
+        self.shown = true;
+        self.bar.set_style(ProgressStyle::with_template(self.template).expect("a template of ours"));
+        self.bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
     }
 
     /// Runs `write` with the bar out of the way.

@@ -27,7 +27,7 @@ const SELF_TEST_CHANNEL: &str = "titer/self-test";
 
 /// Links blob files to a database, and `self_test` after them if there is any.
 pub(crate) fn link_blobs(paths: &[PathBuf], self_test: &[Record]) -> anyhow::Result<Vec<u8>> {
-    let mut progress = Progress::bytes("linking", total_len(paths));
+    let mut progress = Progress::bytes("reading", total_len(paths));
     let mut blobs = Vec::new();
     for path in paths {
         blobs.push(read_blob(path)?);
@@ -43,5 +43,7 @@ pub(crate) fn link_blobs(paths: &[PathBuf], self_test: &[Record]) -> anyhow::Res
     if !self_test.is_empty() {
         sources.push(LinkSource { channel: SELF_TEST_CHANNEL, release: 1, root: [0; 32], records: self_test });
     }
+    drop(progress);
+    let _progress = Progress::silent("linking", total_len(paths));
     Ok(link(&sources)?)
 }
