@@ -1,5 +1,6 @@
 //! `cargo bench -p benches`; `README.md` tells what the figures mean.
 
+#![forbid(unsafe_code)]
 #![allow(missing_docs, reason = "criterion's macros make items without docs")]
 
 mod clean_file;

@@ -4,11 +4,11 @@
 //! short, and then reading past the new end raises SIGBUS, which by itself ends the process. So what is done, and risked:
 //!
 //! - *Scanned files* are mapped only above [`MAP_MIN`] bytes; the others are read. Where there are signals, a handler puts a page of zeros
-//!   in the place of one that is gone and notes it ([`guard`]): the scan goes on, and ends in the error that the file was cut short.
+//!   in the place of one that is gone and notes it (`guard`): the scan goes on, and ends in the error that the file was cut short.
 //! - *Databases* are written beside their place and renamed into it by everything that Titer ships, and never changed in place; one cut
 //!   short by hand under a running scanner reads as zeros there, and a database may miss but not crash.
 //!
-//! `unsafe` code of this crate is here, in [`guard`], and in the loops for single processors of `matcher::filter`.
+//! `unsafe` code of this crate is here, in `guard`, and in the loops for single processors of `matcher::filter`.
 #![allow(unsafe_code)]
 
 #[cfg(unix)]

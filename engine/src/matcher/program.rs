@@ -42,7 +42,7 @@ impl<'a> Literal<'a> {
         if program == NO_PROGRAM || program & LITERAL_PROGRAM == 0 {
             return None;
         }
-        let bytes = programs.get((program & !LITERAL_PROGRAM) as usize * PROGRAM_ALIGN..)?;
+        let bytes = programs.get(((program & !LITERAL_PROGRAM) as usize).checked_mul(PROGRAM_ALIGN)?..)?;
         let (head, rest) = LiteralHead::ref_from_prefix(bytes).ok()?;
         let bytes = rest.get(..usize::from(head.len.get()))?;
         Some(Literal { bytes, anchor_shift: usize::from(head.anchor_shift.get()) })
@@ -122,7 +122,7 @@ impl<'a> Program<'a> {
         if program & LITERAL_PROGRAM != 0 {
             return None;
         }
-        let bytes = programs.get(program as usize * PROGRAM_ALIGN..)?;
+        let bytes = programs.get((program as usize).checked_mul(PROGRAM_ALIGN)?..)?;
         let (head, rest) = ProgramHead::ref_from_prefix(bytes).ok()?;
         let (elements, data) =
             <[ProgramElement]>::ref_from_prefix_with_elems(rest, usize::from(head.elements.get())).ok()?;
