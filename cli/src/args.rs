@@ -45,6 +45,23 @@ pub(crate) enum Command {
     Demo(DemoArgs),
 }
 
+impl Command {
+    /// Whether a program reads what it prints.
+    pub(crate) fn is_json(&self) -> bool {
+        match self {
+            Command::Scan(args) => args.json,
+            Command::Compile(args) => args.json,
+            Command::Inspect(args) => args.json,
+            Command::Agent(args) => args.json,
+            Command::Admin(args) => match args.command {
+                AdminCommand::Terminals { json } | AdminCommand::Threats { json } => json,
+                AdminCommand::EnrolmentToken => false,
+            },
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ScanArgs {
     /// Database to scan with [default: the installed generation, else the built-in starter set]

@@ -22,10 +22,14 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let args = Args::parse();
     log();
+    let json = args.command.is_json();
     match run(args) {
         Ok(exit) => exit.into(),
         Err(error) if output::is_closed_pipe(&error) => Exit::Fine.into(),
         Err(error) => {
+            if json {
+                output::say_fatal(&error);
+            }
             output::print_error(&error);
             Exit::Failed.into()
         }

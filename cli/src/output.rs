@@ -24,15 +24,25 @@ pub(crate) fn with_hint(message: String, hint: &'static str) -> anyhow::Error {
     anyhow::Error::new(Hint(hint)).context(message)
 }
 
-/// Prints an error and what led to it, innermost last, then its hint.
+/// Writes the error that ended the program as a JSON line, for who reads those.
+pub(crate) fn say_fatal(error: &anyhow::Error) {
+    say!("{}", json!({"type": "error", "path": null, "code": "fatal", "message": text(error)}));
+}
+
+/// Prints an error, then its hint.
 pub(crate) fn print_error(error: &anyhow::Error) {
-    let mut said: Vec<String> = error.chain().filter(|cause| !cause.is::<Hint>()).map(ToString::to_string).collect();
-    // Many errors repeat in their text what led to them.
-    said.dedup_by(|cause, error| error.ends_with(cause.as_str()));
-    remark!("error: {}", said.join(": "));
+    remark!("error: {}", text(error));
     for hint in error.chain().filter_map(|cause| cause.downcast_ref::<Hint>()) {
         remark!("hint: {hint}");
     }
+}
+
+/// An error and what led to it, innermost last.
+fn text(error: &anyhow::Error) -> String {
+    let mut said: Vec<String> = error.chain().filter(|cause| !cause.is::<Hint>()).map(ToString::to_string).collect();
+    // Many errors repeat in their text what led to them.
+    said.dedup_by(|cause, error| error.ends_with(cause.as_str()));
+    said.join(": ")
 }
 
 /// Whether the reader of our output went away.

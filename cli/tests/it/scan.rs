@@ -158,3 +158,12 @@ fn what_is_passed_by_is_named_in_json() {
     assert_eq!(ran.json_of("skipped")[0]["path"], "in/link");
     assert_eq!(ran.json_of("summary")[0]["files"], 1);
 }
+
+#[test]
+fn what_ends_a_scan_is_said_in_json_too() {
+    let bench = Bench::new();
+    bench.file("file", "hay");
+    let ran = bench.expect(2, "scan --json --db missing.tdb file");
+    assert_eq!((&ran.json()[0]["type"], &ran.json()[0]["code"]), (&json!("error"), &json!("fatal")));
+    assert!(ran.err.starts_with("error: cannot open missing.tdb"), "{}", ran.err);
+}
