@@ -184,7 +184,7 @@ impl<'d> FileScanner<'d> {
             return Ok(self.verdict(scratch, path, buffer));
         }
         if file.metadata()?.len() < MAP_MIN {
-            // One byte more than allowed tells that the file has grown since.
+            // As many bytes as that tell that the file has grown since.
             (&file).take(MAP_MIN).read_to_end(buffer)?;
             if (buffer.len() as u64) < MAP_MIN {
                 return Ok(self.verdict(scratch, path, buffer));

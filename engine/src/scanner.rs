@@ -4,7 +4,7 @@ use crate::database::{Database, SignatureId};
 use crate::digest::digest_hits;
 use crate::matcher::{Backend, Candidate, Hits, Literal, Outcome, Program, TierTable, Workspace, direct_hits};
 use rayon::prelude::*;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// One signature found in a haystack.
@@ -45,8 +45,8 @@ struct Tally {
     first: HashMap<u32, (usize, Match)>,
     /// Every end of every signature, when they were asked for.
     every: Vec<Match>,
-    /// Signatures that must be run over the whole haystack.
-    to_run: HashSet<u32>,
+    /// Signatures that must be run over the whole haystack, each with the lowest anchor that it was put off at.
+    to_run: HashMap<u32, usize>,
 }
 
 /// What one tier let pass; see [`Scanner::profile`].
@@ -201,13 +201,13 @@ impl<'d> Scanner<'d> {
             }
             return;
         }
-        if report == Report::Signatures && tally.first.contains_key(&id) || tally.to_run.contains(&id) {
+        if report == Report::Signatures && tally.first.contains_key(&id) || tally.to_run.contains_key(&id) {
             return;
         }
         let Some(program) = Program::read(self.database.programs, signature.program.get()) else { return };
         match program.at_anchor(haystack, anchor, work) {
             Outcome::Nothing => {}
-            Outcome::PartHolds => tally.run_later(id),
+            Outcome::PartHolds => tally.run_later(id, anchor),
             Outcome::Matches { start } => tally.add(id, anchor, start, work, report),
         }
     }
@@ -215,7 +215,7 @@ impl<'d> Scanner<'d> {
     /// Runs what must see the whole haystack, and puts the matches in order.
     fn finish(&self, scratch: &mut Scratch, haystack: &[u8], report: Report) {
         let Scratch { work, tally, matches, .. } = scratch;
-        direct_hits(&self.database, haystack, |id| tally.run_later(id));
+        direct_hits(&self.database, haystack, |id| tally.run_later(id, 0));
         self.run_whole(haystack, report, work, tally);
         matches.clear();
         matches.append(&mut tally.every);
@@ -226,7 +226,7 @@ impl<'d> Scanner<'d> {
 
     /// Runs the signatures that were put off, each over the whole haystack; many of them by many threads.
     fn run_whole(&self, haystack: &[u8], report: Report, work: &mut Workspace, tally: &mut Tally) {
-        let to_run = std::mem::take(&mut tally.to_run);
+        let to_run = tally.take_to_run(report);
         if to_run.len().saturating_mul(haystack.len()) < RUN_TOGETHER_MIN {
             for id in to_run {
                 self.run(id, haystack, report, work, tally);
@@ -282,8 +282,20 @@ impl Tally {
     }
 
     /// Notes a signature that must be run over the whole haystack.
-    fn run_later(&mut self, id: u32) {
-        self.to_run.insert(id);
+    fn run_later(&mut self, id: u32, anchor: usize) {
+        let lowest = self.to_run.entry(id).or_insert(anchor);
+        *lowest = anchor.min(*lowest);
+    }
+
+    /// Takes the signatures that are to be run. Where another chunk found one of them already, the lower anchor decides, as it would
+    /// have in one pass.
+    fn take_to_run(&mut self, report: Report) -> Vec<u32> {
+        let mut to_run = std::mem::take(&mut self.to_run);
+        if report == Report::Signatures {
+            to_run.retain(|id, anchor| self.first.get(id).is_none_or(|found| *anchor < found.0));
+            self.first.retain(|id, _| !to_run.contains_key(id));
+        }
+        to_run.into_keys().collect()
     }
 
     /// Adds a signature that is about the haystack as a whole.
@@ -301,7 +313,9 @@ impl Tally {
             }
         }
         self.every.extend(other.every);
-        self.to_run.extend(other.to_run);
+        for (id, anchor) in other.to_run {
+            self.run_later(id, anchor);
+        }
         self
     }
 }

@@ -150,3 +150,28 @@ fn gaps_upon_gaps_in_a_flood_are_settled_once_per_file() {
     haystack.push(b'b');
     assert_eq!(found(&scanner, &haystack), BTreeSet::from([(0, haystack.len() as u64)]));
 }
+
+/// One anchor whose gaps leave more to try than a candidate may, and one that is settled on the spot: which comes first decides, not
+/// which chunk each lies in.
+#[test]
+fn a_candidate_that_was_put_off_counts_by_its_place() {
+    let letters = |text: &[u8]| Element::Bytes(text.iter().map(|&b| MaskedByte::fixed(b)).collect());
+    let gap = Element::Gap { min: 0, max: Some(256) };
+    let mut elements = vec![letters(b"the anchor is here")];
+    elements.extend((0..5).flat_map(|_| [gap.clone(), letters(b"a")]));
+    elements.extend([gap, letters(b"z")]);
+    let linked = database(&records(&[(Offset::Any, Pattern::new(elements).unwrap())]));
+    let database = open(&linked);
+    let scanner = Scanner::new(&database);
+    let settled = b"the anchor is here aaaaa z".to_vec();
+    let put_off = [b"the anchor is here ".as_slice(), &[b'a'; 1400], b"z"].concat();
+    let apart = vec![b'.'; 3000];
+    for haystack in [[&settled[..], &apart, &put_off].concat(), [&put_off[..], &apart, &settled].concat()] {
+        let mut scratch = scanner.scratch();
+        let once = scanner.signatures(&mut scratch, &haystack).to_vec();
+        assert_eq!(once.len(), 1);
+        for chunk in [8, 64, 1024, 1 << 20] {
+            assert_eq!(once, scanner.signatures_in_chunks(&haystack, chunk), "chunks of {chunk}");
+        }
+    }
+}
