@@ -6,8 +6,8 @@
 //! [`Database::verify`] reads every byte; installers run it, and `titer verify`.
 
 use crate::layout::{
-    DigestKind, DirectEntry, DirectGroup, Entry, FORMAT, HashSize, HashTable, Header, MAGIC, NO_PROGRAM, SECTION_ALIGN,
-    Section, SectionEntry, Signature, Source, Tier,
+    DigestKind, DirectEntry, DirectGroup, Entry, EntryPlace, FORMAT, HashSize, HashTable, Header, MAGIC, NO_PROGRAM,
+    SECTION_ALIGN, Section, SectionEntry, Signature, Source, Tier, window_mask,
 };
 use crate::matcher::{Literal, Program};
 use sha2::{Digest as _, Sha256};
@@ -27,6 +27,19 @@ impl SignatureId {
     pub fn index(self) -> u32 {
         self.0
     }
+}
+
+/// One window that the filter of a tier lets pass; see [`Database::windows`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredWindow {
+    /// Index into [`Database::tiers`].
+    pub tier: usize,
+    /// The signature whose anchor it is part of.
+    pub signature: SignatureId,
+    /// Bytes from the start of that anchor to it: 0 to 7.
+    pub shift: u8,
+    /// Its bytes, the first lowest, as they are hashed: those beyond the width of the tier zero, folded in a folded tier.
+    pub bytes: u64,
 }
 
 /// Why bytes are not a database, or not a sound one.
@@ -225,6 +238,35 @@ impl<'a> Database<'a> {
         self.tiers
     }
 
+    /// Every stored window, tier by tier: what the filters let pass, and for whom.
+    ///
+    /// The tables keep windows by their hash; the bytes are read from the program of each signature. O(windows), and a cache miss for
+    /// each. Windows whose signature is damaged are left out.
+    pub fn windows(&self) -> impl Iterator<Item = StoredWindow> + use<'a> {
+        let database = *self;
+        self.tiers.iter().enumerate().flat_map(move |(index, tier)| {
+            let bucket_first = tier.bucket_first.get() as usize;
+            let bound = |index: usize| database.buckets[index].get() as usize;
+            let entries = bound(bucket_first)..bound(bucket_first + (1 << tier.bucket_log2));
+            let entries = database.entries.get(entries).unwrap_or_default();
+            entries.iter().filter_map(move |entry| database.stored_window(index, tier, entry))
+        })
+    }
+
+    fn stored_window(&self, tier_index: usize, tier: &Tier, entry: &Entry) -> Option<StoredWindow> {
+        let program = self.signature(entry.signature.get())?.program.get();
+        let anchor = match Literal::read(self.programs, program) {
+            Some(literal) => literal.anchor_bytes()?,
+            None => Program::read(self.programs, program)?.anchor_bytes()?,
+        };
+        let shift = EntryPlace::unpack(entry.place.get()).shift;
+        let mut bytes = [0; 8];
+        let width = usize::from(tier.width);
+        bytes.get_mut(..width)?.copy_from_slice(anchor.get(usize::from(shift)..)?.get(..width)?);
+        let bytes = (u64::from_le_bytes(bytes) | tier.fold_bits()) & window_mask(tier.width);
+        Some(StoredWindow { tier: tier_index, signature: SignatureId(entry.signature.get()), shift, bytes })
+    }
+
     /// Number of signatures tied to one offset, and so compared there directly.
     pub fn direct_len(&self) -> usize {
         self.direct_entries.len()
@@ -330,6 +372,9 @@ impl<'a> Database<'a> {
             }
             if !matches!((tier.width, tier.stride), (8 | 6 | 5, 8) | (8 | 4, 4) | (2..=4, 1)) {
                 return fault("this build has no loop for its width and stride");
+            }
+            if tier.fold > 1 {
+                return fault("this build knows no such way to fold");
             }
             let fits = |first: U64, log2: u8, more: u64, len: usize| {
                 log2 <= 32 && first.get().checked_add((1 << log2) + more).is_some_and(|end| end <= len as u64)

@@ -167,10 +167,23 @@ pub struct Tier {
     pub filter_first: U64,
     /// First bound in [`Section::Buckets`]; there is one more bound than buckets.
     pub bucket_first: U64,
+    /// 1: windows and the bytes beside them are compared with [`FOLD`] in each byte, so that the cases of letters are one. 0: as they stand.
+    pub fold: u8,
     /// Zero.
-    pub reserved: U64,
+    pub reserved: [u8; 7],
 }
 const _: () = assert!(size_of::<Tier>() == 32);
+
+/// The bit by which the two cases of an ASCII letter differ. With it set in every byte, case makes no difference; that other
+/// bytes fall together too costs candidates and no matches.
+pub const FOLD: u8 = 0x20;
+
+impl Tier {
+    /// What is set in each window before it is hashed: [`FOLD`] in every byte of a folded tier.
+    pub fn fold_bits(&self) -> u64 {
+        if self.fold == 0 { 0 } else { u64::from_le_bytes([FOLD; 8]) }
+    }
+}
 
 /// One stored window.
 ///

@@ -34,7 +34,7 @@ mod scanner;
 /// record is added that older engines would not scan for.
 pub const INTERFACE: u32 = 1;
 
-pub use database::{Database, DatabaseError, SignatureId};
+pub use database::{Database, DatabaseError, SignatureId, StoredWindow};
 pub use files::{DatabaseFile, FileError, FileScanner, OpenError, Verdict};
 pub use matcher::Backend;
 pub use scanner::{Match, Scanner, Scratch, TierProfile};

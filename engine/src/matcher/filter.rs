@@ -70,6 +70,8 @@ pub(crate) struct Candidate {
 #[derive(Clone, Copy, Debug)]
 struct Filter<'a> {
     key: u64,
+    /// Set in each window before it is hashed: [`Tier::fold_bits`].
+    fold: u64,
     log2: u8,
     /// 2 to `log2` words: every index that a hash gives for `log2` is within.
     words: &'a [U64],
@@ -114,7 +116,7 @@ impl<'a> TierTable<'a> {
         TierTable {
             width: tier.width,
             stride: tier.stride,
-            filter: Filter { key: database.hash_key(), log2: tier.filter_log2, words },
+            filter: Filter { key: database.hash_key(), fold: tier.fold_bits(), log2: tier.filter_log2, words },
             bucket_log2: tier.bucket_log2,
             bounds: &database.buckets[bucket_first..=bucket_first + (1 << tier.bucket_log2)],
             entries: database.entries,
@@ -141,7 +143,7 @@ impl<'a> TierTable<'a> {
             for entry in entries {
                 let place = EntryPlace::unpack(entry.place.get());
                 if place.check == check
-                    && stands_beside(entry.near.get(), place, haystack, at)
+                    && self.stands_beside(entry.near.get(), place, haystack, at)
                     && let Some(anchor) = at.checked_sub(usize::from(place.shift))
                 {
                     found(Candidate { signature: entry.signature.get(), anchor });
@@ -165,8 +167,24 @@ impl<'a> TierTable<'a> {
         }
     }
 
+    /// Whether the bytes that an entry keeps stand where it says, beside the window at `at`.
+    #[inline(always)]
+    fn stands_beside(&self, near: u32, place: EntryPlace, haystack: &[u8], at: usize) -> bool {
+        let len = usize::from(place.near_len.min(4));
+        let Some(start) = (at + usize::from(place.near_at)).checked_sub(NEAR_REACH) else { return len == 0 };
+        let found = match haystack.get(start..start + 4) {
+            Some(bytes) => u32::from_le_bytes(bytes.try_into().expect("four bytes")),
+            None => load(haystack, start, 4) as u32,
+        };
+        let there = haystack.len().saturating_sub(start) >= len;
+        let mask = window_mask_or_none(len);
+        there && (found | self.filter.fold as u32) & mask == near
+    }
+
     fn hash(&self, haystack: &[u8], at: usize) -> WindowHash {
-        WindowHash::new(load(haystack, at, usize::from(self.width)), self.filter.key)
+        let width = usize::from(self.width);
+        let window = (load(haystack, at, width) | self.filter.fold) & window_mask(self.width);
+        WindowHash::new(window, self.filter.key)
     }
 
     /// The entries of the bucket of the window at `at`: from which to which.
@@ -195,26 +213,13 @@ impl Filter<'_> {
         portable::probe::<WIDTH, STRIDE>(self, haystack, done..range.end, hits);
     }
 
+    /// Whether the window of `WIDTH` bytes at the low end of `bytes` may be a stored one.
     #[inline(always)]
-    fn passes(&self, window: u64) -> bool {
-        let hash = WindowHash::new(window, self.key);
+    fn passes<const WIDTH: usize>(&self, bytes: u64) -> bool {
+        let hash = WindowHash::new((bytes | self.fold) & window_mask(WIDTH as u8), self.key);
         let bits = hash.filter_bits();
         self.words.get(hash.index(self.log2)).is_some_and(|word| word.get() & bits == bits)
     }
-}
-
-/// Whether the bytes that an entry keeps stand where it says, beside the window at `at`.
-#[inline(always)]
-fn stands_beside(near: u32, place: EntryPlace, haystack: &[u8], at: usize) -> bool {
-    let len = usize::from(place.near_len.min(4));
-    let Some(start) = (at + usize::from(place.near_at)).checked_sub(NEAR_REACH) else { return len == 0 };
-    let found = match haystack.get(start..start + 4) {
-        Some(bytes) => u32::from_le_bytes(bytes.try_into().expect("four bytes")),
-        None => load(haystack, start, 4) as u32,
-    };
-    let there = haystack.len().saturating_sub(start) >= len;
-    let mask = window_mask_or_none(len);
-    there && found & mask == near
 }
 
 /// The lowest `len` bytes of a `u32`; none for 0.

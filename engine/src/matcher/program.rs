@@ -48,6 +48,11 @@ impl<'a> Literal<'a> {
         Some(Literal { bytes, anchor_shift: usize::from(head.anchor_shift.get()) })
     }
 
+    /// The bytes from the start of the anchor on.
+    pub(crate) fn anchor_bytes(&self) -> Option<&'a [u8]> {
+        self.bytes.get(self.anchor_shift..)
+    }
+
     /// Where it stands, if it does, when its anchor begins at `anchor`.
     pub(crate) fn at_anchor(&self, haystack: &[u8], anchor: usize) -> Option<Range<usize>> {
         let start = anchor.checked_sub(self.anchor_shift)?;
@@ -127,6 +132,15 @@ impl<'a> Program<'a> {
         let (elements, data) =
             <[ProgramElement]>::ref_from_prefix_with_elems(rest, usize::from(head.elements.get())).ok()?;
         Some(Program { head, elements, data })
+    }
+
+    /// The values of the element that holds the anchor, from the start of the anchor on.
+    pub(crate) fn anchor_bytes(&self) -> Option<&'a [u8]> {
+        let element = self.elements.get(usize::from(self.head.anchor_element.get()))?;
+        match self.piece(element)? {
+            Piece::Literal(values) | Piece::Masked { values, .. } => values.get(usize::from(self.head.anchor_shift.get())..),
+            Piece::Alternatives { .. } | Piece::Gap { .. } => None,
+        }
     }
 
     /// Whether every element and the anchor can be read; a program that cannot matches nothing where it breaks.

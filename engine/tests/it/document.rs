@@ -22,7 +22,7 @@ fn the_document_has_every_field_where_the_code_has_it() {
     let expected = [
         fields!(Header: magic, format, section_count, file_len, hash_key, digest),
         fields!(SectionEntry: kind, hot, offset, len, digest, reserved),
-        fields!(Tier: width, stride, filter_log2, bucket_log2, signatures, filter_first, bucket_first, reserved),
+        fields!(Tier: width, stride, filter_log2, bucket_log2, signatures, filter_first, bucket_first, fold, reserved),
         fields!(Entry: signature, near, place),
         fields!(DirectGroup: distance, key_shift, from_end, key_len, reserved, first, count),
         fields!(DirectEntry: key, signature),

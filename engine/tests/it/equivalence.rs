@@ -175,3 +175,22 @@ fn a_candidate_that_was_put_off_counts_by_its_place() {
         }
     }
 }
+
+proptest! {
+    /// Each stored window is part of a string that its signature matches, and each signature that floats has one.
+    #[test]
+    fn stored_windows_are_bytes_of_their_signatures((cases, _) in cases_and_haystack()) {
+        let bytes = database(&records(&cases));
+        let database = open(&bytes);
+        let mut owners = BTreeSet::new();
+        for window in database.windows() {
+            let tier = &database.tiers()[window.tier];
+            let string = instance(&cases[window.signature.index() as usize].1, 0);
+            let stored = &window.bytes.to_le_bytes()[..usize::from(tier.width)];
+            prop_assert!(window.shift < tier.stride);
+            prop_assert!(string.windows(stored.len()).any(|there| there == stored), "{:?} in {:?}", stored, string);
+            owners.insert(window.signature);
+        }
+        prop_assert_eq!(owners.len(), cases.iter().filter(|(offset, _)| !offset.is_fixed()).count());
+    }
+}

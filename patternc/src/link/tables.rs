@@ -65,7 +65,8 @@ impl TierTables {
                 signatures: U32::new(anchors.signatures),
                 filter_first: U64::new(built.filters.len() as u64),
                 bucket_first: U64::new(built.buckets.len() as u64),
-                reserved: U64::ZERO,
+                fold: 0,
+                reserved: [0; 7],
             });
             built.add_filter(&anchors.windows, filter_log2);
             built.add_buckets(anchors.windows, bucket_log2)?;

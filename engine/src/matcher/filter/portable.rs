@@ -1,7 +1,6 @@
 //! The loop that runs everywhere, and that says what the others must report.
 
 use super::{Filter, STARTS, STRETCH, load};
-use crate::layout::window_mask;
 use std::ops::Range;
 
 /// Appends to `hits` where windows of `WIDTH` bytes that begin in `range`, at each `STRIDE`-th byte from its start, pass.
@@ -11,21 +10,20 @@ pub(super) fn probe<const WIDTH: usize, const STRIDE: usize>(
     range: Range<usize>,
     hits: &mut Vec<usize>,
 ) {
-    let mask = window_mask(WIDTH as u8);
     let mut at = range.start;
     while at + STARTS <= range.end {
         let Some(stretch) = haystack.get(at..at + STRETCH) else { break };
         let stretch: &[u8; STRETCH] = stretch.try_into().expect("a slice of that length");
         for start in (0..STARTS).step_by(STRIDE) {
-            let window = u64::from_le_bytes(stretch[start..start + 8].try_into().expect("eight bytes")) & mask;
-            if filter.passes(window) {
+            let window = u64::from_le_bytes(stretch[start..start + 8].try_into().expect("eight bytes"));
+            if filter.passes::<WIDTH>(window) {
                 hits.push(at + start);
             }
         }
         at += STARTS;
     }
     while at < range.end && at + WIDTH <= haystack.len() {
-        if filter.passes(load(haystack, at, WIDTH)) {
+        if filter.passes::<WIDTH>(load(haystack, at, WIDTH)) {
             hits.push(at);
         }
         at += STRIDE;

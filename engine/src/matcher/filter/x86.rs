@@ -15,8 +15,8 @@ use std::arch::x86_64::{
     _mm256_i64gather_epi64, _mm256_loadu_si256, _mm256_movemask_pd, _mm256_mul_epu32, _mm256_or_si256, _mm256_set1_epi64x,
     _mm256_slli_epi64, _mm256_sllv_epi64, _mm256_srl_epi64, _mm256_srli_epi64, _mm256_xor_si256, _mm512_and_si512,
     _mm512_bitshuffle_epi64_mask, _mm512_castsi256_si512, _mm512_castsi512_si256, _mm512_extracti64x4_epi64,
-    _mm512_inserti64x4, _mm512_loadu_si512, _mm512_mullo_epi64, _mm512_set1_epi64, _mm512_srl_epi64, _mm512_srli_epi64,
-    _mm512_xor_si512,
+    _mm512_inserti64x4, _mm512_loadu_si512, _mm512_mullo_epi64, _mm512_or_si512, _mm512_set1_epi64, _mm512_srl_epi64,
+    _mm512_srli_epi64, _mm512_xor_si512,
 };
 use std::ops::Range;
 
@@ -56,6 +56,7 @@ fn probe_avx512<const WIDTH: usize, const STRIDE: usize>(
     hits: &mut Vec<usize>,
 ) -> usize {
     let vectors = Vectors512 {
+        fold: _mm512_set1_epi64(filter.fold.cast_signed()),
         mask: _mm512_set1_epi64(window_mask(WIDTH as u8).cast_signed()),
         key: _mm512_set1_epi64(filter.key.cast_signed()),
         shift: 64 - i64::from(filter.log2),
@@ -76,6 +77,7 @@ fn probe_avx512<const WIDTH: usize, const STRIDE: usize>(
 
 /// What stays the same over a scan.
 struct Vectors512 {
+    fold: __m512i,
     mask: __m512i,
     key: __m512i,
     /// Bits by which a hash is shifted down to an index.
@@ -92,7 +94,8 @@ impl Vectors512 {
         let bytes = stretch[start..start + WINDOWS].as_ptr();
         // SAFETY: the slice that the pointer is of has the 64 bytes that are read; no alignment is asked for.
         let loaded = unsafe { _mm512_loadu_si512(bytes.cast()) };
-        let windows = if WIDTH < 8 { _mm512_and_si512(loaded, self.mask) } else { loaded };
+        let folded = _mm512_or_si512(loaded, self.fold);
+        let windows = if WIDTH < 8 { _mm512_and_si512(folded, self.mask) } else { folded };
         let product = _mm512_mullo_epi64(windows, self.key);
         let hash = _mm512_xor_si512(product, _mm512_srli_epi64::<32>(product));
         let index = _mm512_srl_epi64(hash, _mm_cvtsi64_si128(self.shift));
@@ -143,6 +146,7 @@ fn probe_avx2<const WIDTH: usize, const STRIDE: usize>(
     hits: &mut Vec<usize>,
 ) -> usize {
     let vectors = Vectors256 {
+        fold: _mm256_set1_epi64x(filter.fold.cast_signed()),
         mask: _mm256_set1_epi64x(window_mask(WIDTH as u8).cast_signed()),
         key: _mm256_set1_epi64x(filter.key.cast_signed()),
         key_high: _mm256_set1_epi64x((filter.key >> 32).cast_signed()),
@@ -166,6 +170,7 @@ fn probe_avx2<const WIDTH: usize, const STRIDE: usize>(
 
 /// What stays the same over a scan.
 struct Vectors256 {
+    fold: __m256i,
     mask: __m256i,
     key: __m256i,
     key_high: __m256i,
@@ -182,7 +187,8 @@ impl Vectors256 {
         let bytes = stretch[start..start + WINDOWS].as_ptr();
         // SAFETY: the slice that the pointer is of has the 32 bytes that are read; no alignment is asked for.
         let loaded = unsafe { _mm256_loadu_si256(bytes.cast()) };
-        let windows = if WIDTH < 8 { _mm256_and_si256(loaded, self.mask) } else { loaded };
+        let folded = _mm256_or_si256(loaded, self.fold);
+        let windows = if WIDTH < 8 { _mm256_and_si256(folded, self.mask) } else { folded };
         let product = self.times_key(windows);
         let hash = _mm256_xor_si256(product, _mm256_srli_epi64::<32>(product));
         let index = _mm256_srl_epi64(hash, _mm_cvtsi64_si128(self.shift));
