@@ -5,11 +5,13 @@
 //! several windows at once and report the same positions in the same order.
 
 mod portable;
+mod positions;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use crate::database::Database;
 use crate::layout::{Entry, EntryPlace, NEAR_REACH, Tier, WindowHash, window_mask};
+use positions::Positions;
 use std::ops::Range;
 use zerocopy::byteorder::little_endian::{U32, U64};
 
@@ -96,7 +98,7 @@ const STRETCH: usize = STARTS + 8;
 /// Hits of one block on their way to candidates.
 #[derive(Debug, Default)]
 pub(crate) struct Hits {
-    at: Vec<usize>,
+    at: Positions,
     buckets: Vec<(u32, u32)>,
 }
 
@@ -132,12 +134,11 @@ impl<'a> TierTable<'a> {
         hits: &mut Hits,
         mut found: impl FnMut(Candidate),
     ) {
-        hits.at.clear();
         self.probe(backend, haystack, range, &mut hits.at);
         // All bounds are read before any entry is, so that the cache misses of a large table overlap.
         hits.buckets.clear();
-        hits.buckets.extend(hits.at.iter().map(|&at| self.bucket(haystack, at)));
-        for (&at, &(first, end)) in hits.at.iter().zip(&hits.buckets) {
+        hits.buckets.extend(hits.at.iter().map(|at| self.bucket(haystack, at)));
+        for (at, &(first, end)) in hits.at.iter().zip(&hits.buckets) {
             let Some(entries) = self.entries.get(first as usize..end as usize) else { continue };
             let check = self.hash(haystack, at).check();
             for entry in entries {
@@ -152,8 +153,9 @@ impl<'a> TierTable<'a> {
         }
     }
 
-    /// Appends to `hits` where windows that begin in `range` pass the filter.
-    pub(crate) fn probe(&self, backend: Backend, haystack: &[u8], range: Range<usize>, hits: &mut Vec<usize>) {
+    /// Makes `hits` the places where windows that begin in `range` pass the filter.
+    fn probe(&self, backend: Backend, haystack: &[u8], range: Range<usize>, hits: &mut Positions) {
+        hits.reset(range.clone());
         // `Database::open` admits these pairs and no others.
         match (self.width, self.stride) {
             (8, 8) => self.filter.probe::<8, 8>(backend, haystack, range, hits),
@@ -201,7 +203,7 @@ impl Filter<'_> {
         backend: Backend,
         haystack: &[u8],
         range: Range<usize>,
-        hits: &mut Vec<usize>,
+        hits: &mut Positions,
     ) {
         let done = match backend.0 {
             Loop::Portable => range.start,

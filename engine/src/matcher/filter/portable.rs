@@ -1,5 +1,6 @@
 //! The loop that runs everywhere, and that says what the others must report.
 
+use super::positions::Positions;
 use super::{Filter, STARTS, STRETCH, load};
 use std::ops::Range;
 
@@ -8,7 +9,7 @@ pub(super) fn probe<const WIDTH: usize, const STRIDE: usize>(
     filter: &Filter<'_>,
     haystack: &[u8],
     range: Range<usize>,
-    hits: &mut Vec<usize>,
+    hits: &mut Positions,
 ) {
     let mut at = range.start;
     while at + STARTS <= range.end {

@@ -8,6 +8,7 @@
 //! loading from a slice whose length was checked; and gathering from a table by indices that are in it by construction.
 #![allow(unsafe_code)]
 
+use super::positions::Positions;
 use super::{Filter, STARTS, STRETCH};
 use crate::layout::window_mask;
 use std::arch::x86_64::{
@@ -41,7 +42,7 @@ impl Avx512 {
         filter: &Filter<'_>,
         haystack: &[u8],
         range: Range<usize>,
-        hits: &mut Vec<usize>,
+        hits: &mut Positions,
     ) -> usize {
         // SAFETY: `new` is the only way to make an `Avx512`, and it saw the features on this processor.
         unsafe { probe_avx512::<WIDTH, STRIDE>(filter, haystack, range, hits) }
@@ -53,7 +54,7 @@ fn probe_avx512<const WIDTH: usize, const STRIDE: usize>(
     filter: &Filter<'_>,
     haystack: &[u8],
     range: Range<usize>,
-    hits: &mut Vec<usize>,
+    hits: &mut Positions,
 ) -> usize {
     let vectors = Vectors512 {
         fold: _mm512_set1_epi64(filter.fold.cast_signed()),
@@ -69,7 +70,9 @@ fn probe_avx512<const WIDTH: usize, const STRIDE: usize>(
         for start in (0..8).step_by(STRIDE) {
             found |= vectors.passing::<WIDTH>(filter, stretch, start) << start;
         }
-        push_all(found, at, hits);
+        if found != 0 {
+            hits.push_bits(found, at);
+        }
         at += STARTS;
     }
     at
@@ -131,7 +134,7 @@ impl Avx2 {
         filter: &Filter<'_>,
         haystack: &[u8],
         range: Range<usize>,
-        hits: &mut Vec<usize>,
+        hits: &mut Positions,
     ) -> usize {
         // SAFETY: `new` is the only way to make an `Avx2`, and it saw the feature on this processor.
         unsafe { probe_avx2::<WIDTH, STRIDE>(filter, haystack, range, hits) }
@@ -143,7 +146,7 @@ fn probe_avx2<const WIDTH: usize, const STRIDE: usize>(
     filter: &Filter<'_>,
     haystack: &[u8],
     range: Range<usize>,
-    hits: &mut Vec<usize>,
+    hits: &mut Positions,
 ) -> usize {
     let vectors = Vectors256 {
         fold: _mm256_set1_epi64x(filter.fold.cast_signed()),
@@ -162,7 +165,9 @@ fn probe_avx2<const WIDTH: usize, const STRIDE: usize>(
                 found |= vectors.passing::<WIDTH>(filter, stretch, start + half) << (start + half);
             }
         }
-        push_all(found, at, hits);
+        if found != 0 {
+            hits.push_bits(found, at);
+        }
         at += STARTS;
     }
     at
@@ -215,14 +220,5 @@ impl Vectors256 {
         let crossed = _mm256_mul_epu32(_mm256_srli_epi64::<32>(windows), self.key);
         let other = _mm256_mul_epu32(windows, self.key_high);
         _mm256_add_epi64(low, _mm256_slli_epi64::<32>(_mm256_add_epi64(crossed, other)))
-    }
-}
-
-/// Appends `at` plus the number of each set bit, ascending.
-#[inline(always)]
-fn push_all(mut found: u64, at: usize, hits: &mut Vec<usize>) {
-    while found != 0 {
-        hits.push(at + found.trailing_zeros() as usize);
-        found &= found - 1;
     }
 }
