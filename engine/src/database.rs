@@ -244,16 +244,21 @@ impl<'a> Database<'a> {
     /// each. Windows whose signature is damaged are left out.
     pub fn windows(&self) -> impl Iterator<Item = StoredWindow> + use<'a> {
         let database = *self;
-        self.tiers.iter().enumerate().flat_map(move |(index, tier)| {
-            let bucket_first = tier.bucket_first.get() as usize;
-            let bound = |index: usize| database.buckets[index].get() as usize;
-            let entries = bound(bucket_first)..bound(bucket_first + (1 << tier.bucket_log2));
-            let entries = database.entries.get(entries).unwrap_or_default();
-            entries.iter().filter_map(move |entry| database.stored_window(index, tier, entry))
-        })
+        (0..self.tiers.len())
+            .flat_map(move |tier| database.entries_of(tier).filter_map(move |entry| database.stored_window(tier, entry)))
     }
 
-    fn stored_window(&self, tier_index: usize, tier: &Tier, entry: &Entry) -> Option<StoredWindow> {
+    /// The entries of a tier, bucket by bucket.
+    pub(crate) fn entries_of(&self, tier: usize) -> std::slice::Iter<'a, Entry> {
+        let tier = &self.tiers[tier];
+        let bound = |index: usize| self.buckets[index].get() as usize;
+        let first = tier.bucket_first.get() as usize;
+        self.entries.get(bound(first)..bound(first + (1 << tier.bucket_log2))).unwrap_or_default().iter()
+    }
+
+    /// What an entry of a tier keeps; `None` when its signature is damaged.
+    pub(crate) fn stored_window(&self, tier_index: usize, entry: &Entry) -> Option<StoredWindow> {
+        let tier = &self.tiers[tier_index];
         let program = self.signature(entry.signature.get())?.program.get();
         let anchor = match Literal::read(self.programs, program) {
             Some(literal) => literal.anchor_bytes()?,

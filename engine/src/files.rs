@@ -200,7 +200,7 @@ impl<'d> FileScanner<'d> {
     fn verdict(&self, scratch: &mut Scratch, path: &Path, haystack: &[u8]) -> Verdict {
         let bytes = haystack.len() as u64;
         let matches = if haystack.len() >= SHARE_MIN && rayon::current_num_threads() > 1 {
-            self.scanner.signatures_in_parallel(haystack)
+            self.scanner.signatures_in_parallel(scratch, haystack).to_vec()
         } else {
             self.scanner.signatures(scratch, haystack).to_vec()
         };

@@ -187,7 +187,8 @@ impl Tier {
 
 /// One stored window.
 ///
-/// The bytes beside the window tell most false candidates without a look at the signature.
+/// The bytes beside the window tell most false candidates without a look at the signature. Within a bucket, entries ascend by `place`,
+/// then by `near`: in a crowded one those of a window are found by search, and of one signature the lowest anchor comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct Entry {
@@ -195,8 +196,8 @@ pub struct Entry {
     pub signature: U32,
     /// Bytes of the signature beside the window, the first lowest; the unused ones are zero.
     pub near: U32,
-    /// Bits 0-2: bytes from the start of the anchor to this window. Bits 3-5: how many bytes of `near` are used, 0 to 4. Bits 6-9: where
-    /// they stand, from 4 bytes before the window on. Bits 10-15: [`WindowHash::check`] of the window.
+    /// Bits 0-3: where the bytes of `near` stand, from 4 bytes before the window on. Bits 4-6: how many of them are used, 0 to 4. Bits
+    /// 7-9: 7 less the bytes from the start of the anchor to this window. Bits 10-15: [`WindowHash::check`] of the window.
     pub place: U16,
 }
 const _: () = assert!(size_of::<Entry>() == 10);
@@ -222,18 +223,18 @@ impl EntryPlace {
     #[inline(always)]
     pub fn unpack(place: u16) -> EntryPlace {
         EntryPlace {
-            shift: (place & 7) as u8,
-            near_len: ((place >> 3) & 7) as u8,
-            near_at: ((place >> 6) & 15) as u8,
+            shift: 7 - ((place >> 7) & 7) as u8,
+            near_len: ((place >> 4) & 7) as u8,
+            near_at: (place & 15) as u8,
             check: (place >> 10) as u8,
         }
     }
 
     /// Writes [`Entry::place`].
     pub fn pack(self) -> u16 {
-        u16::from(self.shift & 7)
-            | u16::from(self.near_len & 7) << 3
-            | u16::from(self.near_at & 15) << 6
+        u16::from(self.near_at & 15)
+            | u16::from(self.near_len & 7) << 4
+            | u16::from(7 - self.shift.min(7)) << 7
             | u16::from(self.check) << 10
     }
 }

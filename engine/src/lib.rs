@@ -29,6 +29,7 @@ mod matcher;
 pub mod naive;
 pub mod pattern;
 mod scanner;
+mod tally;
 
 /// The engine's interface: which records it understands. A blob states the interfaces it is for; the number grows when a kind of
 /// record is added that older engines would not scan for.

@@ -17,9 +17,11 @@
 mod direct;
 mod filter;
 mod program;
+mod runs;
 mod spans;
+mod tier;
 
 pub(crate) use direct::direct_hits;
 pub use filter::Backend;
-pub(crate) use filter::{Candidate, Hits, TierTable};
-pub(crate) use program::{Literal, Outcome, Program, Workspace};
+pub(crate) use program::{InRun, Literal, Outcome, Program, Workspace};
+pub(crate) use tier::{Candidate, Hits, TierTable};

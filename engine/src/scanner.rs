@@ -2,10 +2,14 @@
 
 use crate::database::{Database, SignatureId};
 use crate::digest::digest_hits;
-use crate::matcher::{Backend, Candidate, Hits, Literal, Outcome, Program, TierTable, Workspace, direct_hits};
+use crate::layout::NO_PROGRAM;
+use crate::matcher::{Backend, Candidate, Hits, InRun, Literal, Outcome, Program, TierTable, Workspace, direct_hits};
+use crate::tally::{Budget, Report, Tally};
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use rayon::prelude::*;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::{Arc, Mutex};
 
 /// One signature found in a haystack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,6 +20,10 @@ pub struct Match {
 }
 
 impl Match {
+    pub(crate) fn new(id: u32, range: Range<u64>) -> Match {
+        Match { end: range.end, signature: SignatureId::new(id), start: range.start }
+    }
+
     /// Which signature.
     pub fn signature(&self) -> SignatureId {
         self.signature
@@ -33,38 +41,30 @@ impl Match {
 #[derive(Debug, Default)]
 pub struct Scratch {
     hits: Hits,
+    programs: Vec<u32>,
     work: Workspace,
     tally: Tally,
     matches: Vec<Match>,
+    exceeded: Option<SignatureId>,
 }
 
-/// What is known about a haystack so far.
-#[derive(Debug, Default)]
-struct Tally {
-    /// Signatures found, each with the anchor it was found by: the lowest of those seen.
-    first: HashMap<u32, (usize, Match)>,
-    /// Every end of every signature, when they were asked for.
-    every: Vec<Match>,
-    /// Signatures that must be run over the whole haystack, each with the lowest anchor that it was put off at.
-    to_run: HashMap<u32, usize>,
+impl Scratch {
+    /// The signature on which the last scan ran out of steps, if it did: what was found stands, and there may be more.
+    ///
+    /// A scan may take a number of steps that is proportional to its haystack and far above what files need. Only a haystack made for the
+    /// signatures, or signatures made for it, exceed it.
+    pub fn exceeded(&self) -> Option<SignatureId> {
+        self.exceeded
+    }
 }
 
-/// What one tier let pass; see [`Scanner::profile`].
+/// What one tier let pass; see [`Scanner::profile`]. Windows in runs, which are passed by, are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TierProfile {
     /// Windows that passed the filter.
     pub hits: u64,
     /// Candidates that were verified for them.
     pub candidates: u64,
-}
-
-/// What a scan reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Report {
-    /// Each signature once.
-    Signatures,
-    /// Each (signature, end) once.
-    Ends,
 }
 
 /// Scans haystacks for the signatures of one database.
@@ -75,6 +75,8 @@ pub struct Scanner<'d> {
     database: Database<'d>,
     tiers: Vec<TierTable<'d>>,
     backend: Backend,
+    /// The signatures scanned for, sorted; all of them when there is no list.
+    only: Option<Arc<[SignatureId]>>,
 }
 
 /// Bytes that all tiers look at before any looks further: they stay in the first-level cache meanwhile.
@@ -83,6 +85,8 @@ const BLOCK: usize = 16 << 10;
 const CHUNK: usize = 1 << 20;
 /// Every stride divides it.
 const STRIDE_MAX: usize = 8;
+/// Signatures to run from which one pass looks for what they need.
+const SEARCH_TOGETHER_MIN: usize = 8;
 /// Signatures to run times bytes from which threads share the work.
 const RUN_TOGETHER_MIN: usize = 8 << 20;
 
@@ -95,7 +99,24 @@ impl<'d> Scanner<'d> {
     /// A scanner with a certain loop, to compare loops.
     pub fn with_backend(database: &Database<'d>, backend: Backend) -> Scanner<'d> {
         let tiers = database.tiers.iter().map(|tier| TierTable::new(database, tier)).collect();
-        Scanner { database: *database, tiers, backend }
+        Scanner { database: *database, tiers, backend, only: None }
+    }
+
+    /// A scanner for some signatures of `database` only, as when what is new in it is to be searched in files that were clean before.
+    ///
+    /// O(windows of the database), and memory for the windows of those signatures.
+    pub fn restricted(database: &Database<'d>, signatures: &[SignatureId]) -> Scanner<'d> {
+        let mut only = signatures.to_vec();
+        only.sort_unstable();
+        only.dedup();
+        let wanted = |signature| only.binary_search(&signature).is_ok();
+        let tiers = (0..database.tiers.len()).filter_map(|index| TierTable::part(database, index, wanted)).collect();
+        Scanner { database: *database, tiers, backend: Backend::best(), only: Some(only.into()) }
+    }
+
+    /// Whether this scanner scans for a signature of its database.
+    pub fn scans_for(&self, signature: SignatureId) -> bool {
+        self.only.as_ref().is_none_or(|only| only.binary_search(&signature).is_ok())
     }
 
     /// The database this scanner scans for.
@@ -125,32 +146,31 @@ impl<'d> Scanner<'d> {
     }
 
     /// The answer of [`Scanner::signatures`], worked out by the threads of the current rayon pool together.
-    pub fn signatures_in_parallel(&self, haystack: &[u8]) -> Vec<Match> {
-        self.signatures_in_chunks(haystack, CHUNK)
+    pub fn signatures_in_parallel<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8]) -> &'s [Match] {
+        self.signatures_in_chunks(scratch, haystack, CHUNK)
     }
 
     /// [`Scanner::signatures_in_parallel`] with chunks of `chunk` bytes, rounded up to a multiple of every stride.
     #[doc(hidden)]
-    pub fn signatures_in_chunks(&self, haystack: &[u8], chunk: usize) -> Vec<Match> {
+    pub fn signatures_in_chunks<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8], chunk: usize) -> &'s [Match] {
         let chunk = chunk.max(1).next_multiple_of(STRIDE_MAX);
         let chunks = (0..haystack.len().div_ceil(chunk)).into_par_iter();
         let find = || {
             let tallies = chunks.map_init(Scratch::default, |scratch, index| {
                 let end = haystack.len().min((index + 1) * chunk);
-                self.scan_range(scratch, haystack, index * chunk..end, Report::Signatures);
+                self.scan_chunk(scratch, haystack, index * chunk..end, Report::Signatures);
                 std::mem::take(&mut scratch.tally)
             });
             tallies.reduce(Tally::default, Tally::join)
         };
-        let mut scratch = self.scratch();
         let mut digests = Vec::new();
-        let (tally, ()) = rayon::join(find, || digest_hits(&self.database, haystack, |signature| digests.push(signature)));
+        let (tally, ()) = rayon::join(find, || self.digest_hits(haystack, |signature| digests.push(signature)));
         scratch.tally = tally;
         for signature in digests {
             scratch.tally.add_whole(signature, haystack.len());
         }
-        self.finish(&mut scratch, haystack, Report::Signatures);
-        scratch.matches
+        self.finish(scratch, haystack, Report::Signatures);
+        &scratch.matches
     }
 
     /// What each tier lets pass in `haystack`, in the order of the tiers: the measure of its anchors.
@@ -162,7 +182,7 @@ impl<'d> Scanner<'d> {
             let mut profile = TierProfile::default();
             for start in (0..haystack.len()).step_by(BLOCK) {
                 let block = start..haystack.len().min(start + BLOCK);
-                tier.candidates(self.backend, haystack, block, &mut hits, |_| profile.candidates += 1);
+                profile.candidates += tier.candidates(self.backend, haystack, block, &mut hits).len() as u64;
                 profile.hits += hits.len() as u64;
             }
             profile
@@ -171,72 +191,85 @@ impl<'d> Scanner<'d> {
     }
 
     fn scan<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8], report: Report) -> &'s [Match] {
-        self.scan_range(scratch, haystack, 0..haystack.len(), report);
-        digest_hits(&self.database, haystack, |signature| scratch.tally.add_whole(signature, haystack.len()));
+        for start in (0..haystack.len()).step_by(CHUNK) {
+            self.scan_chunk(scratch, haystack, start..haystack.len().min(start + CHUNK), report);
+        }
+        self.digest_hits(haystack, |signature| scratch.tally.add_whole(signature, haystack.len()));
         self.finish(scratch, haystack, report);
         &scratch.matches
     }
 
-    /// Adds to the tally what begins, by its window, in `range`; its start is a multiple of every stride.
-    fn scan_range(&self, scratch: &mut Scratch, haystack: &[u8], range: Range<usize>, report: Report) {
-        let Scratch { hits, work, tally, .. } = scratch;
-        let mut start = range.start;
-        while start < range.end {
-            let end = range.end.min(start + BLOCK);
+    /// Adds to the tally what begins, by its window, in `chunk`, which starts at a multiple of every stride.
+    fn scan_chunk(&self, scratch: &mut Scratch, haystack: &[u8], chunk: Range<usize>, report: Report) {
+        let Scratch { hits, programs, work, tally, .. } = scratch;
+        let mut verifier =
+            Verifier { database: &self.database, haystack, report, work, tally, budget: Budget::of(chunk.len()) };
+        let mut start = chunk.start;
+        while start < chunk.end {
+            let end = chunk.end.min(start + BLOCK);
             for tier in &self.tiers {
-                tier.candidates(self.backend, haystack, start..end, hits, |candidate| {
-                    self.verify(candidate, haystack, report, work, tally);
-                });
+                let candidates = tier.candidates(self.backend, haystack, start..end, hits);
+                if !candidates.is_empty() && !verifier.verify(candidates, programs) {
+                    return;
+                }
             }
             start = end;
         }
     }
 
-    fn verify(&self, candidate: Candidate, haystack: &[u8], report: Report, work: &mut Workspace, tally: &mut Tally) {
-        let Candidate { signature: id, anchor } = candidate;
-        let Some(signature) = self.database.signature(id) else { return };
-        if let Some(literal) = Literal::read(self.database.programs, signature.program.get()) {
-            if let Some(range) = literal.at_anchor(haystack, anchor) {
-                tally.add_range(id, anchor, range, report);
+    fn digest_hits(&self, haystack: &[u8], mut found: impl FnMut(u32)) {
+        digest_hits(&self.database, haystack, |id| {
+            if self.scans_for(SignatureId::new(id)) {
+                found(id);
             }
-            return;
-        }
-        if report == Report::Signatures && tally.first.contains_key(&id) || tally.to_run.contains_key(&id) {
-            return;
-        }
-        let Some(program) = Program::read(self.database.programs, signature.program.get()) else { return };
-        match program.at_anchor(haystack, anchor, work) {
-            Outcome::Nothing => {}
-            Outcome::PartHolds => tally.run_later(id, anchor),
-            Outcome::Matches { start } => tally.add(id, anchor, start, work, report),
-        }
+        });
     }
 
     /// Runs what must see the whole haystack, and puts the matches in order.
     fn finish(&self, scratch: &mut Scratch, haystack: &[u8], report: Report) {
-        let Scratch { work, tally, matches, .. } = scratch;
-        direct_hits(&self.database, haystack, |id| tally.run_later(id, 0));
-        self.run_whole(haystack, report, work, tally);
+        let Scratch { work, tally, matches, exceeded, .. } = scratch;
+        direct_hits(&self.database, haystack, |id| {
+            if self.scans_for(SignatureId::new(id)) {
+                tally.run_later(id, 0);
+            }
+        });
+        if !tally.to_run.is_empty() {
+            self.run_whole(haystack, report, work, tally);
+        }
         matches.clear();
         matches.append(&mut tally.every);
         matches.extend(tally.first.drain().map(|(_, (_, found))| found));
         matches.sort_unstable();
         matches.dedup_by_key(|found| (found.end, found.signature));
+        *exceeded = tally.exceeded.map(|(_, signature)| signature);
+        tally.clear();
     }
 
     /// Runs the signatures that were put off, each over the whole haystack; many of them by many threads.
     fn run_whole(&self, haystack: &[u8], report: Report, work: &mut Workspace, tally: &mut Tally) {
-        let to_run = tally.take_to_run(report);
+        let mut budget = Budget::of(haystack.len());
+        let mut to_run = tally.take_to_run(report);
+        self.drop_hopeless(&mut to_run, haystack, &mut budget);
         if to_run.len().saturating_mul(haystack.len()) < RUN_TOGETHER_MIN {
             for id in to_run {
                 self.run(id, haystack, report, work, tally);
+                if !budget.take(work.take_steps()) {
+                    return tally.exceed(haystack.len(), id);
+                }
             }
             return;
         }
+        let budget = Mutex::new(budget);
         let runs = to_run.into_par_iter().fold(
             || (Workspace::default(), Tally::default()),
             |(mut work, mut tally), id| {
-                self.run(id, haystack, report, &mut work, &mut tally);
+                // Whoever runs out of steps says so; the others end at their next signature.
+                if tally.exceeded.is_none() {
+                    self.run(id, haystack, report, &mut work, &mut tally);
+                    if !budget.lock().is_ok_and(|mut budget| budget.take(work.take_steps())) {
+                        tally.exceed(haystack.len(), id);
+                    }
+                }
                 (work, tally)
             },
         );
@@ -244,7 +277,35 @@ impl<'d> Scanner<'d> {
         *tally = std::mem::take(tally).join(found);
     }
 
+    /// Drops those of many signatures that need a literal which is nowhere in the haystack; one pass finds that out for all.
+    fn drop_hopeless(&self, to_run: &mut Vec<u32>, haystack: &[u8], budget: &mut Budget) {
+        if to_run.len() < SEARCH_TOGETHER_MIN {
+            return;
+        }
+        let literal = |id: &u32| self.program(*id)?.other_literal().map(|literal| (*id, literal));
+        let (ids, literals): (Vec<u32>, Vec<&[u8]>) = to_run.iter().filter_map(literal).unzip();
+        let Ok(automaton) = AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(literals) else {
+            return;
+        };
+        let mut missing: HashSet<u32> = ids.iter().copied().collect();
+        for found in automaton.find_overlapping_iter(haystack) {
+            missing.remove(&ids[found.pattern().as_usize()]);
+            // Without steps left all may be there; what runs next says that the limit is exceeded.
+            if missing.is_empty() || !budget.take(1) {
+                return;
+            }
+        }
+        to_run.retain(|id| !missing.contains(id));
+    }
+
     fn run(&self, id: u32, haystack: &[u8], report: Report, work: &mut Workspace, tally: &mut Tally) {
+        let Some(signature) = self.database.signature(id) else { return };
+        if let Some(literal) = Literal::read(self.database.programs, signature.program.get()) {
+            let most = if report == Report::Signatures { 1 } else { usize::MAX };
+            literal.starts(haystack).take(most).for_each(|range| tally.add_range(id, 0, range, report));
+            work.add_search(haystack.len());
+            return;
+        }
         let start = self.program(id).and_then(|program| program.run(haystack, work));
         if let Some(start) = start {
             tally.add(id, 0, start, work, report);
@@ -256,67 +317,86 @@ impl<'d> Scanner<'d> {
     }
 }
 
-impl Tally {
-    /// Adds the matches whose ends are in `work`.
-    fn add(&mut self, id: u32, anchor: usize, start: usize, work: &Workspace, report: Report) {
-        let found = |end: usize| Match { end: end as u64, signature: SignatureId::new(id), start: start as u64 };
-        match report {
-            Report::Ends => self.every.extend(work.ends().positions().map(found)),
-            Report::Signatures => {
-                if let Some(end) = work.ends().first() {
-                    self.first.entry(id).or_insert((anchor, found(end)));
-                }
+/// Verifies the candidates of one chunk.
+struct Verifier<'v, 'd> {
+    database: &'v Database<'d>,
+    haystack: &'v [u8],
+    report: Report,
+    work: &'v mut Workspace,
+    tally: &'v mut Tally,
+    budget: Budget,
+}
+
+impl Verifier<'_, '_> {
+    /// Adds to the tally what the candidates come to; whether there are steps left to go on.
+    fn verify(&mut self, candidates: &[Candidate], programs: &mut Vec<u32>) -> bool {
+        // What signatures say is read for all candidates before any program is, so that the cache misses of a large database overlap.
+        let program = |candidate: &Candidate| self.database.signature(candidate.signature).map(|of| of.program.get());
+        programs.clear();
+        programs.extend(candidates.iter().map(|candidate| program(candidate).unwrap_or(NO_PROGRAM)));
+        for (candidate, &program) in candidates.iter().zip(&*programs) {
+            let steps = match Literal::read(self.database.programs, program) {
+                Some(literal) => self.verify_literal(*candidate, literal),
+                None => self.verify_program(*candidate, program),
+            };
+            if !self.budget.take(steps) {
+                self.tally.exceed(candidate.anchor, candidate.signature);
+                return false;
             }
         }
+        true
     }
 
-    /// Adds one match.
-    fn add_range(&mut self, id: u32, anchor: usize, range: Range<usize>, report: Report) {
-        let found = Match { end: range.end as u64, signature: SignatureId::new(id), start: range.start as u64 };
-        match report {
-            Report::Ends => self.every.push(found),
-            Report::Signatures => {
-                self.first.entry(id).or_insert((anchor, found));
-            }
+    #[inline(always)]
+    fn verify_literal(&mut self, candidate: Candidate, literal: Literal<'_>) -> u64 {
+        let found = literal.at_anchor(self.haystack, candidate.anchor);
+        if found.is_some() || candidate.repeats {
+            self.literal_found(candidate, literal, found);
+        }
+        literal.steps()
+    }
+
+    #[cold]
+    fn literal_found(&mut self, candidate: Candidate, literal: Literal<'_>, found: Option<Range<usize>>) {
+        let Candidate { signature: id, anchor, repeats } = candidate;
+        if self.tally.is_decided(id) {
+            return;
+        }
+        // Where ends are asked for, each of those that were passed by is one.
+        let run = repeats
+            && match literal.in_run(self.haystack, anchor) {
+                InRun::Decided => found.is_some() && self.report == Report::Ends,
+                InRun::Nothing => false,
+                InRun::Open => found.is_none() || self.report == Report::Ends,
+            };
+        if run {
+            self.tally.run_later(id, anchor);
+        } else if let Some(range) = found {
+            self.tally.add_range(id, anchor, range, self.report);
         }
     }
 
-    /// Notes a signature that must be run over the whole haystack.
-    fn run_later(&mut self, id: u32, anchor: usize) {
-        let lowest = self.to_run.entry(id).or_insert(anchor);
-        *lowest = anchor.min(*lowest);
-    }
-
-    /// Takes the signatures that are to be run. Where another chunk found one of them already, the lower anchor decides, as it would
-    /// have in one pass.
-    fn take_to_run(&mut self, report: Report) -> Vec<u32> {
-        let mut to_run = std::mem::take(&mut self.to_run);
-        if report == Report::Signatures {
-            to_run.retain(|id, anchor| self.first.get(id).is_none_or(|found| *anchor < found.0));
-            self.first.retain(|id, _| !to_run.contains_key(id));
+    fn verify_program(&mut self, candidate: Candidate, program: u32) -> u64 {
+        let Candidate { signature: id, anchor, repeats } = candidate;
+        let Some(program) = Program::read(self.database.programs, program).filter(|_| !self.tally.is_decided(id)) else {
+            return 1;
+        };
+        let open = repeats
+            && match program.in_run(self.haystack, anchor) {
+                InRun::Decided => self.report == Report::Ends,
+                InRun::Nothing => false,
+                InRun::Open => true,
+            };
+        if open {
+            self.tally.run_later(id, anchor);
+            return 1;
         }
-        to_run.into_keys().collect()
-    }
-
-    /// Adds a signature that is about the haystack as a whole.
-    fn add_whole(&mut self, id: u32, len: usize) {
-        let found = Match { end: len as u64, signature: SignatureId::new(id), start: 0 };
-        self.first.entry(id).or_insert((0, found));
-    }
-
-    /// What two chunks found, together.
-    fn join(mut self, other: Tally) -> Tally {
-        for (id, found) in other.first {
-            let kept = self.first.entry(id).or_insert(found);
-            if found.0 < kept.0 {
-                *kept = found;
-            }
+        match program.at_anchor(self.haystack, anchor, self.work) {
+            Outcome::Nothing => {}
+            Outcome::PartHolds => self.tally.run_later(id, anchor),
+            Outcome::Matches { start } => self.tally.add(id, anchor, start, self.work, self.report),
         }
-        self.every.extend(other.every);
-        for (id, anchor) in other.to_run {
-            self.run_later(id, anchor);
-        }
-        self
+        1 + self.work.take_steps()
     }
 }
 

@@ -11,11 +11,13 @@
 //! that begin as "anywhere allowed": O(elements × file), however many candidates there were. The same becomes of a candidate
 //! whose near gaps leave more than [`NEAR_POSITIONS_MAX`] positions to try, so that no candidate costs more than that.
 
+use super::runs::REACH;
 use super::spans::Spans;
 use crate::database::slice;
 use crate::layout::{
     LITERAL_PROGRAM, LiteralHead, NO_PROGRAM, Op, PROGRAM_ALIGN, ProgramElement, ProgramHead, ProgramOffset,
 };
+use memchr::memmem;
 use std::ops::Range;
 use zerocopy::FromBytes;
 use zerocopy::byteorder::little_endian::U16;
@@ -54,11 +56,79 @@ impl<'a> Literal<'a> {
     }
 
     /// Where it stands, if it does, when its anchor begins at `anchor`.
+    #[inline]
     pub(crate) fn at_anchor(&self, haystack: &[u8], anchor: usize) -> Option<Range<usize>> {
         let start = anchor.checked_sub(self.anchor_shift)?;
-        haystack.get(start..)?.starts_with(self.bytes).then(|| start..start + self.bytes.len())
+        let there = haystack.get(start..start + self.bytes.len())?;
+        // The ends first, without a call: what is beside an anchor agrees in most false candidates, what is far from it in few.
+        let ends_agree = match (self.bytes.first_chunk::<8>(), self.bytes.last_chunk::<8>()) {
+            (Some(first), Some(last)) => there.first_chunk() == Some(first) && there.last_chunk() == Some(last),
+            _ => true,
+        };
+        (ends_agree && there == self.bytes).then(|| start..start + self.bytes.len())
+    }
+
+    /// Steps that a comparison may take.
+    pub(crate) fn steps(&self) -> u64 {
+        1 + self.bytes.len() as u64 / BYTES_PER_STEP
+    }
+
+    /// Where it begins, ascending, overlapping ones too.
+    pub(crate) fn starts<'h>(&self, haystack: &'h [u8]) -> impl Iterator<Item = Range<usize>> + use<'a, 'h> {
+        let finder = memmem::Finder::new(self.bytes);
+        let len = self.bytes.len();
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let start = from + finder.find(haystack.get(from..)?)?;
+            from = start + 1;
+            Some(start..start + len)
+        })
+    }
+
+    /// What candidates in a run are decided by.
+    pub(crate) fn in_run(&self, haystack: &[u8], anchor: usize) -> InRun {
+        if is_near(self.anchor_shift, self.bytes.len()) {
+            InRun::Decided
+        } else {
+            InRun::of_part(self.anchor_shift, haystack, anchor, |index, byte| {
+                self.bytes.get(index).is_none_or(|&own| own == byte)
+            })
+        }
     }
 }
+
+/// Whether bytes that begin so far before the anchor and are so many lie within [`REACH`] of each window of the anchor.
+fn is_near(before: usize, len: usize) -> bool {
+    before + ANCHOR_SHIFT_MAX <= REACH && len.saturating_sub(before) <= REACH
+}
+
+/// What a candidate that stands for others tells of them; see [`super::runs`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InRun {
+    /// They come to what it comes to.
+    Decided,
+    /// None of them matches.
+    Nothing,
+    /// They may match where it does not, or the other way round.
+    Open,
+}
+
+impl InRun {
+    /// Open, unless a byte within [`REACH`] of every window of the anchor disagrees. `agrees` tells by the index of the byte, the anchor
+    /// being at `before`.
+    fn of_part(before: usize, haystack: &[u8], anchor: usize, agrees: impl Fn(usize, u8) -> bool) -> InRun {
+        let reach_back = before.min(REACH - ANCHOR_SHIFT_MAX);
+        let (Some(start), first) = (anchor.checked_sub(reach_back), before - reach_back) else { return InRun::Open };
+        let part = &haystack[start.min(haystack.len())..haystack.len().min(anchor + REACH)];
+        let all = part.iter().enumerate().all(|(index, &byte)| agrees(first + index, byte));
+        if all { InRun::Open } else { InRun::Nothing }
+    }
+}
+
+/// Most bytes between the start of an anchor and one of its windows.
+const ANCHOR_SHIFT_MAX: usize = 7;
+/// Bytes that are compared or passed over in one step.
+const BYTES_PER_STEP: u64 = 64;
 
 /// One element, its bytes found.
 enum Piece<'a> {
@@ -112,9 +182,20 @@ pub(crate) struct Workspace {
     from: Spans,
     into: Spans,
     ends: Spans,
+    steps: u64,
 }
 
 impl Workspace {
+    /// The steps taken since the last call: positions tried, and stretches of [`BYTES_PER_STEP`] bytes compared or passed over.
+    pub(crate) fn take_steps(&mut self) -> u64 {
+        std::mem::take(&mut self.steps)
+    }
+
+    /// Adds the steps of a search through `len` bytes.
+    pub(crate) fn add_search(&mut self, len: usize) {
+        self.steps += 1 + len as u64 / BYTES_PER_STEP;
+    }
+
     /// The ends of the matches that the last call found, ascending.
     pub(crate) fn ends(&self) -> &Spans {
         &self.ends
@@ -220,6 +301,38 @@ impl<'a> Program<'a> {
         work.from.last()
     }
 
+    /// What candidates in a run are decided by.
+    pub(crate) fn in_run(&self, haystack: &[u8], anchor: usize) -> InRun {
+        let shift = usize::from(self.head.anchor_shift.get());
+        let element = self.elements.get(usize::from(self.head.anchor_element.get()));
+        let (values, masks) = match element.and_then(|element| self.piece(element)) {
+            Some(Piece::Literal(values)) => (values, None),
+            Some(Piece::Masked { values, masks }) => (values, Some(masks)),
+            _ => return InRun::Nothing,
+        };
+        let anywhere = self.head.offset_kind == ProgramOffset::Any as u8;
+        if anywhere && self.elements.len() == 1 && is_near(shift, values.len()) {
+            return InRun::Decided;
+        }
+        InRun::of_part(shift, haystack, anchor, |index, byte| match (values.get(index), masks) {
+            (None, _) => true,
+            (Some(&value), None) => byte == value,
+            (Some(&value), Some(masks)) => masks.get(index).is_none_or(|mask| byte & mask == value),
+        })
+    }
+
+    /// The longest literal that a match must hold besides the anchor, when a far gap stands between them.
+    pub(crate) fn other_literal(&self) -> Option<&'a [u8]> {
+        let pivot = usize::from(self.head.anchor_element.get());
+        let far = (0..self.elements.len()).any(|index| self.is_far(index));
+        let others = self.elements.iter().enumerate().filter(|(index, _)| far && *index != pivot);
+        let literals = others.filter_map(|(_, element)| match self.piece(element)? {
+            Piece::Literal(bytes) => Some(bytes),
+            _ => None,
+        });
+        literals.max_by_key(|bytes| bytes.len())
+    }
+
     /// First and last allowed start in this haystack.
     fn start_range(&self, haystack: &[u8]) -> Option<(usize, usize)> {
         let len = haystack.len() as u64;
@@ -242,13 +355,22 @@ impl<'a> Program<'a> {
 
     /// Moves the positions in `work.from` over element `index`; whether any are left.
     fn step(&self, index: usize, haystack: &[u8], work: &mut Workspace) -> bool {
-        let Workspace { from, into, .. } = work;
+        let Workspace { from, into, steps, .. } = work;
         into.clear();
+        *steps += from.ranges().len() as u64;
         match self.elements.get(index).and_then(|element| self.piece(element)) {
             None => {}
-            Some(Piece::Literal(bytes)) => literal_forward(bytes, haystack, from, into),
-            Some(Piece::Masked { values, masks }) => masked_forward(values, masks, haystack, from, into),
+            Some(Piece::Literal(bytes)) => {
+                *steps += from.len() as u64 / BYTES_PER_STEP;
+                literal_forward(bytes, haystack, from, into);
+                *steps += into.ranges().len() as u64;
+            }
+            Some(Piece::Masked { values, masks }) => {
+                *steps += from.len() as u64;
+                masked_forward(values, masks, haystack, from, into);
+            }
             Some(Piece::Alternatives { strings, negated }) => {
+                *steps += from.len() as u64 * u64::from(strings.left);
                 let moves = Alternatives { strings, negated };
                 for position in from.positions() {
                     moves.each_len(
@@ -271,8 +393,9 @@ impl<'a> Program<'a> {
 
     /// Moves the positions in `work.from` back over element `index`; whether any are left.
     fn step_back(&self, index: usize, haystack: &[u8], work: &mut Workspace) -> bool {
-        let Workspace { from, into, .. } = work;
+        let Workspace { from, into, steps, .. } = work;
         into.clear();
+        *steps += from.len() as u64;
         match self.elements.get(index).and_then(|element| self.piece(element)) {
             None => {}
             Some(Piece::Literal(bytes)) => {
@@ -370,14 +493,21 @@ fn agrees(values: &[u8], masks: &[u8], bytes: &[u8]) -> bool {
 }
 
 fn literal_forward(literal: &[u8], haystack: &[u8], from: &Spans, into: &mut Spans) {
-    let Some(&lead) = literal.first() else { return };
+    /// Starts from which setting up a search pays.
+    const SEARCH_MIN: usize = 64;
+    let mut finder = None;
     for &(first, last) in from.ranges() {
         let Some(last) = haystack.len().checked_sub(literal.len()).map(|end| end.min(last)) else { continue };
-        let Some(leads) = haystack.get(first..=last) else { continue };
-        for shift in memchr::memchr_iter(lead, leads) {
-            if haystack[first + shift..].starts_with(literal) {
-                into.push_one(first + shift + literal.len());
-            }
+        if last.saturating_sub(first) < SEARCH_MIN {
+            let starts = (first..=last).filter(|&start| haystack[start..].starts_with(literal));
+            starts.for_each(|start| into.push_one(start + literal.len()));
+            continue;
+        }
+        let finder = finder.get_or_insert_with(|| memmem::Finder::new(literal));
+        let mut start = first;
+        while let Some(shift) = finder.find(&haystack[start..last + literal.len()]) {
+            start += shift + 1;
+            into.push_one(start - 1 + literal.len());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use engine::pattern::{Element, MaskedByte, Offset, Pattern};
-use engine::{Backend, Scanner};
+use engine::{Backend, Scanner, Scratch};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ fn check(cases: &[Case], haystack: &[u8]) -> Result<(), TestCaseError> {
         prop_assert!(want.contains(&(m.signature().index(), m.range().end)));
     }
     for chunk in [8, 24, 64, 1 << 20] {
-        prop_assert_eq!(&once, &scanner.signatures_in_chunks(haystack, chunk), "chunks of {}", chunk);
+        prop_assert_eq!(&once, scanner.signatures_in_chunks(&mut scratch, haystack, chunk), "chunks of {}", chunk);
     }
     Ok(())
 }
@@ -75,8 +75,11 @@ fn a_match_across_any_block_or_chunk_border_is_found() {
             let string = instance(&case.1, 0);
             for start in border - string.len()..=border {
                 haystack[start..start + string.len()].copy_from_slice(&string);
-                let found: Vec<_> =
-                    scanner.signatures_in_parallel(&haystack).iter().map(|m| (m.signature().index(), m.range())).collect();
+                let found: Vec<_> = scanner
+                    .signatures_in_parallel(&mut scratch, &haystack)
+                    .iter()
+                    .map(|m| (m.signature().index(), m.range()))
+                    .collect();
                 let want = (index as u32, start as u64..(start + string.len()) as u64);
                 assert!(found.contains(&want), "{want:?} at {border}");
                 if border == BORDERS[0] {
@@ -107,7 +110,8 @@ fn a_far_gap_may_span_chunks() {
     haystack[9..14].copy_from_slice(b"begin");
     let end = haystack.len() - 1;
     haystack[end - 12..end].copy_from_slice(b"the very end");
-    let found = Scanner::new(&database).signatures_in_parallel(&haystack);
+    let mut scratch = Scratch::default();
+    let found = Scanner::new(&database).signatures_in_parallel(&mut scratch, &haystack);
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].range(), 9..end as u64);
 }
@@ -130,7 +134,8 @@ fn a_signature_is_reported_where_its_lowest_anchor_is() {
     let linked = database(&records(&[literal(&[b'a'; 15])]));
     let database = open(&linked);
     let haystack = [b" ".as_slice(), &[b'a'; 64]].concat();
-    let found = Scanner::new(&database).signatures_in_chunks(&haystack, 8);
+    let mut scratch = Scratch::default();
+    let found = Scanner::new(&database).signatures_in_chunks(&mut scratch, &haystack, 8);
     assert_eq!(found.iter().map(engine::Match::range).collect::<Vec<_>>(), vec![1..16]);
 }
 
@@ -171,7 +176,7 @@ fn a_candidate_that_was_put_off_counts_by_its_place() {
         let once = scanner.signatures(&mut scratch, &haystack).to_vec();
         assert_eq!(once.len(), 1);
         for chunk in [8, 64, 1024, 1 << 20] {
-            assert_eq!(once, scanner.signatures_in_chunks(&haystack, chunk), "chunks of {chunk}");
+            assert_eq!(once, scanner.signatures_in_chunks(&mut scratch, &haystack, chunk), "chunks of {chunk}");
         }
     }
 }

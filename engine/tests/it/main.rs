@@ -4,4 +4,5 @@ mod damage;
 mod document;
 mod equivalence;
 mod files;
+mod runs;
 mod support;

@@ -4,7 +4,6 @@ use super::anchor::{Choice, Direct, SHAPES};
 use super::{LinkError, too_many};
 use engine::layout::{DirectEntry, DirectGroup, Entry, EntryPlace, Tier, WindowHash};
 use rayon::slice::ParallelSliceMut;
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use zerocopy::little_endian::{U16, U32, U64};
 
@@ -89,9 +88,9 @@ impl BuiltTiers {
         let bucket_of = |window: u64| WindowHash::new(window, super::HASH_KEY).index(log2);
         let mut placed: Vec<(u32, Entry)> =
             windows.into_iter().map(|(window, entry)| (bucket_of(window) as u32, entry)).collect();
-        // Higher shifts first, so that of the anchors which one window stands for the lowest is tried first.
-        let shift = |entry: &Entry| EntryPlace::unpack(entry.place.get()).shift;
-        placed.par_sort_unstable_by_key(|(bucket, entry)| (*bucket, Reverse(shift(entry)), *entry));
+        placed.par_sort_unstable_by_key(|(bucket, entry)| {
+            (*bucket, entry.place.get(), entry.near.get(), entry.signature.get())
+        });
         let first = self.entries.len();
         if u32::try_from(first + placed.len()).is_err() {
             return Err(too_many("stored windows", u64::from(u32::MAX)));

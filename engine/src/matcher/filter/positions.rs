@@ -7,7 +7,7 @@ use std::ops::Range;
 /// Room for all that the range can have is made beforehand, and places are written in groups without asking how many there are: a loop
 /// then has no branch that depends on how many windows of a stretch pass, which nobody can foresee in a file full of hits.
 #[derive(Debug, Default)]
-pub(super) struct Positions {
+pub(in crate::matcher) struct Positions {
     /// From the start of the range. The first `len` count; what follows is left over.
     places: Vec<u32>,
     len: usize,
@@ -19,7 +19,7 @@ const GROUP: usize = 8;
 
 impl Positions {
     /// Empties it, to take places in `range`.
-    pub(super) fn reset(&mut self, range: Range<usize>) {
+    pub(in crate::matcher) fn reset(&mut self, range: Range<usize>) {
         self.len = 0;
         self.origin = range.start;
         let room = range.len() + GROUP;
@@ -29,25 +29,25 @@ impl Positions {
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::matcher) fn len(&self) -> usize {
         self.len
     }
 
     /// All of them, ascending.
-    pub(super) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(in crate::matcher) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.places[..self.len].iter().map(|&place| self.origin + place as usize)
     }
 
     /// Adds `at`, which follows all others.
     #[inline(always)]
-    pub(super) fn push(&mut self, at: usize) {
+    pub(in crate::matcher) fn push(&mut self, at: usize) {
         self.places[self.len] = (at - self.origin) as u32;
         self.len += 1;
     }
 
     /// Adds `at` plus the number of each set bit of `found`.
     #[inline(always)]
-    pub(super) fn push_bits(&mut self, mut found: u64, at: usize) {
+    pub(in crate::matcher) fn push_bits(&mut self, mut found: u64, at: usize) {
         let first = (at - self.origin) as u32;
         let mut left = found.count_ones() as usize;
         while left > 0 {
@@ -62,7 +62,7 @@ impl Positions {
     }
 
     /// Keeps those for which `keep` says so.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
+    pub(in crate::matcher) fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
         let mut kept = 0;
         for index in 0..self.len {
             let place = self.places[index];

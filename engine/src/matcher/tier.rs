@@ -1,0 +1,196 @@
+//! One tier: from windows that pass its filter to candidates.
+//!
+//! A hit is a window that passed. Its bucket holds the stored windows with the same hash bits, each with a few bytes of the signature that
+//! stand beside the window; those that agree with the haystack become candidates. The steps are taken for all hits of a block, one
+//! after the other: first all bounds are read, then all entries, so that the cache misses of a large table overlap.
+
+use super::filter::{Backend, Filter, Positions, load};
+use super::runs::Runs;
+use crate::database::{Database, SignatureId};
+use crate::layout::{Entry, EntryPlace, NEAR_REACH, Tier, WindowHash, window_mask};
+use std::borrow::Cow;
+use std::ops::Range;
+use zerocopy::byteorder::little_endian::{U32, U64};
+
+/// A signature whose anchor may begin at `anchor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub(crate) signature: u32,
+    pub(crate) anchor: usize,
+    /// Whether it stands for others, which were passed by; see [`super::runs`].
+    pub(crate) repeats: bool,
+}
+
+/// One tier of a database, its tables found.
+#[derive(Clone, Debug)]
+pub(crate) struct TierTable<'a> {
+    width: u8,
+    stride: u8,
+    fold: u64,
+    key: u64,
+    filter_log2: u8,
+    bucket_log2: u8,
+    words: Cow<'a, [U64]>,
+    bounds: Cow<'a, [U32]>,
+    entries: Cow<'a, [Entry]>,
+}
+
+/// Memory for the hits of one block on their way to candidates.
+#[derive(Debug, Default)]
+pub(crate) struct Hits {
+    at: Positions,
+    runs: Runs,
+    buckets: Vec<(u32, u32)>,
+    candidates: Vec<Candidate>,
+}
+
+impl Hits {
+    /// How many there were in the last block, those passed by left out.
+    pub(crate) fn len(&self) -> usize {
+        self.at.len()
+    }
+}
+
+/// Entries in a bucket from which those of a window are searched for instead of gone through.
+const CROWDED: usize = 12;
+/// Filter bits for each stored window in a table of its own, as in the linker's.
+const FILTER_BITS_PER_WINDOW: usize = 16;
+/// Smallest filter of such a table.
+const FILTER_LOG2_MIN: u8 = 9;
+
+impl<'a> TierTable<'a> {
+    /// The tables of `tier`, which [`Database::open`] found to lie within their sections.
+    pub(crate) fn new(database: &Database<'a>, tier: &Tier) -> TierTable<'a> {
+        let filter_first = tier.filter_first.get() as usize;
+        let bucket_first = tier.bucket_first.get() as usize;
+        TierTable {
+            width: tier.width,
+            stride: tier.stride,
+            fold: tier.fold_bits(),
+            key: database.hash_key(),
+            filter_log2: tier.filter_log2,
+            bucket_log2: tier.bucket_log2,
+            words: Cow::Borrowed(&database.filters[filter_first..filter_first + (1 << tier.filter_log2)]),
+            bounds: Cow::Borrowed(&database.buckets[bucket_first..=bucket_first + (1 << tier.bucket_log2)]),
+            entries: Cow::Borrowed(database.entries),
+        }
+    }
+
+    /// Tables of their own for those signatures anchored in tier `index` that are `wanted`; `None` when there are none.
+    ///
+    /// O(windows of the tier).
+    pub(crate) fn part(
+        database: &Database<'a>,
+        index: usize,
+        wanted: impl Fn(SignatureId) -> bool,
+    ) -> Option<TierTable<'a>> {
+        let tier = &database.tiers[index];
+        let windows = database.entries_of(index).filter(|entry| wanted(SignatureId::new(entry.signature.get())));
+        let windows: Vec<(u64, Entry)> =
+            windows.filter_map(|entry| Some((database.stored_window(index, entry)?.bytes, *entry))).collect();
+        if windows.is_empty() {
+            return None;
+        }
+        let log2_for = |count: usize| count.max(1).next_power_of_two().trailing_zeros() as u8;
+        let filter_log2 = log2_for(windows.len() * FILTER_BITS_PER_WINDOW / 64).max(FILTER_LOG2_MIN);
+        let bucket_log2 = log2_for(windows.len() / 2);
+        let mut words = vec![0; 1 << filter_log2];
+        let mut placed = Vec::with_capacity(windows.len());
+        for (window, entry) in windows {
+            let hash = WindowHash::new(window, database.hash_key());
+            words[hash.index(filter_log2)] |= hash.filter_bits();
+            placed.push((hash.index(bucket_log2), entry));
+        }
+        // Stable: within a bucket of the database they stood in the order that is wanted here.
+        placed.sort_by_key(|(bucket, entry)| (*bucket, entry.place.get(), entry.near.get()));
+        let bound = |bucket| U32::new(placed.partition_point(|(of, _)| *of < bucket) as u32);
+        Some(TierTable {
+            width: tier.width,
+            stride: tier.stride,
+            fold: tier.fold_bits(),
+            key: database.hash_key(),
+            filter_log2,
+            bucket_log2,
+            words: words.into_iter().map(U64::new).collect(),
+            bounds: (0..=1 << bucket_log2).map(bound).collect(),
+            entries: placed.into_iter().map(|(_, entry)| entry).collect(),
+        })
+    }
+
+    /// The candidates whose window begins in `block`, which starts at a multiple of the stride.
+    pub(crate) fn candidates<'h>(
+        &self,
+        backend: Backend,
+        haystack: &[u8],
+        block: Range<usize>,
+        hits: &'h mut Hits,
+    ) -> &'h [Candidate] {
+        let Hits { at, runs, buckets, candidates } = hits;
+        candidates.clear();
+        let Some(filter) = Filter::new(&self.words, self.filter_log2, self.fold, self.key) else { return candidates };
+        filter.hits((self.width, self.stride), backend, haystack, block.clone(), at);
+        runs.pass_by(haystack, block, at);
+        buckets.clear();
+        buckets.extend(at.iter().map(|at| self.bucket(filter.hash(self.width, haystack, at))));
+        for (at, &(first, end)) in at.iter().zip(&*buckets) {
+            let Some(entries) = self.entries.get(first as usize..end as usize) else { continue };
+            let check = filter.hash(self.width, haystack, at).check();
+            let repeats = runs.is_marked(at);
+            let mut found = |entry: &Entry| {
+                let shift = EntryPlace::unpack(entry.place.get()).shift;
+                if let Some(anchor) = at.checked_sub(usize::from(shift)) {
+                    candidates.push(Candidate { signature: entry.signature.get(), anchor, repeats });
+                }
+            };
+            if entries.len() < CROWDED {
+                let here = |entry: &&Entry| {
+                    let place = EntryPlace::unpack(entry.place.get());
+                    place.check == check && self.beside(place, haystack, at) == Some(entry.near.get())
+                };
+                entries.iter().filter(here).for_each(&mut found);
+            } else {
+                self.search(entries, check, haystack, at, &mut found);
+            }
+        }
+        candidates
+    }
+
+    /// As going through all `entries`, which ascend by place and then by the bytes beside, in O(places × log entries + found).
+    fn search(&self, entries: &[Entry], check: u8, haystack: &[u8], at: usize, found: &mut impl FnMut(&Entry)) {
+        let check_of = |entry: &Entry| EntryPlace::unpack(entry.place.get()).check;
+        let mut rest = &entries[entries.partition_point(|entry| check_of(entry) < check)..];
+        while let Some(first) = rest.first().filter(|first| check_of(first) == check) {
+            let place = first.place.get();
+            let (group, others) = rest.split_at(rest.partition_point(|entry| entry.place.get() <= place).max(1));
+            if let Some(near) = self.beside(EntryPlace::unpack(place), haystack, at) {
+                let from = group.partition_point(|entry| entry.near.get() < near);
+                group[from..].iter().take_while(|entry| entry.near.get() == near).for_each(&mut *found);
+            }
+            rest = others;
+        }
+    }
+
+    /// The entries of the bucket of a window: from which to which.
+    #[inline(always)]
+    fn bucket(&self, hash: WindowHash) -> (u32, u32) {
+        let bucket = hash.index(self.bucket_log2);
+        let bound = |index: usize| self.bounds.get(index).map_or(0, |bound| bound.get());
+        (bound(bucket), bound(bucket + 1))
+    }
+
+    /// The bytes that stand in the haystack where an entry of the window at `at` keeps some; `None` when it ends before.
+    #[inline(always)]
+    fn beside(&self, place: EntryPlace, haystack: &[u8], at: usize) -> Option<u32> {
+        let len = place.near_len.min(4);
+        if len == 0 {
+            return Some(0);
+        }
+        let start = (at + usize::from(place.near_at)).checked_sub(NEAR_REACH)?;
+        let found = match haystack.get(start..start + 4) {
+            Some(bytes) => u32::from_le_bytes(bytes.try_into().expect("four bytes")),
+            None if haystack.len().checked_sub(start)? >= usize::from(len) => load(haystack, start, 4) as u32,
+            None => return None,
+        };
+        Some((found | self.fold as u32) & window_mask(len) as u32)
+    }
+}
