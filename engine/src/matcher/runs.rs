@@ -26,15 +26,16 @@ pub(crate) const REACH: usize = 64;
 const DISTANCES: [usize; 8] = [48, 56, 72, 80, 88, 104, 112, 120];
 /// Bytes for each hit below which a block has so many that runs are looked for.
 const DENSE: usize = 64;
-/// Where no run began, another one is looked for so many bytes on.
-const NEXT_TRY: usize = 64;
+/// Where no run began, another one is looked for so many bytes on: a shorter one would not be worth passing by.
+const NEXT_TRY: usize = 256;
 /// Widest window.
 const WIDTH_MAX: usize = 8;
 
 /// The runs of one block.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
-    /// Where the candidates that stand for those passed by are: ascending.
+    /// Where the anchors of candidates begin that stand for those passed by: ascending. An anchor begins less than [`WIDTH_MAX`] bytes
+    /// before its window.
     marked: Vec<Range<usize>>,
 }
 
@@ -53,7 +54,7 @@ impl Runs {
                 next_try = at + NEXT_TRY;
                 if let Some((distance, end)) = run_from(haystack, at, block.end) {
                     passed_by = at + REACH + distance..end - REACH - WIDTH_MAX;
-                    marked.push(at + REACH..at + REACH + distance);
+                    marked.push(at + REACH - WIDTH_MAX..at + REACH + distance);
                     next_try = passed_by.end;
                 }
             }
@@ -61,12 +62,15 @@ impl Runs {
         });
     }
 
-    /// Whether candidates of the window at `at` stand for others that were passed by.
-    pub(super) fn is_marked(&self, at: usize) -> bool {
-        !self.marked.is_empty() && {
-            let after = self.marked.partition_point(|range| range.end <= at);
-            self.marked.get(after).is_some_and(|range| range.contains(&at))
-        }
+    /// Whether any were passed by.
+    pub(super) fn any(&self) -> bool {
+        !self.marked.is_empty()
+    }
+
+    /// Whether candidates whose anchor begins at `anchor` may stand for others that were passed by.
+    pub(super) fn is_marked(&self, anchor: usize) -> bool {
+        let after = self.marked.partition_point(|range| range.end <= anchor);
+        self.marked.get(after).is_some_and(|range| range.contains(&anchor))
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) struct TierTable<'a> {
 pub(crate) struct Hits {
     at: Positions,
     runs: Runs,
-    buckets: Vec<(u32, u32)>,
+    buckets: Vec<Bucket>,
     candidates: Vec<Candidate>,
 }
 
@@ -51,8 +51,18 @@ impl Hits {
     }
 }
 
+/// The entries that a window may be one of: from which to which, and the check that it must have.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    first: u32,
+    end: u32,
+    check: u8,
+}
+
 /// Entries in a bucket from which those of a window are searched for instead of gone through.
 const CROWDED: usize = 12;
+/// Bytes around a window that entries may be compared with: from [`NEAR_REACH`] before it on.
+const AROUND: usize = 20;
 /// Filter bits for each stored window in a table of its own, as in the linker's.
 const FILTER_BITS_PER_WINDOW: usize = 16;
 /// Smallest filter of such a table.
@@ -132,50 +142,76 @@ impl<'a> TierTable<'a> {
         runs.pass_by(haystack, block, at);
         buckets.clear();
         buckets.extend(at.iter().map(|at| self.bucket(filter.hash(self.width, haystack, at))));
-        for (at, &(first, end)) in at.iter().zip(&*buckets) {
-            let Some(entries) = self.entries.get(first as usize..end as usize) else { continue };
-            let check = filter.hash(self.width, haystack, at).check();
-            let repeats = runs.is_marked(at);
+        for (at, bucket) in at.iter().zip(&*buckets) {
+            let Some(entries) = self.entries.get(bucket.first as usize..bucket.end as usize) else { continue };
             let mut found = |entry: &Entry| {
                 let shift = EntryPlace::unpack(entry.place.get()).shift;
                 if let Some(anchor) = at.checked_sub(usize::from(shift)) {
-                    candidates.push(Candidate { signature: entry.signature.get(), anchor, repeats });
+                    candidates.push(Candidate { signature: entry.signature.get(), anchor, repeats: false });
                 }
             };
-            if entries.len() < CROWDED {
-                let here = |entry: &&Entry| {
-                    let place = EntryPlace::unpack(entry.place.get());
-                    place.check == check && self.beside(place, haystack, at) == Some(entry.near.get())
-                };
-                entries.iter().filter(here).for_each(&mut found);
+            if entries.len() >= CROWDED {
+                self.search(entries, bucket.check, haystack, at, found);
+            } else if let Some(around) = haystack.get(at.wrapping_sub(NEAR_REACH)..).and_then(<[u8]>::first_chunk) {
+                entries.iter().filter(|entry| self.agrees(entry, bucket.check, around)).for_each(found);
             } else {
-                self.search(entries, check, haystack, at, &mut found);
+                let agree = |entry: &&Entry| self.agrees_at_border(entry, bucket.check, haystack, at);
+                entries.iter().filter(agree).for_each(&mut found);
             }
+        }
+        if runs.any() {
+            let mark = |candidate: &mut Candidate| candidate.repeats = runs.is_marked(candidate.anchor);
+            candidates.iter_mut().for_each(mark);
         }
         candidates
     }
 
-    /// As going through all `entries`, which ascend by place and then by the bytes beside, in O(places × log entries + found).
-    fn search(&self, entries: &[Entry], check: u8, haystack: &[u8], at: usize, found: &mut impl FnMut(&Entry)) {
-        let check_of = |entry: &Entry| EntryPlace::unpack(entry.place.get()).check;
-        let mut rest = &entries[entries.partition_point(|entry| check_of(entry) < check)..];
-        while let Some(first) = rest.first().filter(|first| check_of(first) == check) {
-            let place = first.place.get();
-            let (group, others) = rest.split_at(rest.partition_point(|entry| entry.place.get() <= place).max(1));
+    /// Whether an entry is one of the window that has `check` and stands in `around`, [`NEAR_REACH`] bytes after its start.
+    ///
+    /// One branch for all: which part disagrees nobody can foresee.
+    #[inline(always)]
+    fn agrees(&self, entry: &Entry, check: u8, around: &[u8; AROUND]) -> bool {
+        const MASKS: [u32; 8] = [0, 0xff, 0xffff, 0x00ff_ffff, !0, !0, !0, !0];
+        let place = EntryPlace::unpack(entry.place.get());
+        let start = usize::from(place.near_at & 15);
+        let found = u32::from_le_bytes(around[start..start + 4].try_into().expect("four bytes")) | self.fold as u32;
+        let other = (found & MASKS[usize::from(place.near_len & 7)]) ^ entry.near.get();
+        other | u32::from(place.check ^ check) == 0
+    }
+
+    /// Calls `found` with those of the `entries` of a crowded bucket that agree with the window at `at`.
+    ///
+    /// They ascend by place and then by the bytes beside, so this takes O(places × log entries + found).
+    #[cold]
+    fn search(&self, entries: &[Entry], check: u8, haystack: &[u8], at: usize, mut found: impl FnMut(&Entry)) {
+        let place_of = |entry: &Entry| entry.place.get();
+        let check_of = |place: u16| EntryPlace::unpack(place).check;
+        let mut rest = &entries[entries.partition_point(|entry| check_of(place_of(entry)) < check)..];
+        while let Some(place) = rest.first().map(place_of).filter(|&place| check_of(place) == check) {
+            let (group, others) = rest.split_at(rest.partition_point(|entry| place_of(entry) <= place).max(1));
             if let Some(near) = self.beside(EntryPlace::unpack(place), haystack, at) {
                 let from = group.partition_point(|entry| entry.near.get() < near);
-                group[from..].iter().take_while(|entry| entry.near.get() == near).for_each(&mut *found);
+                group[from..].iter().take_while(|entry| entry.near.get() == near).for_each(&mut found);
             }
             rest = others;
         }
     }
 
-    /// The entries of the bucket of a window: from which to which.
+    /// As [`TierTable::agrees`] where the haystack has not as many bytes around the window.
+    #[cold]
+    fn agrees_at_border(&self, entry: &Entry, check: u8, haystack: &[u8], at: usize) -> bool {
+        let place = EntryPlace::unpack(entry.place.get());
+        place.check == check && self.beside(place, haystack, at) == Some(entry.near.get())
+    }
+
     #[inline(always)]
-    fn bucket(&self, hash: WindowHash) -> (u32, u32) {
-        let bucket = hash.index(self.bucket_log2);
-        let bound = |index: usize| self.bounds.get(index).map_or(0, |bound| bound.get());
-        (bound(bucket), bound(bucket + 1))
+    fn bucket(&self, hash: WindowHash) -> Bucket {
+        let index = hash.index(self.bucket_log2);
+        let (first, end) = match self.bounds.get(index..index + 2) {
+            Some(bounds) => (bounds[0].get(), bounds[1].get()),
+            None => (0, 0),
+        };
+        Bucket { first, end, check: hash.check() }
     }
 
     /// The bytes that stand in the haystack where an entry of the window at `at` keeps some; `None` when it ends before.

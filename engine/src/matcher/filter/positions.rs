@@ -15,7 +15,7 @@ pub(in crate::matcher) struct Positions {
 }
 
 /// Places that are written at a time.
-const GROUP: usize = 8;
+const GROUP: usize = 4;
 
 impl Positions {
     /// Empties it, to take places in `range`.
