@@ -106,6 +106,13 @@ impl FileError {
         FileError { path: path.to_owned(), code: "not-regular", message }
     }
 
+    fn limits_exceeded(path: &Path, signature: &str) -> FileError {
+        let message = format!(
+            "it takes more steps to scan than a file of its size may; the last of them were spent on signature `{signature}`"
+        );
+        FileError { path: path.to_owned(), code: "limits-exceeded", message }
+    }
+
     fn cut_short(path: &Path) -> FileError {
         let message = "the file was cut short while it was scanned".to_owned();
         FileError { path: path.to_owned(), code: "changed", message }
@@ -116,7 +123,7 @@ impl FileError {
         &self.path
     }
 
-    /// A stable word for machines: `not-found`, `permission-denied`, `not-regular`, `changed`, `walk` or `io`.
+    /// A stable word for machines: `not-found`, `permission-denied`, `not-regular`, `changed`, `limits-exceeded`, `walk` or `io`.
     pub fn code(&self) -> &'static str {
         self.code
     }
@@ -204,7 +211,11 @@ impl<'d> FileScanner<'d> {
         } else {
             self.scanner.signatures(scratch, haystack).to_vec()
         };
-        if matches.is_empty() { Verdict::Clean { bytes } } else { Verdict::Found { path: path.to_owned(), bytes, matches } }
+        match scratch.exceeded() {
+            _ if !matches.is_empty() => Verdict::Found { path: path.to_owned(), bytes, matches },
+            Some(signature) => Verdict::Failed(FileError::limits_exceeded(path, self.scanner.database().name(signature))),
+            None => Verdict::Clean { bytes },
+        }
     }
 
     /// Scans `paths`, files and trees, with the threads of `pool`; calls `sink` with each verdict, in the order of the walk, until

@@ -4,5 +4,6 @@ mod damage;
 mod document;
 mod equivalence;
 mod files;
+mod limits;
 mod runs;
 mod support;
