@@ -15,6 +15,7 @@
 //! Signatures tied to one offset are compared there ([`direct`]) and never enter a filter.
 
 mod direct;
+mod few;
 mod filter;
 mod program;
 mod runs;

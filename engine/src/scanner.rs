@@ -98,7 +98,7 @@ impl<'d> Scanner<'d> {
 
     /// A scanner with a certain loop, to compare loops.
     pub fn with_backend(database: &Database<'d>, backend: Backend) -> Scanner<'d> {
-        let tiers = database.tiers.iter().map(|tier| TierTable::new(database, tier)).collect();
+        let tiers = (0..database.tiers.len()).map(|index| TierTable::new(database, index)).collect();
         Scanner { database: *database, tiers, backend, only: None }
     }
 

@@ -366,8 +366,7 @@ impl<'a> Program<'a> {
                 *steps += into.ranges().len() as u64;
             }
             Some(Piece::Masked { values, masks }) => {
-                *steps += from.len() as u64;
-                masked_forward(values, masks, haystack, from, into);
+                *steps += from.len() as u64 / BYTES_PER_STEP + masked_forward(values, masks, haystack, from, into);
             }
             Some(Piece::Alternatives { strings, negated }) => {
                 *steps += from.len() as u64 * u64::from(strings.left);
@@ -487,14 +486,24 @@ impl Alternatives<'_> {
     }
 }
 
-/// Whether `bytes`, as many as there are values, agree with them under the masks.
+/// Whether `bytes`, as many as there are values, agree with them under the masks: eight at a time.
 fn agrees(values: &[u8], masks: &[u8], bytes: &[u8]) -> bool {
-    values.len() == bytes.len() && values.iter().zip(masks).zip(bytes).all(|((value, mask), byte)| byte & mask == *value)
+    if values.len() != bytes.len() || masks.len() != bytes.len() {
+        return false;
+    }
+    let ((values, last_values), (masks, last_masks)) = (values.as_chunks(), masks.as_chunks());
+    let (bytes, last_bytes) = bytes.as_chunks();
+    let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+    let mut words = values.iter().zip(masks).zip(bytes);
+    let mut last = last_values.iter().zip(last_masks).zip(last_bytes);
+    words.all(|((value, mask), bytes)| word(bytes) & word(mask) == word(value))
+        && last.all(|((value, mask), byte)| byte & mask == *value)
 }
 
+/// Starts from which setting up a search pays.
+const SEARCH_MIN: usize = 64;
+
 fn literal_forward(literal: &[u8], haystack: &[u8], from: &Spans, into: &mut Spans) {
-    /// Starts from which setting up a search pays.
-    const SEARCH_MIN: usize = 64;
     let mut finder = None;
     for &(first, last) in from.ranges() {
         let Some(last) = haystack.len().checked_sub(literal.len()).map(|end| end.min(last)) else { continue };
@@ -512,13 +521,43 @@ fn literal_forward(literal: &[u8], haystack: &[u8], from: &Spans, into: &mut Spa
     }
 }
 
-fn masked_forward(values: &[u8], masks: &[u8], haystack: &[u8], from: &Spans, into: &mut Spans) {
+/// Moves positions over masked bytes; returns how many of them were tried.
+fn masked_forward(values: &[u8], masks: &[u8], haystack: &[u8], from: &Spans, into: &mut Spans) -> u64 {
+    let mut finder = None;
+    let mut tried = 0;
     for &(first, last) in from.ranges() {
         let Some(last) = haystack.len().checked_sub(values.len()).map(|end| end.min(last)) else { continue };
-        for position in first..=last {
+        let mut try_at = |position: usize| {
+            tried += 1;
             if agrees(values, masks, &haystack[position..position + values.len()]) {
                 into.push_one(position + values.len());
             }
+        };
+        let fixed = longest_fixed(masks);
+        if last.saturating_sub(first) < SEARCH_MIN || fixed.is_empty() {
+            (first..=last).for_each(&mut try_at);
+            continue;
+        }
+        // Only where the longest run of whole bytes stands can the rest.
+        let finder = finder.get_or_insert_with(|| memmem::Finder::new(&values[fixed.clone()]));
+        let mut position = first;
+        while let Some(shift) = finder.find(&haystack[position + fixed.start..last + fixed.end]) {
+            position += shift + 1;
+            try_at(position - 1);
         }
     }
+    tried
+}
+
+/// The longest run of masks that leave nothing open.
+fn longest_fixed(masks: &[u8]) -> Range<usize> {
+    let mut longest = 0..0;
+    let mut start = 0;
+    for stretch in masks.chunk_by(|a, b| (*a == 0xff) == (*b == 0xff)) {
+        if stretch[0] == 0xff && stretch.len() > longest.len() {
+            longest = start..start + stretch.len();
+        }
+        start += stretch.len();
+    }
+    longest
 }

@@ -110,9 +110,9 @@ mod tests {
 
     #[test]
     fn what_is_passed_by_has_a_marked_equal() {
-        for period in (1..=16).chain([18, 20, 22, 24, 26, 28, 30]) {
+        for period in (1..=16_u8).chain([18, 20, 22, 24, 26, 28, 30]) {
             let mut haystack: Vec<u8> = (0..100_u8).map(|i| i.wrapping_mul(83)).collect();
-            haystack.extend((0..period as u8).map(|i| i.wrapping_mul(59)).cycle().take(4000));
+            haystack.extend((0..period).map(|i| i.wrapping_mul(59)).cycle().take(4000));
             haystack.extend([7, 7, 9]);
             for stride in [1, 4, 8] {
                 let (kept, runs) = left(&haystack, stride);

@@ -4,10 +4,11 @@
 //! stand beside the window; those that agree with the haystack become candidates. The steps are taken for all hits of a block, one
 //! after the other: first all bounds are read, then all entries, so that the cache misses of a large table overlap.
 
+use super::few::Few;
 use super::filter::{Backend, Filter, Positions, load};
 use super::runs::Runs;
 use crate::database::{Database, SignatureId};
-use crate::layout::{Entry, EntryPlace, NEAR_REACH, Tier, WindowHash, window_mask};
+use crate::layout::{Entry, EntryPlace, NEAR_REACH, WindowHash, window_mask};
 use std::borrow::Cow;
 use std::ops::Range;
 use zerocopy::byteorder::little_endian::{U32, U64};
@@ -33,6 +34,8 @@ pub(crate) struct TierTable<'a> {
     words: Cow<'a, [U64]>,
     bounds: Cow<'a, [U32]>,
     entries: Cow<'a, [Entry]>,
+    /// Finds the windows of a small tier without asking the filter at each byte.
+    few: Option<Few>,
 }
 
 /// Memory for the hits of one block on their way to candidates.
@@ -69,8 +72,9 @@ const FILTER_BITS_PER_WINDOW: usize = 16;
 const FILTER_LOG2_MIN: u8 = 9;
 
 impl<'a> TierTable<'a> {
-    /// The tables of `tier`, which [`Database::open`] found to lie within their sections.
-    pub(crate) fn new(database: &Database<'a>, tier: &Tier) -> TierTable<'a> {
+    /// The tables of tier `index`, which [`Database::open`] found to lie within their sections.
+    pub(crate) fn new(database: &Database<'a>, index: usize) -> TierTable<'a> {
+        let tier = &database.tiers[index];
         let filter_first = tier.filter_first.get() as usize;
         let bucket_first = tier.bucket_first.get() as usize;
         TierTable {
@@ -83,6 +87,7 @@ impl<'a> TierTable<'a> {
             words: Cow::Borrowed(&database.filters[filter_first..filter_first + (1 << tier.filter_log2)]),
             bounds: Cow::Borrowed(&database.buckets[bucket_first..=bucket_first + (1 << tier.bucket_log2)]),
             entries: Cow::Borrowed(database.entries),
+            few: Few::of(tier, || database.entries_of(index).map(|entry| Some(database.stored_window(index, entry)?.bytes))),
         }
     }
 
@@ -104,6 +109,7 @@ impl<'a> TierTable<'a> {
         let log2_for = |count: usize| count.max(1).next_power_of_two().trailing_zeros() as u8;
         let filter_log2 = log2_for(windows.len() * FILTER_BITS_PER_WINDOW / 64).max(FILTER_LOG2_MIN);
         let bucket_log2 = log2_for(windows.len() / 2);
+        let few = Few::of(tier, || windows.iter().map(|(window, _)| Some(*window)));
         let mut words = vec![0; 1 << filter_log2];
         let mut placed = Vec::with_capacity(windows.len());
         for (window, entry) in windows {
@@ -124,6 +130,7 @@ impl<'a> TierTable<'a> {
             words: words.into_iter().map(U64::new).collect(),
             bounds: (0..=1 << bucket_log2).map(bound).collect(),
             entries: placed.into_iter().map(|(_, entry)| entry).collect(),
+            few,
         })
     }
 
@@ -138,7 +145,10 @@ impl<'a> TierTable<'a> {
         let Hits { at, runs, buckets, candidates } = hits;
         candidates.clear();
         let Some(filter) = Filter::new(&self.words, self.filter_log2, self.fold, self.key) else { return candidates };
-        filter.hits((self.width, self.stride), backend, haystack, block.clone(), at);
+        let few = self.few.as_ref().filter(|_| backend != Backend::PORTABLE);
+        if !few.is_some_and(|few| few.hits(haystack, block.clone(), at)) {
+            filter.hits((self.width, self.stride), backend, haystack, block.clone(), at);
+        }
         runs.pass_by(haystack, block, at);
         buckets.clear();
         buckets.extend(at.iter().map(|at| self.bucket(filter.hash(self.width, haystack, at))));
