@@ -53,6 +53,9 @@ fn open_and_scan(bytes: &[u8]) {
         let _ = (database.name(found.signature()), database.channel(found.signature()), found.range());
     }
     let _ = scanner.ends(&mut scratch, &sample_haystack());
+    let _ = scanner.signatures(&mut scratch, &[0; 2000]);
+    let some: Vec<_> = database.windows().map(|window| window.signature).step_by(2).collect();
+    let _ = Scanner::restricted(&database, &some).signatures(&mut scratch, &sample_haystack());
     let _ = (database.verify(), database.sources().count(), database.sections().count(), database.digest_counts().count());
 }
 
@@ -82,6 +85,7 @@ pub fn scan_equals_naive(bytes: &[u8]) {
     const LINES_MAX: usize = 8;
     const LINE_BYTES_MAX: usize = 160;
     const HAYSTACK_BYTES_MAX: usize = 400;
+    const RUN_BYTES: usize = 600;
     let split = bytes.windows(2).position(|pair| pair == b"\n\n");
     let (lines, haystack) = split.map_or((bytes, &[][..]), |at| (&bytes[..at], &bytes[at + 2..]));
     let lines = lines.split(|&byte| byte == b'\n').filter(|line| line.len() <= LINE_BYTES_MAX).take(LINES_MAX);
@@ -104,14 +108,25 @@ pub fn scan_equals_naive(bytes: &[u8]) {
     let records: Vec<Record> = bodies.iter().enumerate().map(named).collect();
     let linked = link(&[source(&records)]).expect("an accepted signature has something to search for");
     let database = Database::open(&linked).expect("a database just linked opens");
-    let scanner = Scanner::new(&database);
+    assert_equal(&database, &bodies, &haystack);
+    // The same, before a run of its last few bytes and after it.
+    let unit = haystack[haystack.len().saturating_sub(1 + bytes.len() % 16)..].to_vec();
+    let run: Vec<u8> = unit.into_iter().cycle().take(if haystack.is_empty() { 0 } else { RUN_BYTES }).collect();
+    assert_equal(&database, &bodies, &[&*haystack, &*run, &*haystack].concat());
+}
+
+fn assert_equal(database: &Database<'_>, bodies: &[(Offset, Pattern)], haystack: &[u8]) {
+    let scanner = Scanner::new(database);
     let mut scratch = scanner.scratch();
-    let found = scanner.ends(&mut scratch, &haystack).into_iter();
+    let found = scanner.ends(&mut scratch, haystack).into_iter();
     let found: BTreeSet<(String, u64)> = found.map(|(signature, end)| (database.name(signature).to_owned(), end)).collect();
     let ends = |(index, (offset, pattern)): (usize, &(Offset, Pattern))| {
-        naive::ends(pattern, *offset, &haystack).into_iter().map(move |end| (index.to_string(), end)).collect::<Vec<_>>()
+        naive::ends(pattern, *offset, haystack).into_iter().map(move |end| (index.to_string(), end)).collect::<Vec<_>>()
     };
     assert_eq!(found, bodies.iter().enumerate().flat_map(ends).collect());
+    let names: BTreeSet<String> = found.into_iter().map(|(name, _)| name).collect();
+    let once = scanner.signatures(&mut scratch, haystack).iter().map(|m| database.name(m.signature()).to_owned());
+    assert_eq!(once.collect::<BTreeSet<_>>(), names);
 }
 
 fn source(records: &[Record]) -> LinkSource<'_> {

@@ -14,7 +14,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 /// First bytes of every database.
 pub const MAGIC: [u8; 8] = *b"TITERDB\n";
 /// The format this build writes and the only one it reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// Sections begin at multiples of this many bytes; the bytes between them are zero.
 pub const SECTION_ALIGN: u64 = 64;
 

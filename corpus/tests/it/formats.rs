@@ -16,8 +16,8 @@ fn blob_1() {
 }
 
 #[test]
-fn database_1() {
-    let bytes = sample("features-1.tdb");
+fn database_2() {
+    let bytes = sample("features-2.tdb");
     let database = Database::open(&bytes).unwrap();
     database.verify().unwrap();
     let scanner = Scanner::new(&database);
