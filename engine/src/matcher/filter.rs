@@ -1,11 +1,15 @@
 //! The filter: one probe of a blocked Bloom filter for each stride of the haystack.
 //!
 //! Each stored window sets up to three bits of one 64-bit word, so a probe is one load, and a wrong yes costs a look into the bucket
-//! table ([`super::tier`]) and no more. [`portable`] is the algorithm, window by window; the loops of one processor each ask the same questions for
-//! several windows at once and report the same positions in the same order.
+//! table ([`super::tier`]) and no more. [`portable`] is the algorithm, window by window; [`vector`] is the same for several windows at
+//! once, with the instructions of one processor, and reports the same positions in the same order.
 
+#[cfg(test)]
+mod equivalence;
 mod portable;
 mod positions;
+#[cfg(target_arch = "x86_64")]
+mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
