@@ -6,9 +6,11 @@
 
 #[cfg(test)]
 mod equivalence;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 mod positions;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -29,6 +31,8 @@ enum Loop {
     Avx2(x86::Avx2),
     #[cfg(target_arch = "x86_64")]
     Avx512(x86::Avx512),
+    #[cfg(target_arch = "aarch64")]
+    Neon(neon::Neon),
 }
 
 impl Backend {
@@ -43,6 +47,8 @@ impl Backend {
             loops.extend(x86::Avx512::new().map(Loop::Avx512));
             loops.extend(x86::Avx2::new().map(Loop::Avx2));
         }
+        #[cfg(target_arch = "aarch64")]
+        loops.extend(neon::Neon::new().map(Loop::Neon));
         loops.push(Loop::Portable);
         loops.into_iter().map(Backend).collect()
     }
@@ -52,7 +58,7 @@ impl Backend {
         Backend::available().first().copied().unwrap_or(Backend::PORTABLE)
     }
 
-    /// Its name: `portable`, `avx2` or `avx512`.
+    /// Its name: `portable`, `avx2`, `avx512` or `neon`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Loop::Portable => "portable",
@@ -60,6 +66,8 @@ impl Backend {
             Loop::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
             Loop::Avx512(_) => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Loop::Neon(_) => "neon",
         }
     }
 }
@@ -130,6 +138,8 @@ impl<'a> Filter<'a> {
             Loop::Avx2(avx2) => avx2.probe::<WIDTH, STRIDE>(self, haystack, range.clone(), hits),
             #[cfg(target_arch = "x86_64")]
             Loop::Avx512(avx512) => avx512.probe::<WIDTH, STRIDE>(self, haystack, range.clone(), hits),
+            #[cfg(target_arch = "aarch64")]
+            Loop::Neon(neon) => neon.probe::<WIDTH, STRIDE>(self, haystack, range.clone(), hits),
         };
         portable::probe::<WIDTH, STRIDE>(self, haystack, done..range.end, hits);
     }

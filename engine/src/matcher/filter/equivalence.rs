@@ -138,3 +138,9 @@ fn avx2_equals_portable() {
 fn avx512_equals_portable() {
     equals_portable("avx512");
 }
+
+#[test]
+#[cfg(target_arch = "aarch64")]
+fn neon_equals_portable() {
+    equals_portable("neon");
+}
