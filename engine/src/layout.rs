@@ -503,7 +503,8 @@ mod tests {
     fn an_index_is_always_in_its_table() {
         for log2 in 0..=32 {
             for window in [0, 1, 0x0102_0304_0506_0708, u64::MAX] {
-                assert!(WindowHash::new(window, 0x9e37_79b9_7f4a_7c15).index(log2) < 1 << log2);
+                let index = WindowHash::new(window, 0x9e37_79b9_7f4a_7c15).index(log2);
+                assert!((index as u64) < 1 << log2);
             }
         }
     }

@@ -1,11 +1,17 @@
 //! The filter: one probe of a blocked Bloom filter for each stride of the haystack.
 //!
 //! Each stored window sets up to three bits of one 64-bit word, so a probe is one load, and a wrong yes costs a look into the bucket
-//! table ([`super::tier`]) and no more. [`portable`] is the algorithm, window by window; the loops of one processor each ask the same questions for
-//! several windows at once and report the same positions in the same order.
+//! table ([`super::tier`]) and no more. [`portable`] is the algorithm, window by window; [`vector`] is the same for several windows at
+//! once, with the instructions of one processor, and reports the same positions in the same order.
 
+#[cfg(test)]
+mod equivalence;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 mod positions;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -25,6 +31,8 @@ enum Loop {
     Avx2(x86::Avx2),
     #[cfg(target_arch = "x86_64")]
     Avx512(x86::Avx512),
+    #[cfg(target_arch = "aarch64")]
+    Neon(neon::Neon),
 }
 
 impl Backend {
@@ -39,6 +47,8 @@ impl Backend {
             loops.extend(x86::Avx512::new().map(Loop::Avx512));
             loops.extend(x86::Avx2::new().map(Loop::Avx2));
         }
+        #[cfg(target_arch = "aarch64")]
+        loops.extend(neon::Neon::new().map(Loop::Neon));
         loops.push(Loop::Portable);
         loops.into_iter().map(Backend).collect()
     }
@@ -48,7 +58,7 @@ impl Backend {
         Backend::available().first().copied().unwrap_or(Backend::PORTABLE)
     }
 
-    /// Its name: `portable`, `avx2` or `avx512`.
+    /// Its name: `portable`, `avx2`, `avx512` or `neon`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Loop::Portable => "portable",
@@ -56,6 +66,8 @@ impl Backend {
             Loop::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
             Loop::Avx512(_) => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Loop::Neon(_) => "neon",
         }
     }
 }
@@ -126,6 +138,8 @@ impl<'a> Filter<'a> {
             Loop::Avx2(avx2) => avx2.probe::<WIDTH, STRIDE>(self, haystack, range.clone(), hits),
             #[cfg(target_arch = "x86_64")]
             Loop::Avx512(avx512) => avx512.probe::<WIDTH, STRIDE>(self, haystack, range.clone(), hits),
+            #[cfg(target_arch = "aarch64")]
+            Loop::Neon(neon) => neon.probe::<WIDTH, STRIDE>(self, haystack, range.clone(), hits),
         };
         portable::probe::<WIDTH, STRIDE>(self, haystack, done..range.end, hits);
     }

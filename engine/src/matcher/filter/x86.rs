@@ -1,16 +1,12 @@
-//! The loops for x86-64: eight windows at a time with AVX-512, four with AVX2.
+//! The vectors of x86-64: eight windows at a time with AVX-512, four with AVX2.
 //!
-//! A load of 64 (or 32) bytes is eight (or four) windows at stride 8; further loads, `STRIDE` bytes apart, are the windows between.
-//! The hits of one stretch of 64 starts are gathered in the bits of one word, so that they come out in ascending order and a
-//! stretch without a hit costs one branch.
-//!
-//! `unsafe` here is of three kinds: calling a function that needs processor features, which the value it is a method of has seen;
-//! loading from a slice whose length was checked; and gathering from a table by indices that are in it by construction.
+//! `unsafe` here is of three kinds: calling what needs processor features, which the value it is a method of has seen; loading from a
+//! slice whose length was checked; and gathering from a table by indices that are in it by construction.
 #![allow(unsafe_code)]
 
+use super::Filter;
 use super::positions::Positions;
-use super::{Filter, STARTS, STRETCH};
-use crate::layout::window_mask;
+use super::vector::{self, Vector, Words};
 use std::arch::x86_64::{
     __m256i, __m512i, _mm_cvtsi64_si128, _mm256_add_epi64, _mm256_and_si256, _mm256_castsi256_pd, _mm256_cmpeq_epi64,
     _mm256_i64gather_epi64, _mm256_loadu_si256, _mm256_movemask_pd, _mm256_mul_epu32, _mm256_or_si256, _mm256_set1_epi64x,
@@ -34,9 +30,7 @@ impl Avx512 {
         able.then_some(Avx512(()))
     }
 
-    /// As [`super::portable::probe`], as far as whole stretches go; returns where it stopped.
-    // `self` is the proof that the features are there.
-    #[expect(clippy::unused_self)]
+    /// [`vector::probe`].
     pub(super) fn probe<const WIDTH: usize, const STRIDE: usize>(
         self,
         filter: &Filter<'_>,
@@ -45,76 +39,101 @@ impl Avx512 {
         hits: &mut Positions,
     ) -> usize {
         // SAFETY: `new` is the only way to make an `Avx512`, and it saw the features on this processor.
-        unsafe { probe_avx512::<WIDTH, STRIDE>(filter, haystack, range, hits) }
+        unsafe { probe_avx512::<WIDTH, STRIDE>(self, filter, haystack, range, hits) }
     }
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512bitalg")]
 fn probe_avx512<const WIDTH: usize, const STRIDE: usize>(
+    avx512: Avx512,
     filter: &Filter<'_>,
     haystack: &[u8],
     range: Range<usize>,
     hits: &mut Positions,
 ) -> usize {
-    let vectors = Vectors512 {
-        fold: _mm512_set1_epi64(filter.fold.cast_signed()),
-        mask: _mm512_set1_epi64(window_mask(WIDTH as u8).cast_signed()),
-        key: _mm512_set1_epi64(filter.key.cast_signed()),
-        shift: 64 - i64::from(filter.log2),
-    };
-    let mut at = range.start;
-    while at + STARTS <= range.end {
-        let Some(stretch) = haystack.get(at..at + STRETCH) else { break };
-        let stretch: &[u8; STRETCH] = stretch.try_into().expect("a slice of that length");
-        let mut found = 0;
-        for start in (0..8).step_by(STRIDE) {
-            found |= vectors.passing::<WIDTH>(filter, stretch, start) << start;
-        }
-        if found != 0 {
-            hits.push_bits(found, at);
-        }
-        at += STARTS;
-    }
-    at
+    vector::probe::<Avx512, WIDTH, STRIDE>(avx512, filter, haystack, range, hits)
 }
 
-/// What stays the same over a scan.
-struct Vectors512 {
-    fold: __m512i,
-    mask: __m512i,
-    key: __m512i,
-    /// Bits by which a hash is shifted down to an index.
-    shift: i64,
+impl Vector for Avx512 {
+    type Lanes = __m512i;
+    type Key = __m512i;
+
+    #[inline(always)]
+    fn splat(self, value: u64) -> __m512i {
+        // SAFETY: `self` proves the feature.
+        unsafe { _mm512_set1_epi64(value.cast_signed()) }
+    }
+
+    #[inline(always)]
+    fn key(self, multiplier: u64) -> __m512i {
+        self.splat(multiplier)
+    }
+
+    #[inline(always)]
+    fn load(self, bytes: &[u8; 64]) -> __m512i {
+        // SAFETY: `self` proves the feature. The array has the 64 bytes that are read; no alignment is asked for.
+        unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn or(self, left: __m512i, right: __m512i) -> __m512i {
+        // SAFETY: `self` proves the feature.
+        unsafe { _mm512_or_si512(left, right) }
+    }
+
+    #[inline(always)]
+    fn and(self, left: __m512i, right: __m512i) -> __m512i {
+        // SAFETY: `self` proves the feature.
+        unsafe { _mm512_and_si512(left, right) }
+    }
+
+    #[inline(always)]
+    fn hash(self, windows: __m512i, key: __m512i) -> __m512i {
+        // SAFETY: `self` proves the features.
+        unsafe { hash_avx512(windows, key) }
+    }
+
+    #[inline(always)]
+    fn gather(self, words: Words<'_>, hashes: __m512i) -> __m512i {
+        // SAFETY: `self` proves the features.
+        unsafe { gather_avx512(words, hashes) }
+    }
+
+    #[inline(always)]
+    fn passing(self, words: __m512i, hashes: __m512i) -> u64 {
+        // SAFETY: `self` proves the features.
+        unsafe { passing_avx512(words, hashes) }
+    }
 }
 
-impl Vectors512 {
-    /// Bit `8 * n` is set when the window at byte `start + 8 * n` of the stretch passes, for `n` from 0 to 7.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512bitalg")]
-    fn passing<const WIDTH: usize>(&self, filter: &Filter<'_>, stretch: &[u8; STRETCH], start: usize) -> u64 {
-        const WINDOWS: usize = 64;
-        debug_assert!(start + WINDOWS <= STRETCH);
-        let bytes = stretch[start..start + WINDOWS].as_ptr();
-        // SAFETY: the slice that the pointer is of has the 64 bytes that are read; no alignment is asked for.
-        let loaded = unsafe { _mm512_loadu_si512(bytes.cast()) };
-        let folded = _mm512_or_si512(loaded, self.fold);
-        let windows = if WIDTH < 8 { _mm512_and_si512(folded, self.mask) } else { folded };
-        let product = _mm512_mullo_epi64(windows, self.key);
-        let hash = _mm512_xor_si512(product, _mm512_srli_epi64::<32>(product));
-        let index = _mm512_srl_epi64(hash, _mm_cvtsi64_si128(self.shift));
-        let words = filter.words.as_ptr().cast();
-        // Two gathers of four words: one of eight takes longer on processors of one maker, and no less on the others'.
-        let (low, high) = (_mm512_castsi512_si256(index), _mm512_extracti64x4_epi64::<1>(index));
-        // SAFETY: each index has `filter.log2` bits, because the hash was shifted down by 64 less that, and there are 2 to
-        // `filter.log2` words of eight bytes: all are within. No alignment is asked for.
-        let low = unsafe { _mm256_i64gather_epi64::<8>(words, low) };
-        // SAFETY: as before.
-        let high = unsafe { _mm256_i64gather_epi64::<8>(words, high) };
-        let words = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high);
-        // Bit 8n+k of this: whether the bit of word n that byte k of hash n names is set.
-        let named = _mm512_bitshuffle_epi64_mask(words, hash);
-        (named >> 1) & (named >> 2) & (named >> 3) & 0x0101_0101_0101_0101
-    }
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512bitalg")]
+fn hash_avx512(windows: __m512i, key: __m512i) -> __m512i {
+    let product = _mm512_mullo_epi64(windows, key);
+    _mm512_xor_si512(product, _mm512_srli_epi64::<32>(product))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512bitalg")]
+fn gather_avx512(words: Words<'_>, hashes: __m512i) -> __m512i {
+    let index = _mm512_srl_epi64(hashes, _mm_cvtsi64_si128(words.shift().into()));
+    // Two gathers of four words: one of eight takes longer on processors of one maker, and no less on the others'.
+    let (low, high) = (_mm512_castsi512_si256(index), _mm512_extracti64x4_epi64::<1>(index));
+    let words = words.all().as_ptr().cast();
+    // SAFETY: each index is a hash shifted down as `Words` says, so that it is within; words have the eight bytes by which indices are
+    // scaled. No alignment is asked for.
+    let low = unsafe { _mm256_i64gather_epi64::<8>(words, low) };
+    // SAFETY: as before.
+    let high = unsafe { _mm256_i64gather_epi64::<8>(words, high) };
+    _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512bitalg")]
+fn passing_avx512(words: __m512i, hashes: __m512i) -> u64 {
+    // Bit 8n+k of this: whether the bit of word n that byte k of hash n names is set.
+    let named = _mm512_bitshuffle_epi64_mask(words, hashes);
+    (named >> 1) & (named >> 2) & (named >> 3) & 0x0101_0101_0101_0101
 }
 
 /// The loop for processors with AVX2. Having one proves that this processor is such.
@@ -126,9 +145,7 @@ impl Avx2 {
         is_x86_feature_detected!("avx2").then_some(Avx2(()))
     }
 
-    /// As [`super::portable::probe`], as far as whole stretches go; returns where it stopped.
-    // `self` is the proof that the features are there.
-    #[expect(clippy::unused_self)]
+    /// [`vector::probe`].
     pub(super) fn probe<const WIDTH: usize, const STRIDE: usize>(
         self,
         filter: &Filter<'_>,
@@ -137,88 +154,125 @@ impl Avx2 {
         hits: &mut Positions,
     ) -> usize {
         // SAFETY: `new` is the only way to make an `Avx2`, and it saw the feature on this processor.
-        unsafe { probe_avx2::<WIDTH, STRIDE>(filter, haystack, range, hits) }
+        unsafe { probe_avx2::<WIDTH, STRIDE>(self, filter, haystack, range, hits) }
     }
 }
 
 #[target_feature(enable = "avx2")]
 fn probe_avx2<const WIDTH: usize, const STRIDE: usize>(
+    avx2: Avx2,
     filter: &Filter<'_>,
     haystack: &[u8],
     range: Range<usize>,
     hits: &mut Positions,
 ) -> usize {
-    let vectors = Vectors256 {
-        fold: _mm256_set1_epi64x(filter.fold.cast_signed()),
-        mask: _mm256_set1_epi64x(window_mask(WIDTH as u8).cast_signed()),
-        key: _mm256_set1_epi64x(filter.key.cast_signed()),
-        key_high: _mm256_set1_epi64x((filter.key >> 32).cast_signed()),
-        shift: 64 - i64::from(filter.log2),
-    };
-    let mut at = range.start;
-    while at + STARTS <= range.end {
-        let Some(stretch) = haystack.get(at..at + STRETCH) else { break };
-        let stretch: &[u8; STRETCH] = stretch.try_into().expect("a slice of that length");
-        let mut found = 0;
-        for start in (0..8).step_by(STRIDE) {
-            for half in [0, 32] {
-                found |= vectors.passing::<WIDTH>(filter, stretch, start + half) << (start + half);
-            }
-        }
-        if found != 0 {
-            hits.push_bits(found, at);
-        }
-        at += STARTS;
-    }
-    at
+    vector::probe::<Avx2, WIDTH, STRIDE>(avx2, filter, haystack, range, hits)
 }
 
-/// What stays the same over a scan.
-struct Vectors256 {
-    fold: __m256i,
-    mask: __m256i,
-    key: __m256i,
-    key_high: __m256i,
-    /// Bits by which a hash is shifted down to an index.
-    shift: i64,
+/// Eight lanes of 64 bits, four in each register.
+type Halves = [__m256i; 2];
+
+impl Vector for Avx2 {
+    type Lanes = Halves;
+    /// The multiplier and its upper half.
+    type Key = (__m256i, __m256i);
+
+    #[inline(always)]
+    fn splat(self, value: u64) -> Halves {
+        // SAFETY: `self` proves the feature.
+        let half = unsafe { _mm256_set1_epi64x(value.cast_signed()) };
+        [half, half]
+    }
+
+    #[inline(always)]
+    fn key(self, multiplier: u64) -> (__m256i, __m256i) {
+        (self.splat(multiplier)[0], self.splat(multiplier >> 32)[0])
+    }
+
+    #[inline(always)]
+    fn load(self, bytes: &[u8; 64]) -> Halves {
+        let (halves, _) = bytes.as_chunks();
+        // SAFETY: `self` proves the feature.
+        each(|i| unsafe { load_avx2(&halves[i]) })
+    }
+
+    #[inline(always)]
+    fn or(self, left: Halves, right: Halves) -> Halves {
+        // SAFETY: `self` proves the feature.
+        each(|i| unsafe { _mm256_or_si256(left[i], right[i]) })
+    }
+
+    #[inline(always)]
+    fn and(self, left: Halves, right: Halves) -> Halves {
+        // SAFETY: `self` proves the feature.
+        each(|i| unsafe { _mm256_and_si256(left[i], right[i]) })
+    }
+
+    #[inline(always)]
+    fn hash(self, windows: Halves, key: (__m256i, __m256i)) -> Halves {
+        // SAFETY: `self` proves the feature.
+        each(|i| unsafe { hash_avx2(windows[i], key) })
+    }
+
+    #[inline(always)]
+    fn gather(self, words: Words<'_>, hashes: Halves) -> Halves {
+        // SAFETY: `self` proves the feature.
+        each(|i| unsafe { gather_avx2(words, hashes[i]) })
+    }
+
+    #[inline(always)]
+    fn passing(self, words: Halves, hashes: Halves) -> u64 {
+        // SAFETY: `self` proves the feature.
+        let [low, high] = [0, 1].map(|i| unsafe { passing_avx2(words[i], hashes[i]) });
+        low | high << 32
+    }
 }
 
-impl Vectors256 {
-    /// Bit `8 * n` is set when the window at byte `start + 8 * n` of the stretch passes, for `n` from 0 to 3.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn passing<const WIDTH: usize>(&self, filter: &Filter<'_>, stretch: &[u8; STRETCH], start: usize) -> u64 {
-        const WINDOWS: usize = 32;
-        let bytes = stretch[start..start + WINDOWS].as_ptr();
-        // SAFETY: the slice that the pointer is of has the 32 bytes that are read; no alignment is asked for.
-        let loaded = unsafe { _mm256_loadu_si256(bytes.cast()) };
-        let folded = _mm256_or_si256(loaded, self.fold);
-        let windows = if WIDTH < 8 { _mm256_and_si256(folded, self.mask) } else { folded };
-        let product = self.times_key(windows);
-        let hash = _mm256_xor_si256(product, _mm256_srli_epi64::<32>(product));
-        let index = _mm256_srl_epi64(hash, _mm_cvtsi64_si128(self.shift));
-        // SAFETY: each index has `filter.log2` bits, because the hash was shifted down by 64 less that, and there are 2 to
-        // `filter.log2` words of eight bytes: all are within. No alignment is asked for.
-        let words = unsafe { _mm256_i64gather_epi64::<8>(filter.words.as_ptr().cast(), index) };
-        let one = _mm256_set1_epi64x(1);
-        let six_bits = _mm256_set1_epi64x(63);
-        let first = _mm256_sllv_epi64(one, _mm256_and_si256(_mm256_srli_epi64::<8>(hash), six_bits));
-        let second = _mm256_sllv_epi64(one, _mm256_and_si256(_mm256_srli_epi64::<16>(hash), six_bits));
-        let third = _mm256_sllv_epi64(one, _mm256_and_si256(_mm256_srli_epi64::<24>(hash), six_bits));
-        let bits = _mm256_or_si256(_mm256_or_si256(first, second), third);
-        let all = _mm256_cmpeq_epi64(_mm256_and_si256(words, bits), bits);
-        let lanes = _mm256_movemask_pd(_mm256_castsi256_pd(all)).cast_unsigned();
-        // Spreads the four bits to bytes: each product bit that is kept is one lane, moved up by seven for each lane before it.
-        u64::from(lanes.wrapping_mul(0x0020_4081) & 0x0101_0101)
-    }
+/// What `half` says for each register.
+#[inline(always)]
+fn each(half: impl Fn(usize) -> __m256i) -> Halves {
+    [half(0), half(1)]
+}
 
-    /// Each lane times the key, modulo 2^64: AVX2 multiplies 32 bits by 32.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn times_key(&self, windows: __m256i) -> __m256i {
-        let low = _mm256_mul_epu32(windows, self.key);
-        let crossed = _mm256_mul_epu32(_mm256_srli_epi64::<32>(windows), self.key);
-        let other = _mm256_mul_epu32(windows, self.key_high);
-        _mm256_add_epi64(low, _mm256_slli_epi64::<32>(_mm256_add_epi64(crossed, other)))
-    }
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_avx2(bytes: &[u8; 32]) -> __m256i {
+    // SAFETY: the array has the 32 bytes that are read; no alignment is asked for.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn hash_avx2(windows: __m256i, (key, key_high): (__m256i, __m256i)) -> __m256i {
+    // Each lane times the key, modulo 2^64: AVX2 multiplies 32 bits by 32.
+    let low = _mm256_mul_epu32(windows, key);
+    let crossed = _mm256_mul_epu32(_mm256_srli_epi64::<32>(windows), key);
+    let other = _mm256_mul_epu32(windows, key_high);
+    let product = _mm256_add_epi64(low, _mm256_slli_epi64::<32>(_mm256_add_epi64(crossed, other)));
+    _mm256_xor_si256(product, _mm256_srli_epi64::<32>(product))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn gather_avx2(words: Words<'_>, hashes: __m256i) -> __m256i {
+    let index = _mm256_srl_epi64(hashes, _mm_cvtsi64_si128(words.shift().into()));
+    // SAFETY: each index is a hash shifted down as `Words` says, so that it is within; words have the eight bytes by which indices are
+    // scaled. No alignment is asked for.
+    unsafe { _mm256_i64gather_epi64::<8>(words.all().as_ptr().cast(), index) }
+}
+
+/// Bit `8 * n` is set when word `n` of the four has the bits that its hash names.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn passing_avx2(words: __m256i, hashes: __m256i) -> u64 {
+    let one = _mm256_set1_epi64x(1);
+    let six_bits = _mm256_set1_epi64x(63);
+    let first = _mm256_sllv_epi64(one, _mm256_and_si256(_mm256_srli_epi64::<8>(hashes), six_bits));
+    let second = _mm256_sllv_epi64(one, _mm256_and_si256(_mm256_srli_epi64::<16>(hashes), six_bits));
+    let third = _mm256_sllv_epi64(one, _mm256_and_si256(_mm256_srli_epi64::<24>(hashes), six_bits));
+    let bits = _mm256_or_si256(_mm256_or_si256(first, second), third);
+    let all = _mm256_cmpeq_epi64(_mm256_and_si256(words, bits), bits);
+    let lanes = _mm256_movemask_pd(_mm256_castsi256_pd(all)).cast_unsigned();
+    // Spreads the four bits to bytes: each product bit that is kept is one lane, moved up by seven for each lane before it.
+    u64::from(lanes.wrapping_mul(0x0020_4081) & 0x0101_0101)
 }
