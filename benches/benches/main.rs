@@ -4,10 +4,21 @@
 #![allow(missing_docs, reason = "criterion's macros make items without docs")]
 
 mod clean_file;
+mod compare;
 mod compile;
+mod flood;
 mod open;
+mod small_files;
 
 use criterion::{criterion_group, criterion_main};
 
-criterion_group!(groups, clean_file::benchmarks, clean_file::dense_benchmarks, open::benchmarks, compile::benchmarks);
+criterion_group!(
+    groups,
+    clean_file::benchmarks,
+    clean_file::dense_benchmarks,
+    flood::benchmarks,
+    small_files::benchmarks,
+    open::benchmarks,
+    compile::benchmarks
+);
 criterion_main!(groups);

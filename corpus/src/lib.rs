@@ -12,6 +12,7 @@
 //! Where the data is from, and under which licences, is told beside it: `corpus/README.md`.
 #![forbid(unsafe_code)]
 
+pub mod flood;
 pub mod fuzzing;
 mod plant;
 mod seal;
@@ -21,8 +22,9 @@ pub use plant::{Planted, instance, near_miss, plant, planted};
 pub use seal::{seal_blob, seal_database, seal_delta};
 pub use synthetic::{haystack, near_clean_ndb, synthetic_ndb};
 
+use engine::pattern::{Offset, Pattern};
 use patternc::compile::{Compilation, Compiler, SourceKind};
-use patternc::record::Record;
+use patternc::record::{Body, Record, Target};
 use std::path::Path;
 
 /// The signature files of `corpus/signatures`: name and text.
@@ -81,6 +83,18 @@ pub fn compile(sources: &[(&str, &str)]) -> Compilation {
 pub fn records(named: &[&str]) -> Vec<Record> {
     let sources: Vec<_> = signatures().into_iter().filter(|(name, _)| named.contains(name)).collect();
     compile(&sources).records
+}
+
+/// A body signature for each literal, at any offset of any file, in the order given; `Literal-0` onwards.
+///
+/// # Panics
+/// When a literal is too long for a pattern, or empty.
+pub fn literal_records<L: AsRef<[u8]>>(literals: &[L]) -> Vec<Record> {
+    let record = |(index, literal): (usize, &L)| {
+        let pattern = Pattern::literal(literal.as_ref()).expect("a literal of a sane length is a pattern");
+        Record::Body(Body { name: format!("Literal-{index}"), target: Target::Any, offset: Offset::Any, pattern })
+    };
+    literals.iter().enumerate().map(record).collect()
 }
 
 #[cfg(test)]

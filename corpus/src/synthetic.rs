@@ -5,9 +5,13 @@ use std::fmt::Write as _;
 
 /// SplitMix64 (Steele, Lea, Flood: *Fast splittable pseudorandom number generators*, 2014): a few lines, and the same numbers
 /// for ever, which no random-number crate promises.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
+    pub(crate) fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,7 +25,7 @@ impl Random {
     }
 
     /// A number below `bound`; slightly uneven, which does not matter here.
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
 }
@@ -32,7 +36,7 @@ impl Random {
 /// [`clean`](crate::clean), so that they look like code and text without being parts of it. Nine in ten have 16 to 63 bytes, the
 /// others 8 to 15.
 pub fn synthetic_ndb(n: usize, seed: u64) -> String {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let sources = crate::clean().map(|(_, bytes)| bytes).concat();
     let mut followers = vec![Vec::new(); 256];
     for pair in sources.windows(2) {
@@ -57,7 +61,7 @@ pub fn synthetic_ndb(n: usize, seed: u64) -> String {
 /// Like [`synthetic_ndb`], but each signature is cut out of a file of [`clean`](crate::clean) and changed in two places: nearly
 /// every part of it is found in clean files, and none of it whole. No maker signs like that; it is the worst case for a filter.
 pub fn near_clean_ndb(n: usize, seed: u64) -> String {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let sources = crate::clean();
     ndb(n, || {
         let len = random.len();
@@ -96,7 +100,7 @@ fn is_bland(literal: &[u8]) -> bool {
 /// `len` bytes like those of real files: pages of the files of [`clean`](crate::clean) in random order.
 pub fn haystack(len: usize, seed: u64) -> Vec<u8> {
     const PAGE: usize = 2048;
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let sources = crate::clean();
     let mut bytes = Vec::with_capacity(len + PAGE);
     while bytes.len() < len {

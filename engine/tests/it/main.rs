@@ -7,3 +7,4 @@ mod files;
 mod limits;
 mod runs;
 mod support;
+mod whole_corpora;

@@ -1,0 +1,3 @@
+//! What is committed is what the programs make.
+
+mod committed;
