@@ -1,20 +1,27 @@
 //! Scanning files and trees of files.
 //!
-//! Workers of a thread pool take files as a walker finds them; what they find comes back in the order of the walk, which is sorted
-//! by name, so that two runs print the same. One bad file never ends a scan: it is reported, and the scan goes on.
+//! Workers take files from a walk (`walk`), a few at a time, open them (`open`) and scan them (`worker`); what they find comes back in
+//! the order of the walk, which is sorted by name, so that two runs print the same (`order`). One thread does all of it by itself.
+//! One bad file never ends a scan: it is reported, and the scan goes on.
+
+mod open;
+mod order;
+mod walk;
+mod worker;
 
 use crate::database::{Database, DatabaseError};
-use crate::mapping::{MAP_MIN, Mapping};
-use crate::scanner::{Match, Scanner, Scratch};
-use ignore::WalkBuilder;
-use rayon::iter::{ParallelBridge, ParallelIterator};
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use crate::mapping::Mapping;
+use crate::scanner::{Match, Scanner};
+use order::{Order, Queue};
+use std::fs::File;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use walk::{Found, Reader, Walk};
+pub use worker::FileScratch;
 
 /// A database file, mapped.
 #[derive(Debug)]
@@ -136,17 +143,8 @@ pub struct FileScanner<'d> {
     map: bool,
 }
 
-/// Reusable memory of one worker.
-#[derive(Debug, Default)]
-pub struct FileScratch {
-    scratch: Scratch,
-    buffer: Vec<u8>,
-}
-
-/// Results on their way from workers to the caller, at most this many.
-const RESULTS_MAX: usize = 1024;
-/// Files from this size on are shared out among the workers.
-const SHARE_MIN: usize = 8 << 20;
+/// Messages on their way from workers to the caller, at most this many.
+const MESSAGES_MAX: usize = 64;
 
 impl<'d> FileScanner<'d> {
     /// Scans with `scanner`.
@@ -167,161 +165,86 @@ impl<'d> FileScanner<'d> {
 
     /// Scans the file at `path`, following a symbolic link.
     pub fn scan_file(&self, scratch: &mut FileScratch, path: &Path) -> Verdict {
-        match self.try_scan_file(scratch, path) {
-            Ok(verdict) => verdict,
-            Err(error) => Verdict::Failed(FileError::new(path, &error)),
-        }
-    }
-
-    fn try_scan_file(&self, scratch: &mut FileScratch, path: &Path) -> io::Result<Verdict> {
-        // Opening a pipe would wait for its writer, so look before.
-        let before = fs::metadata(path)?;
-        if !before.is_file() {
-            return Ok(Verdict::Failed(FileError::not_regular(path)));
-        }
-        // The kernel's own files: reading one may wait for ever, use up what it holds, or never end.
-        if before.len() == 0 && is_kernel_file(path) {
-            return Ok(Verdict::Skipped { path: path.to_owned() });
-        }
-        let file = File::open(path)?;
-        let FileScratch { scratch, buffer } = scratch;
-        buffer.clear();
-        if !self.map {
-            (&file).read_to_end(buffer)?;
-            return Ok(self.verdict(scratch, path, buffer));
-        }
-        if file.metadata()?.len() < MAP_MIN {
-            // As many bytes as that tell that the file has grown since.
-            (&file).take(MAP_MIN).read_to_end(buffer)?;
-            if (buffer.len() as u64) < MAP_MIN {
-                return Ok(self.verdict(scratch, path, buffer));
-            }
-        }
-        let mapping = Mapping::sequential(&file)?;
-        let verdict = self.verdict(scratch, path, &mapping);
-        // Zeros were scanned in the place of bytes, so nothing was found in vain, but not everything was looked at.
-        let incomplete = mapping.was_cut_short() && matches!(verdict, Verdict::Clean { .. });
-        Ok(if incomplete { Verdict::Failed(FileError::cut_short(path)) } else { verdict })
-    }
-
-    fn verdict(&self, scratch: &mut Scratch, path: &Path, haystack: &[u8]) -> Verdict {
-        let bytes = haystack.len() as u64;
-        let matches = if haystack.len() >= SHARE_MIN && rayon::current_num_threads() > 1 {
-            self.scanner.signatures_in_parallel(scratch, haystack).to_vec()
-        } else {
-            self.scanner.signatures(scratch, haystack).to_vec()
-        };
-        match scratch.exceeded() {
-            _ if !matches.is_empty() => Verdict::Found { path: path.to_owned(), bytes, matches },
-            Some(signature) => Verdict::Failed(FileError::limits_exceeded(path, self.scanner.database().name(signature))),
-            None => Verdict::Clean { bytes },
-        }
+        self.take(scratch, 0, Found::Given(path.to_owned()), rayon::current_num_threads() > 1);
+        let verdict = scratch.done.pop().map(|(_, verdict)| verdict);
+        verdict.expect("each path has a verdict")
     }
 
     /// Scans `paths`, files and trees, with the threads of `pool`; calls `sink` with each verdict, in the order of the walk, until
     /// it breaks off.
     ///
-    /// `paths` are taken in their order, each tree sorted by name. Symbolic links are followed in `paths`, not below them. Uses one
-    /// more thread than the pool has, to walk.
+    /// `paths` are taken in their order, each tree sorted by name. Symbolic links are followed in `paths`, not below them. A pool of
+    /// one thread, which is the calling one, does it all there; otherwise one more thread than the pool has waits for it.
     pub fn scan_paths(&self, pool: &rayon::ThreadPool, paths: &[PathBuf], mut sink: impl FnMut(Verdict) -> ControlFlow<()>) {
-        let (sender, receiver) = sync_channel(RESULTS_MAX);
-        let stop = AtomicBool::new(false);
-        let stop = &stop;
+        let reader = Reader::default();
+        let walk = paths.iter().flat_map(move |path| Walk::new(path, reader.clone()));
+        let mut order = Order::default();
+        if pool.current_num_threads() == 1 && pool.current_thread_index().is_some() {
+            // What a sink breaks off needs no further telling.
+            let _: ControlFlow<()> = self.scan_here(walk, |index, verdict| order.add(index, verdict, &mut sink));
+            return;
+        }
+        let queue = Mutex::new(Queue::new(walk));
+        let (sender, receiver) = sync_channel(MESSAGES_MAX);
+        let (queue, stop) = (&queue, &AtomicBool::new(false));
         std::thread::scope(move |scope| {
-            scope.spawn(move || pool.install(|| self.scan_walk(paths, stop, &sender)));
+            scope.spawn(move || pool.broadcast(|_| self.work(queue, stop, sender.clone())));
             // The receiver goes with this closure, so that workers end when `sink` panics, too.
-            if in_order(&receiver, &mut sink).is_break() {
-                stop.store(true, Ordering::Relaxed);
+            for (index, verdict) in receiver.iter().flatten() {
+                if order.add(index, verdict, &mut sink).is_break() {
+                    stop.store(true, Ordering::Relaxed);
+                    return;
+                }
             }
         });
     }
 
-    fn scan_walk(&self, paths: &[PathBuf], stop: &AtomicBool, sender: &SyncSender<(usize, Verdict)>) {
-        let found = paths.iter().flat_map(|path| walk(path)).take_while(|_| !stop.load(Ordering::Relaxed)).enumerate();
-        let init = || (FileScratch::default(), sender.clone());
-        found
-            .par_bridge()
-            .map_init(init, |(scratch, sender), (index, found)| {
-                let verdict = match found {
-                    Found::File(path) => self.scan_file(scratch, &path),
-                    Found::Other(path) => Verdict::Skipped { path },
-                    Found::Failed(error) => Verdict::Failed(error),
-                };
-                // Without a receiver nobody is left to tell: the caller broke off or panicked.
-                if sender.send((index, verdict)).is_err() {
-                    stop.store(true, Ordering::Relaxed);
+    /// Scans what `walk` finds, in its order, on this thread.
+    fn scan_here(
+        &self,
+        walk: impl Iterator<Item = Found>,
+        mut tell: impl FnMut(usize, Verdict) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let mut scratch = FileScratch::default();
+        for (index, found) in walk.enumerate() {
+            self.take(&mut scratch, index, found, false);
+            for (index, verdict) in scratch.done.drain(..) {
+                tell(index, verdict)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Scans what is in the queue, beside others that do the same.
+    fn work(
+        &self,
+        queue: &Mutex<Queue<impl Iterator<Item = Found>>>,
+        stop: &AtomicBool,
+        sender: SyncSender<Vec<(usize, Verdict)>>,
+    ) {
+        let lock = || queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let together = rayon::current_num_threads() > 1;
+        let mut scratch = FileScratch::default();
+        loop {
+            let batch = if stop.load(Ordering::Relaxed) { None } else { lock().take() };
+            let Some((first, batch)) = batch else { break };
+            let mut batch = batch.into_iter().enumerate();
+            scratch.bytes = 0;
+            while let Some((place, found)) = batch.next() {
+                self.take(&mut scratch, first + place, found, together);
+                if scratch.bytes > BATCH_BYTES_MAX && batch.len() > 0 {
+                    let rest = batch.map(|(_, found)| found).collect();
+                    lock().put_back(first + place + 1, rest);
+                    break;
                 }
-            })
-            .for_each(drop);
-    }
-}
-
-/// Whether `path` lies below `/proc` or `/sys`, where files state no length and reading may have effects.
-fn is_kernel_file(path: &Path) -> bool {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    ["/proc", "/sys"].iter().any(|root| absolute.starts_with(root))
-}
-
-/// Calls `sink` with the verdicts by ascending index, whatever order they come in, until it breaks off.
-///
-/// Verdicts that come early wait here; those of clean files are a few words each.
-fn in_order(receiver: &Receiver<(usize, Verdict)>, sink: &mut impl FnMut(Verdict) -> ControlFlow<()>) -> ControlFlow<()> {
-    let mut early = BTreeMap::new();
-    let mut next = 0;
-    for (index, verdict) in receiver {
-        early.insert(index, verdict);
-        while let Some(verdict) = early.remove(&next) {
-            sink(verdict)?;
-            next += 1;
+            }
+            // Without a receiver nobody is left to tell: the caller broke off or panicked.
+            if sender.send(std::mem::take(&mut scratch.done)).is_err() {
+                stop.store(true, Ordering::Relaxed);
+            }
         }
     }
-    ControlFlow::Continue(())
 }
 
-/// What a walk meets.
-enum Found {
-    File(PathBuf),
-    Other(PathBuf),
-    Failed(FileError),
-}
-
-/// The files at and below `root`, sorted by name; nothing is left out for being hidden or ignored elsewhere.
-fn walk(root: &Path) -> Box<dyn Iterator<Item = Found> + Send> {
-    match fs::metadata(root) {
-        Err(error) => return Box::new(std::iter::once(Found::Failed(FileError::new(root, &error)))),
-        Ok(metadata) if !metadata.is_dir() => return Box::new(std::iter::once(Found::File(root.to_owned()))),
-        Ok(_) => {}
-    }
-    let walker = WalkBuilder::new(root).standard_filters(false).sort_by_file_name(Ord::cmp).build();
-    let root = root.to_owned();
-    Box::new(walker.filter_map(move |entry| {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(error) => return Some(Found::Failed(walk_error(&root, &error))),
-        };
-        match entry.file_type() {
-            Some(kind) if kind.is_dir() => None,
-            // The root itself may be a link to a directory; what is in it follows.
-            _ if entry.depth() == 0 => None,
-            Some(kind) if kind.is_file() => Some(Found::File(entry.into_path())),
-            _ => Some(Found::Other(entry.into_path())),
-        }
-    }))
-}
-
-fn walk_error(root: &Path, error: &ignore::Error) -> FileError {
-    let path = error_path(error).unwrap_or(root);
-    match error.io_error() {
-        Some(error) => FileError::new(path, error),
-        None => FileError { path: path.to_owned(), code: "walk", message: error.to_string() },
-    }
-}
-
-fn error_path(error: &ignore::Error) -> Option<&Path> {
-    match error {
-        ignore::Error::WithPath { path, .. } => Some(path),
-        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => error_path(err),
-        ignore::Error::Loop { child, .. } => Some(child),
-        _ => None,
-    }
-}
+/// After this many bytes a worker leaves the rest of its batch to others, so that one with many large files does not outlast them.
+const BATCH_BYTES_MAX: u64 = 4 << 20;

@@ -14,7 +14,7 @@
 #[cfg(unix)]
 mod guard;
 
-use memmap2::{Advice, Mmap, MmapOptions};
+use memmap2::{Advice, Mmap, MmapMut, MmapOptions};
 use std::fs::File;
 use std::io;
 use std::ops::Deref;
@@ -73,5 +73,36 @@ impl Deref for Mapping {
 
     fn deref(&self) -> &[u8] {
         &self.map
+    }
+}
+
+/// Memory that files are read into, zeroed once and reused; on large pages where the system lends some.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer {
+    map: Option<MmapMut>,
+}
+
+impl Buffer {
+    /// The buffer, of at least `len` bytes. What was in it may be lost.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub(crate) fn at_least(&mut self, len: usize) -> io::Result<&mut [u8]> {
+        if self.len() < len {
+            // An anonymous map instead of a vector: the pages of a large buffer cost nothing until they are used.
+            let map = MmapMut::map_anon(len)?;
+            #[cfg(target_os = "linux")]
+            drop(map.advise(Advice::HugePage));
+            self.map = Some(map);
+        }
+        Ok(&mut self.map.as_mut().expect("made above where there was none")[..])
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.map.as_deref().unwrap_or_default()
     }
 }

@@ -7,12 +7,15 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 fn scan(paths: &[PathBuf], threads: usize) -> Vec<String> {
+    scan_in(&rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap(), paths)
+}
+
+fn scan_in(pool: &rayon::ThreadPool, paths: &[PathBuf]) -> Vec<String> {
     let bytes = database(&records(&[literal(b"needle in here")]));
     let database = open(&bytes);
     let scanner = FileScanner::new(Scanner::new(&database));
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let mut verdicts = Vec::new();
-    scanner.scan_paths(&pool, paths, |verdict| {
+    scanner.scan_paths(pool, paths, |verdict| {
         verdicts.push(match verdict {
             Verdict::Clean { bytes } => format!("clean {bytes}"),
             Verdict::Found { path, matches, .. } => format!("found {} {}", name(&path), matches[0].range().start),
@@ -112,6 +115,50 @@ fn a_sink_that_panics_ends_the_scan() {
 #[test]
 fn files_of_the_kernel_are_passed_by() {
     assert_eq!(scan(&[PathBuf::from("/proc/self/status")], 1), ["skipped status"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn files_of_the_kernel_are_passed_by_on_a_walk_too() {
+    let verdicts = scan(&[PathBuf::from("/proc/self/attr")], 2);
+    assert!(!verdicts.is_empty() && verdicts.iter().all(|verdict| verdict.starts_with("skipped")), "{verdicts:?}");
+    let link = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/proc/self", link.path().join("kernel")).unwrap();
+    assert_eq!(scan(&[link.path().join("kernel/status")], 1), ["skipped status"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_does_not_hold_a_scan_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    fs::write(folder.path().join("z"), b"hay").unwrap();
+    assert_eq!(scan(&[folder.path().to_owned()], 2), ["skipped pipe", "clean 3"]);
+    assert_eq!(scan(&[pipe], 1), ["not-regular pipe"]);
+}
+
+#[test]
+fn the_calling_thread_may_do_it_all() {
+    let folder = tempfile::tempdir().unwrap();
+    for i in 0..100 {
+        fs::write(folder.path().join(i.to_string()), if i % 9 == 0 { &b"needle in here"[..] } else { b"hay" }).unwrap();
+    }
+    let paths = [folder.path().to_owned(), folder.path().join("9")];
+    let here = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build().unwrap();
+    assert_eq!(scan_in(&here, &paths), scan(&paths, 3));
+}
+
+#[test]
+fn large_files_among_small_ones_keep_the_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut want = Vec::new();
+    for i in 0..60_usize {
+        let len = if i % 5 == 0 { (3 << 20) + i } else { i };
+        fs::write(folder.path().join(format!("{i:02}")), vec![0; len]).unwrap();
+        want.push(format!("clean {len}"));
+    }
+    assert_eq!(scan(&[folder.path().to_owned()], 3), want);
 }
 
 #[cfg(unix)]
