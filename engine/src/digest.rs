@@ -7,22 +7,104 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use std::cmp::Ordering;
 
-/// Calls `found` with each signature whose digest `haystack` has.
-///
-/// A kind whose table has no digest for this length, and none for any length, costs one binary search and no digest.
-pub(crate) fn digest_hits(database: &Database<'_>, haystack: &[u8], mut found: impl FnMut(u32)) {
-    for (kind, table) in DigestKind::ALL.into_iter().zip(database.hash_tables) {
-        let groups = [Some((0, table.any_size.get())), sized_group(database, table, haystack.len() as u64)];
-        let mut groups = groups.into_iter().flatten().filter(|(first, end)| first < end).peekable();
-        if groups.peek().is_none() {
-            continue;
+mod lanes;
+
+pub(crate) use lanes::md5_of_each;
+
+/// Kinds of digests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kinds([bool; DigestKind::ALL.len()]);
+
+impl Kinds {
+    /// The kinds of which some signature has a digest for files of `len` bytes. Costs a binary search for each kind; with `choosy`
+    /// also a call of `wanted` for each digest for that length, of which only those count that it accepts.
+    pub(crate) fn wanted(database: &Database<'_>, len: u64, wanted: impl Fn(u32) -> bool, choosy: bool) -> Kinds {
+        let mut kinds = Kinds::default();
+        for (kind, table) in kinds.0.iter_mut().zip(database.hash_tables) {
+            let mut groups = groups(database, table, len);
+            *kind = if choosy {
+                groups.any(|(first, end)| (first..end).any(|index| wanted(signature(database, table, index))))
+            } else {
+                groups.next().is_some()
+            };
         }
-        let mut buffer = [0; 32];
-        let digest = digest(kind, haystack, &mut buffer);
-        for (first, end) in groups {
-            equal_digests(database, table, kind, first..end, digest, &mut found);
+        kinds
+    }
+
+    pub(crate) fn contains(self, kind: DigestKind) -> bool {
+        self.0[kind as usize - 1]
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self == Kinds::default()
+    }
+
+    /// These but for `kind`.
+    pub(crate) fn without(mut self, kind: DigestKind) -> Kinds {
+        self.0[kind as usize - 1] = false;
+        self
+    }
+}
+
+/// Digests of a haystack that is given piece by piece.
+#[derive(Debug)]
+pub(crate) struct Running {
+    md5: Option<Md5>,
+    sha1: Option<Sha1>,
+    sha256: Option<Sha256>,
+}
+
+impl Running {
+    pub(crate) fn new(kinds: Kinds) -> Running {
+        Running {
+            md5: kinds.contains(DigestKind::Md5).then(Md5::new),
+            sha1: kinds.contains(DigestKind::Sha1).then(Sha1::new),
+            sha256: kinds.contains(DigestKind::Sha256).then(Sha256::new),
         }
     }
+
+    pub(crate) fn update(&mut self, piece: &[u8]) {
+        self.md5.iter_mut().for_each(|hasher| hasher.update(piece));
+        self.sha1.iter_mut().for_each(|hasher| hasher.update(piece));
+        self.sha256.iter_mut().for_each(|hasher| hasher.update(piece));
+    }
+
+    /// Calls `found` with each signature that the haystack, `len` bytes in all, has the digest of.
+    pub(crate) fn finish(self, database: &Database<'_>, len: u64, mut found: impl FnMut(u32)) {
+        if let Some(md5) = self.md5 {
+            equal_to(database, DigestKind::Md5, len, &md5.finalize(), &mut found);
+        }
+        if let Some(sha1) = self.sha1 {
+            equal_to(database, DigestKind::Sha1, len, &sha1.finalize(), &mut found);
+        }
+        if let Some(sha256) = self.sha256 {
+            equal_to(database, DigestKind::Sha256, len, &sha256.finalize(), &mut found);
+        }
+    }
+}
+
+/// Calls `found` with each signature whose digest of this kind `haystack` has.
+pub(crate) fn digest_hits(database: &Database<'_>, kinds: Kinds, haystack: &[u8], found: impl FnMut(u32)) {
+    if !kinds.is_empty() {
+        let mut running = Running::new(kinds);
+        running.update(haystack);
+        running.finish(database, haystack.len() as u64, found);
+    }
+}
+
+/// Calls `found` with each signature that has `digest` for files of `len` bytes.
+pub(crate) fn equal_to(database: &Database<'_>, kind: DigestKind, len: u64, digest: &[u8], found: &mut impl FnMut(u32)) {
+    if let Some(table) = database.hash_tables.get(kind as usize - 1) {
+        for (first, end) in groups(database, table, len) {
+            equal_digests(database, table, kind, first..end, digest, found);
+        }
+    }
+}
+
+/// The digests, counted from the table's first, that may be those of files of `len` bytes: for any size, and for this one.
+fn groups(database: &Database<'_>, table: &HashTable, len: u64) -> impl Iterator<Item = (u32, u32)> {
+    let groups = [Some((0, table.any_size.get())), sized_group(database, table, len)];
+    groups.into_iter().flatten().filter(|(first, end)| first < end)
 }
 
 /// The digests, counted from the table's first, that apply to files of `len` bytes.
@@ -56,17 +138,12 @@ fn equal_digests(
         if compare(index) != Ordering::Equal {
             return;
         }
-        let id = database.digest_signatures.get(table.first_digest.get() as usize + index as usize);
-        found(id.map_or(u32::MAX, |id| id.get()));
+        found(signature(database, table, index));
     }
 }
 
-fn digest<'b>(kind: DigestKind, haystack: &[u8], buffer: &'b mut [u8; 32]) -> &'b [u8] {
-    let digest = &mut buffer[..kind.digest_len()];
-    match kind {
-        DigestKind::Md5 => digest.copy_from_slice(&Md5::digest(haystack)),
-        DigestKind::Sha1 => digest.copy_from_slice(&Sha1::digest(haystack)),
-        DigestKind::Sha256 => digest.copy_from_slice(&Sha256::digest(haystack)),
-    }
-    digest
+/// The signature of a digest, counted from the table's first; one that does not exist where the database is damaged.
+fn signature(database: &Database<'_>, table: &HashTable, index: u32) -> u32 {
+    let id = database.digest_signatures.get(table.first_digest.get() as usize + index as usize);
+    id.map_or(u32::MAX, |id| id.get())
 }

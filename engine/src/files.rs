@@ -166,8 +166,9 @@ impl<'d> FileScanner<'d> {
     /// Scans the file at `path`, following a symbolic link.
     pub fn scan_file(&self, scratch: &mut FileScratch, path: &Path) -> Verdict {
         self.take(scratch, 0, Found::Given(path.to_owned()), rayon::current_num_threads() > 1);
+        self.settle(scratch);
         let verdict = scratch.done.pop().map(|(_, verdict)| verdict);
-        verdict.expect("each path has a verdict")
+        verdict.expect("what is settled has a verdict")
     }
 
     /// Scans `paths`, files and trees, with the threads of `pool`; calls `sink` with each verdict, in the order of the walk, until
@@ -212,7 +213,8 @@ impl<'d> FileScanner<'d> {
                 tell(index, verdict)?;
             }
         }
-        ControlFlow::Continue(())
+        self.settle(&mut scratch);
+        scratch.done.into_iter().try_for_each(|(index, verdict)| tell(index, verdict))
     }
 
     /// Scans what is in the queue, beside others that do the same.
@@ -239,10 +241,12 @@ impl<'d> FileScanner<'d> {
                 }
             }
             // Without a receiver nobody is left to tell: the caller broke off or panicked.
-            if sender.send(std::mem::take(&mut scratch.done)).is_err() {
+            if !scratch.done.is_empty() && sender.send(std::mem::take(&mut scratch.done)).is_err() {
                 stop.store(true, Ordering::Relaxed);
             }
         }
+        self.settle(&mut scratch);
+        drop(sender.send(scratch.done));
     }
 }
 

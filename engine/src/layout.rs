@@ -383,7 +383,7 @@ impl DigestKind {
     pub const ALL: [DigestKind; 3] = [DigestKind::Md5, DigestKind::Sha1, DigestKind::Sha256];
 
     /// Bytes in a digest.
-    pub fn digest_len(self) -> usize {
+    pub const fn digest_len(self) -> usize {
         match self {
             DigestKind::Md5 => 16,
             DigestKind::Sha1 => 20,

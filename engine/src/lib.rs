@@ -17,7 +17,7 @@
 //! ```
 //!
 //! The crate knows bytes, the layout of a database and files. It does not know rule text, networks, clocks or standard output.
-//! `unsafe` code is confined to [`mapping`] and to the loops for single processors in `matcher::filter`.
+//! `unsafe` code is confined to [`mapping`] and to the loops for single processors in `matcher::filter` and `digest::lanes`.
 #![deny(unsafe_code)]
 
 pub mod database;

@@ -8,7 +8,8 @@
 //! - *Databases* are written beside their place and renamed into it by everything that Titer ships, and never changed in place; one cut
 //!   short by hand under a running scanner reads as zeros there, and a database may miss but not crash.
 //!
-//! `unsafe` code of this crate is here, in `guard`, and in the loops for single processors of `matcher::filter`.
+//! `unsafe` code of this crate is here, in `guard`, and in the loops for single processors of `matcher::filter` and
+//! `digest::lanes`.
 #![allow(unsafe_code)]
 
 #[cfg(unix)]

@@ -1,8 +1,8 @@
 //! Scanning bytes.
 
 use crate::database::{Database, SignatureId};
-use crate::digest::digest_hits;
-use crate::layout::NO_PROGRAM;
+use crate::digest::{Kinds, Running, digest_hits, equal_to};
+use crate::layout::{DigestKind, NO_PROGRAM};
 use crate::matcher::{Backend, Candidate, Hits, InRun, Literal, Outcome, Program, TierTable, Workspace, direct_hits};
 use crate::tally::{Budget, Report, Tally};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
@@ -135,14 +135,41 @@ impl<'d> Scanner<'d> {
     /// gap whose anchor occurs. Which match stands for a signature does not depend on threads or chunks: it is found by the
     /// lowest anchor.
     pub fn signatures<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8]) -> &'s [Match] {
-        self.scan(scratch, haystack, Report::Signatures)
+        self.scan(scratch, haystack, Report::Signatures, self.kinds(haystack.len()))
+    }
+
+    /// [`Scanner::signatures`] of this haystack but for those by their MD5, which the caller looks up with
+    /// [`Scanner::signatures_by_md5`] once it has it.
+    pub(crate) fn signatures_but_md5<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8]) -> &'s [Match] {
+        self.scan(scratch, haystack, Report::Signatures, self.kinds(haystack.len()).without(DigestKind::Md5))
+    }
+
+    /// Whether some signature has an MD5 for haystacks of `len` bytes.
+    pub(crate) fn wants_md5(&self, len: usize) -> bool {
+        self.kinds(len).contains(DigestKind::Md5)
+    }
+
+    /// Adds to `matches` the signatures that have `digest` for haystacks of `len` bytes.
+    pub(crate) fn signatures_by_md5(&self, digest: [u8; 16], len: usize, matches: &mut Vec<Match>) {
+        let before = matches.len();
+        equal_to(&self.database, DigestKind::Md5, len as u64, &digest, &mut |id| {
+            if self.scans_for(SignatureId::new(id)) {
+                matches.push(Match::new(id, 0..len as u64));
+            }
+        });
+        if matches.len() > before {
+            matches.sort_unstable();
+        }
     }
 
     /// Every end of every match of every signature, each (signature, end) once, ascending by end, then by signature.
     ///
     /// Costs as [`Scanner::signatures`], and memory for each match.
     pub fn ends(&self, scratch: &mut Scratch, haystack: &[u8]) -> Vec<(SignatureId, u64)> {
-        self.scan(scratch, haystack, Report::Ends).iter().map(|found| (found.signature, found.end)).collect()
+        self.scan(scratch, haystack, Report::Ends, self.kinds(haystack.len()))
+            .iter()
+            .map(|found| (found.signature, found.end))
+            .collect()
     }
 
     /// The answer of [`Scanner::signatures`], worked out by the threads of the current rayon pool together.
@@ -150,9 +177,18 @@ impl<'d> Scanner<'d> {
         self.signatures_in_chunks(scratch, haystack, CHUNK)
     }
 
+    /// [`Scanner::signatures_but_md5`], worked out by the threads of the current rayon pool together.
+    pub(crate) fn signatures_but_md5_in_parallel<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8]) -> &'s [Match] {
+        self.scan_together(scratch, haystack, CHUNK, self.kinds(haystack.len()).without(DigestKind::Md5))
+    }
+
     /// [`Scanner::signatures_in_parallel`] with chunks of `chunk` bytes, rounded up to a multiple of every stride.
     #[doc(hidden)]
     pub fn signatures_in_chunks<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8], chunk: usize) -> &'s [Match] {
+        self.scan_together(scratch, haystack, chunk, self.kinds(haystack.len()))
+    }
+
+    fn scan_together<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8], chunk: usize, kinds: Kinds) -> &'s [Match] {
         let chunk = chunk.max(1).next_multiple_of(STRIDE_MAX);
         let chunks = (0..haystack.len().div_ceil(chunk)).into_par_iter();
         let find = || {
@@ -164,9 +200,11 @@ impl<'d> Scanner<'d> {
             tallies.reduce(Tally::default, Tally::join)
         };
         let mut digests = Vec::new();
-        let (tally, ()) = rayon::join(find, || self.digest_hits(haystack, |signature| digests.push(signature)));
+        let (tally, ()) = rayon::join(find, || {
+            digest_hits(&self.database, kinds, haystack, |signature| digests.push(signature));
+        });
         scratch.tally = tally;
-        for signature in digests {
+        for signature in digests.into_iter().filter(|id| self.scans_for(SignatureId::new(*id))) {
             scratch.tally.add_whole(signature, haystack.len());
         }
         self.finish(scratch, haystack, Report::Signatures);
@@ -190,11 +228,19 @@ impl<'d> Scanner<'d> {
         self.tiers.iter().map(profile).collect()
     }
 
-    fn scan<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8], report: Report) -> &'s [Match] {
+    fn scan<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8], report: Report, kinds: Kinds) -> &'s [Match] {
+        let mut digests = Running::new(kinds);
         for start in (0..haystack.len()).step_by(CHUNK) {
-            self.scan_chunk(scratch, haystack, start..haystack.len().min(start + CHUNK), report);
+            let chunk = start..haystack.len().min(start + CHUNK);
+            self.scan_chunk(scratch, haystack, chunk.clone(), report);
+            // A chunk is still in the second-level cache, or the third, both of which are faster than any digest.
+            digests.update(&haystack[chunk]);
         }
-        self.digest_hits(haystack, |signature| scratch.tally.add_whole(signature, haystack.len()));
+        digests.finish(&self.database, haystack.len() as u64, |id| {
+            if self.scans_for(SignatureId::new(id)) {
+                scratch.tally.add_whole(id, haystack.len());
+            }
+        });
         self.finish(scratch, haystack, report);
         &scratch.matches
     }
@@ -217,12 +263,9 @@ impl<'d> Scanner<'d> {
         }
     }
 
-    fn digest_hits(&self, haystack: &[u8], mut found: impl FnMut(u32)) {
-        digest_hits(&self.database, haystack, |id| {
-            if self.scans_for(SignatureId::new(id)) {
-                found(id);
-            }
-        });
+    /// The kinds of digests that some signature scanned for has for haystacks of `len` bytes.
+    fn kinds(&self, len: usize) -> Kinds {
+        Kinds::wanted(&self.database, len as u64, |id| self.scans_for(SignatureId::new(id)), self.only.is_some())
     }
 
     /// Runs what must see the whole haystack, and puts the matches in order.

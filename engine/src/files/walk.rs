@@ -23,6 +23,7 @@ mod portable;
 pub(super) use portable::{Handle, Reader};
 
 /// What a walk meets.
+#[derive(Debug)]
 pub(super) enum Found {
     /// A path to scan as it was given; it may be a symbolic link.
     Given(PathBuf),
@@ -34,7 +35,18 @@ pub(super) enum Found {
     Failed(FileError),
 }
 
+impl Found {
+    pub(super) fn path(&self) -> PathBuf {
+        match self {
+            Found::Given(path) | Found::Other(path) => path.clone(),
+            Found::File(entry) => entry.path(),
+            Found::Failed(error) => error.path().to_owned(),
+        }
+    }
+}
+
 /// A file by its name in a folder.
+#[derive(Debug)]
 pub(super) struct Entry {
     pub(super) folder: Arc<Folder>,
     pub(super) name: OsString,
@@ -47,6 +59,7 @@ impl Entry {
 }
 
 /// A folder that is being walked, or that files of are still to be opened in.
+#[derive(Debug)]
 pub(super) struct Folder {
     pub(super) path: PathBuf,
     /// Whether it is of the kernel's, see [`is_kernel_path`].

@@ -13,7 +13,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 /// Maps that can be watched at a time; further ones are not, and are as safe as any map.
-const SLOTS: usize = 256;
+const SLOTS: usize = 1024;
 
 /// A watched range of addresses; free while `end` is 0.
 struct Slot {

@@ -13,7 +13,10 @@ fn scan(paths: &[PathBuf], threads: usize) -> Vec<String> {
 fn scan_in(pool: &rayon::ThreadPool, paths: &[PathBuf]) -> Vec<String> {
     let bytes = database(&records(&[literal(b"needle in here")]));
     let database = open(&bytes);
-    let scanner = FileScanner::new(Scanner::new(&database));
+    scan_with(&FileScanner::new(Scanner::new(&database)), pool, paths)
+}
+
+fn scan_with(scanner: &FileScanner<'_>, pool: &rayon::ThreadPool, paths: &[PathBuf]) -> Vec<String> {
     let mut verdicts = Vec::new();
     scanner.scan_paths(pool, paths, |verdict| {
         verdicts.push(match verdict {
@@ -159,6 +162,69 @@ fn large_files_among_small_ones_keep_the_order() {
         want.push(format!("clean {len}"));
     }
     assert_eq!(scan(&[folder.path().to_owned()], 3), want);
+}
+
+#[test]
+fn digests_of_many_files_are_computed_together_and_told_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let content = |i: usize| {
+        let len = match i % 40 {
+            0 => (1 << 20) + i,
+            20 => (4 << 20) + i,
+            _ => 37 * i,
+        };
+        let mut bytes: Vec<u8> = (0..len).map(|at| (at * i) as u8).collect();
+        if i % 25 == 3 {
+            bytes.extend(b"needle in here");
+        }
+        bytes
+    };
+    let mut cases = records(&[literal(b"needle in here")]);
+    let mut want = Vec::new();
+    for i in 0..400 {
+        let bytes = content(i);
+        match i % 10 {
+            3 => cases.push(md5(&bytes, Some(bytes.len() as u64))),
+            0 if i > 0 => cases.push(md5(&bytes, None)),
+            // As long as that file and not the same.
+            5 => cases.push(md5(b"other", Some(bytes.len() as u64))),
+            _ => {}
+        }
+        let (needle, hash) = (i % 25 == 3, i % 10 == 3 || i % 10 == 0 && i > 0);
+        want.push(match (needle, hash) {
+            (true, _) => format!("found {i:03} {} {}", if hash { 0 } else { bytes.len() - 14 }, 1 + usize::from(hash)),
+            (false, true) => format!("found {i:03} 0 1"),
+            (false, false) => format!("clean {}", bytes.len()),
+        });
+        fs::write(folder.path().join(format!("{i:03}")), bytes).unwrap();
+    }
+    let bytes = database(&cases);
+    let database = open(&bytes);
+    let scanner = FileScanner::new(Scanner::new(&database));
+    let paths = [folder.path().to_owned()];
+    let here = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build().unwrap();
+    let three = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    for pool in [&here, &three] {
+        for map in [true, false] {
+            let mut found = Vec::new();
+            scanner.clone().map(map).scan_paths(pool, &paths, |verdict| {
+                found.push(match verdict {
+                    Verdict::Clean { bytes } => format!("clean {bytes}"),
+                    Verdict::Found { path, matches, .. } => {
+                        let start = matches.iter().map(|found| found.range().start).min().unwrap();
+                        format!("found {} {start} {}", name(&path), matches.len())
+                    }
+                    other => format!("{other:?}"),
+                });
+                ControlFlow::Continue(())
+            });
+            assert_eq!(found, want);
+        }
+    }
+    let infected = folder.path().join("003");
+    assert!(
+        matches!(scanner.scan_file(&mut engine::files::FileScratch::default(), &infected), Verdict::Found { matches, .. } if matches.len() == 2)
+    );
 }
 
 #[cfg(unix)]

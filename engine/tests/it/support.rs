@@ -31,6 +31,12 @@ pub(crate) fn sha256(bytes: &[u8], size: Option<u64>) -> Record {
     Record::FileHash(FileHash { name: "hash".to_owned(), digest, size })
 }
 
+pub(crate) fn md5(bytes: &[u8], size: Option<u64>) -> Record {
+    use md5::Digest as _;
+    let digest = Digest::Md5(md5::Md5::digest(bytes).into());
+    Record::FileHash(FileHash { name: "md5".to_owned(), digest, size })
+}
+
 /// (signature, end) as the scanner finds them.
 pub(crate) fn found(scanner: &Scanner<'_>, haystack: &[u8]) -> BTreeSet<(u32, u64)> {
     let mut scratch = scanner.scratch();

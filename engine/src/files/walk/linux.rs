@@ -17,6 +17,7 @@ pub(super) const OPEN_MAX: usize = 256;
 const BUFFER: usize = 32 << 10;
 
 /// A folder kept open, unless there are too many.
+#[derive(Debug)]
 pub(in crate::files) struct Handle(Option<(OwnedFd, Arc<AtomicUsize>)>);
 
 impl Handle {

@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 
 /// Nothing: files are opened by their paths.
+#[derive(Debug)]
 pub(in crate::files) struct Handle;
 
 /// Reads folders.
