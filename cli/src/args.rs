@@ -85,6 +85,11 @@ pub(crate) struct ScanArgs {
     /// Read large files instead of mapping them
     #[arg(long)]
     pub(crate) no_mmap: bool,
+    /// Remember clean files in this folder, and pass them by while neither they nor the signatures change
+    ///
+    /// After an update such files are searched for new signatures only. The folder is made if it is not there, for its owner only.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) cache: Option<PathBuf>,
     /// Agent's folder to take the installed generation from [default: as for `titer agent`]
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,

@@ -1,7 +1,7 @@
 //! Hash signatures: digests of whole files, computed only where one could match.
 
 use crate::database::{Database, slice};
-use crate::layout::{DigestKind, HashTable};
+use crate::layout::{DigestKind, HashSize, HashTable};
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -101,6 +101,22 @@ pub(crate) fn equal_to(database: &Database<'_>, kind: DigestKind, len: u64, dige
     }
 }
 
+/// Calls `found` with each digest of the database: its signature, its kind, the size it applies to, and its bytes.
+pub(crate) fn each_digest(database: &Database<'_>, mut found: impl FnMut(u32, DigestKind, Option<u64>, &[u8])) {
+    for (kind, table) in DigestKind::ALL.into_iter().zip(database.hash_tables) {
+        let mut sizes = sizes(database, table).iter().peekable();
+        let mut size = None;
+        for index in 0..table.digest_count.get() {
+            while let Some(next) = sizes.next_if(|next| next.first.get() <= index) {
+                size = Some(next.size.get());
+            }
+            if let Some(digest) = digest_at(database, table, kind, index) {
+                found(signature(database, table, index), kind, size, digest);
+            }
+        }
+    }
+}
+
 /// The digests, counted from the table's first, that may be those of files of `len` bytes: for any size, and for this one.
 fn groups(database: &Database<'_>, table: &HashTable, len: u64) -> impl Iterator<Item = (u32, u32)> {
     let groups = [Some((0, table.any_size.get())), sized_group(database, table, len)];
@@ -109,11 +125,22 @@ fn groups(database: &Database<'_>, table: &HashTable, len: u64) -> impl Iterator
 
 /// The digests, counted from the table's first, that apply to files of `len` bytes.
 fn sized_group(database: &Database<'_>, table: &HashTable, len: u64) -> Option<(u32, u32)> {
-    let first = table.first_size.get() as usize;
-    let sizes = database.hash_sizes.get(first..first.checked_add(table.size_count.get() as usize)?)?;
+    let sizes = sizes(database, table);
     let index = sizes.binary_search_by_key(&len, |size| size.size.get()).ok()?;
     let end = sizes.get(index + 1).map_or(table.digest_count.get(), |next| next.first.get());
     Some((sizes[index].first.get(), end.min(table.digest_count.get())))
+}
+
+/// The sizes that a table has digests for.
+fn sizes<'d>(database: &Database<'d>, table: &HashTable) -> &'d [HashSize] {
+    let (first, count) = (table.first_size.get() as usize, table.size_count.get() as usize);
+    first.checked_add(count).and_then(|end| database.hash_sizes.get(first..end)).unwrap_or_default()
+}
+
+/// A digest, counted from the table's first.
+fn digest_at<'d>(database: &Database<'d>, table: &HashTable, kind: DigestKind, index: u32) -> Option<&'d [u8]> {
+    let at = table.digest_offset.get() + u64::from(index) * kind.digest_len() as u64;
+    slice(database.digests, at, kind.digest_len() as u64)
 }
 
 /// Calls `found` for each of the sorted digests in `range` that equals `digest`.
@@ -126,8 +153,7 @@ fn equal_digests(
     found: &mut impl FnMut(u32),
 ) {
     let compare = |index: u32| -> Ordering {
-        let at = table.digest_offset.get() + u64::from(index) * kind.digest_len() as u64;
-        slice(database.digests, at, kind.digest_len() as u64).map_or(Ordering::Greater, |stored| stored.cmp(digest))
+        digest_at(database, table, kind, index).map_or(Ordering::Greater, |stored| stored.cmp(digest))
     };
     let (mut low, mut high) = (range.start, range.end);
     while low < high {

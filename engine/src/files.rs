@@ -9,6 +9,7 @@ mod order;
 mod walk;
 mod worker;
 
+use crate::cache::CleanScan;
 use crate::database::{Database, DatabaseError};
 use crate::mapping::Mapping;
 use crate::scanner::{Match, Scanner};
@@ -71,6 +72,11 @@ pub enum Verdict {
         /// Bytes scanned.
         bytes: u64,
     },
+    /// Not opened, because the clean cache knows it: it had nothing, and neither it nor the signatures changed since.
+    Cached {
+        /// Its length in bytes.
+        bytes: u64,
+    },
     /// Scanned, signatures found.
     Found {
         /// The file, as the walk named it.
@@ -130,7 +136,7 @@ impl FileError {
         &self.path
     }
 
-    /// A stable word for machines: `not-found`, `permission-denied`, `not-regular`, `changed`, `limits-exceeded`, `walk` or `io`.
+    /// A stable word for machines: `not-found`, `permission-denied`, `not-regular`, `changed`, `limits-exceeded` or `io`.
     pub fn code(&self) -> &'static str {
         self.code
     }
@@ -141,6 +147,7 @@ impl FileError {
 pub struct FileScanner<'d> {
     scanner: Scanner<'d>,
     map: bool,
+    cache: Option<&'d CleanScan<'d>>,
 }
 
 /// Messages on their way from workers to the caller, at most this many.
@@ -149,13 +156,20 @@ const MESSAGES_MAX: usize = 64;
 impl<'d> FileScanner<'d> {
     /// Scans with `scanner`.
     pub fn new(scanner: Scanner<'d>) -> FileScanner<'d> {
-        FileScanner { scanner, map: true }
+        FileScanner { scanner, map: true, cache: None }
     }
 
     /// Whether large files are mapped; otherwise they are read whole. Default: they are.
     #[must_use]
     pub fn map(self, map: bool) -> FileScanner<'d> {
         FileScanner { map, ..self }
+    }
+
+    /// Passes by what a cache knows to be clean, searches only what is new in what was clean before, and lets the cache know what else is
+    /// clean. The cache must have been begun with the database of the scanner. Default: there is none.
+    #[must_use]
+    pub fn cache(self, cache: &'d CleanScan<'d>) -> FileScanner<'d> {
+        FileScanner { cache: Some(cache), ..self }
     }
 
     /// The scanner.

@@ -20,6 +20,7 @@
 //! `unsafe` code is confined to [`mapping`] and to the loops for single processors in `matcher::filter` and `digest::lanes`.
 #![deny(unsafe_code)]
 
+pub mod cache;
 pub mod database;
 mod digest;
 pub mod files;
@@ -35,6 +36,7 @@ mod tally;
 /// record is added that older engines would not scan for.
 pub const INTERFACE: u32 = 1;
 
+pub use cache::{CleanCache, CleanScan};
 pub use database::{Database, DatabaseError, SignatureId, StoredWindow};
 pub use files::{DatabaseFile, FileError, FileScanner, OpenError, Verdict};
 pub use matcher::Backend;

@@ -1,26 +1,36 @@
 //! `titer scan`.
 
+mod cache;
+
 use crate::args::ScanArgs;
 use crate::exit::Exit;
 use crate::output::{Hint, json_about, remark, size, with_hint, write_json};
 use crate::progress::Progress;
 use crate::{commands, sources, starter};
 use anyhow::Context;
+use cache::CacheFolder;
 use engine::{Database, DatabaseFile, FileScanner, Match, Scanner, Verdict};
 use serde_json::json;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Runs `titer scan`.
 pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<Exit> {
     let (signatures, paths) = split(&args.signatures, &args.paths)?;
     let loaded = load(args, &signatures)?;
     let database = loaded.database()?;
+    // Before the first file is opened: what changes from here on is not taken for what was scanned.
+    let began = SystemTime::now();
+    let cache = args.cache.as_deref().map(CacheFolder::open);
+    let known = cache.as_ref().map(|cache| cache.load().begin(&database, began));
     let scanner = FileScanner::new(Scanner::new(&database)).map(!args.no_mmap);
-    let threads = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, Into::into), usize::from);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start worker threads")?;
+    let scanner = match &known {
+        Some(known) => scanner.cache(known),
+        None => scanner,
+    };
+    let pool = threads(args.jobs)?;
     let mut report = Report::new(&database, args);
     let mut failed = None;
     scanner.scan_paths(&pool, &paths, |verdict| match report.verdict(&verdict) {
@@ -30,12 +40,26 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<Exit> {
             ControlFlow::Break(())
         }
     });
+    // Also after a scan that was broken off: what it found clean is clean.
+    if let Some((cache, known)) = cache.zip(known) {
+        cache.save(known);
+    }
     match failed {
         // Nobody reads on; what was found so far still decides.
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(report.exit()),
         Some(error) => Err(error.into()),
         None => report.finish(),
     }
+}
+
+/// The threads to scan with. A single one is this one, which then walks, scans and reports by itself.
+fn threads(jobs: Option<u16>) -> anyhow::Result<rayon::ThreadPool> {
+    let threads = jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, Into::into), usize::from);
+    let mut pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    if threads == 1 {
+        pool = pool.use_current_thread();
+    }
+    pool.build().context("cannot start worker threads")
 }
 
 /// Where signature files end and paths to scan begin: after one `--signatures`, at the first name that is not a signature file's.
@@ -124,6 +148,7 @@ struct Report<'a> {
 #[derive(Default)]
 struct Totals {
     files: u64,
+    cached: u64,
     bytes: u64,
     infected: u64,
     matches: u64,
@@ -147,6 +172,10 @@ impl<'a> Report<'a> {
     fn verdict(&mut self, verdict: &Verdict) -> io::Result<()> {
         match verdict {
             Verdict::Clean { bytes } => self.scanned(*bytes),
+            Verdict::Cached { .. } => {
+                self.totals.files += 1;
+                self.totals.cached += 1;
+            }
             Verdict::Skipped { path } => {
                 self.totals.skipped += 1;
                 if self.args.json {
@@ -218,20 +247,21 @@ impl<'a> Report<'a> {
     /// Says the totals, and what they come to.
     fn finish(mut self) -> anyhow::Result<Exit> {
         let exit = self.exit();
-        let Totals { files, bytes, infected, matches, errors, skipped } = self.totals;
+        let Totals { files, cached, bytes, infected, matches, errors, skipped } = self.totals;
         let (signatures, seconds) = (self.database.len(), self.began.elapsed().as_secs_f64());
         if self.args.json {
             let summary = json!({
                 "type": "summary", "files": files, "bytes": bytes, "matches": matches, "errors": errors, "skipped": skipped,
-                "infected": infected, "signatures": signatures, "seconds": seconds,
+                "infected": infected, "cached": cached, "signatures": signatures, "seconds": seconds,
             });
             match self.line(|out| write_json(out, &summary)) {
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
                 _ => {}
             }
         } else {
+            let from_cache = if self.args.cache.is_some() { format!(" ({cached} from the cache)") } else { String::new() };
             remark!(
-                "{files} files, {}, {infected} infected, {matches} matches, {errors} errors, {skipped} skipped; \
+                "{files} files{from_cache}, {}, {infected} infected, {matches} matches, {errors} errors, {skipped} skipped; \
                  {signatures} signatures; {seconds:.3} s",
                 size(bytes)
             );

@@ -1,16 +1,17 @@
 //! Opening files without waiting, without being led elsewhere, and with no more system calls than it takes.
 
-use super::walk::Entry;
 #[cfg(target_os = "linux")]
 use super::walk::is_kernel_path;
+use super::walk::{Entry, Found};
+use crate::cache::FileKey;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
 /// What became of opening.
 pub(super) enum Opened {
-    /// A regular file and its length.
-    File(File, u64),
+    /// A regular file, its length, and its key where the system has one.
+    File(File, u64, Option<FileKey>),
     /// A file of the kernel's without a length: reading it may wait for ever, use up what it holds, or never end.
     Kernels,
     /// No regular file.
@@ -36,10 +37,16 @@ pub(super) fn open_entry(entry: &Entry) -> io::Result<Opened> {
     system::open_entry(entry)
 }
 
+/// The key of what a walk found, if it is a regular file with something in it and the system has keys. Does not open it.
+pub(super) fn key_of(found: &Found) -> Option<FileKey> {
+    system::key_of(found).filter(|key| key.len > 0)
+}
+
 #[cfg(target_os = "linux")]
 mod system {
-    use super::{Entry, Opened};
-    use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+    use super::{Entry, FileKey, Found, Opened};
+    use crate::cache::FileTime;
+    use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
     use rustix::io::Errno;
     use std::fs::File;
     use std::io;
@@ -66,11 +73,39 @@ mod system {
 
     /// The length before opening, because opening a file of the kernel's may have effects.
     fn stated_len(entry: &Entry) -> io::Result<u64> {
-        let stat = match entry.folder.handle.fd() {
+        Ok(u64::try_from(stat(entry)?.st_size).unwrap_or(0))
+    }
+
+    fn stat(entry: &Entry) -> rustix::io::Result<Stat> {
+        match entry.folder.handle.fd() {
             Some(folder) => rustix::fs::statat(folder, &entry.name, AtFlags::SYMLINK_NOFOLLOW),
             None => rustix::fs::statat(CWD, entry.path(), AtFlags::SYMLINK_NOFOLLOW),
-        }?;
-        Ok(u64::try_from(stat.st_size).unwrap_or(0))
+        }
+    }
+
+    pub(super) fn key_of(found: &Found) -> Option<FileKey> {
+        let stat = match found {
+            Found::Given(path) => rustix::fs::stat(path),
+            Found::File(entry) => stat(entry),
+            Found::Other(_) | Found::Failed(_) => return None,
+        };
+        stat.ok().filter(is_regular).map(|stat| key(&stat))
+    }
+
+    fn is_regular(stat: &Stat) -> bool {
+        FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+    }
+
+    // Some of these types are others on other processors.
+    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)]
+    fn key(stat: &Stat) -> FileKey {
+        FileKey {
+            device: stat.st_dev as u64,
+            inode: stat.st_ino as u64,
+            len: u64::try_from(stat.st_size).unwrap_or(0),
+            modified: FileTime { seconds: stat.st_mtime as i64, nanoseconds: stat.st_mtime_nsec as u32 },
+            changed: FileTime { seconds: stat.st_ctime as i64, nanoseconds: stat.st_ctime_nsec as u32 },
+        }
     }
 
     /// Opens `name` so that a pipe that took a file's place does not wait for its writer.
@@ -94,8 +129,7 @@ mod system {
     }
 
     fn is_file(folder: BorrowedFd<'_>, name: &std::ffi::OsStr) -> bool {
-        rustix::fs::statat(folder, name, AtFlags::empty())
-            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+        rustix::fs::statat(folder, name, AtFlags::empty()).is_ok_and(|stat| is_regular(&stat))
     }
 
     fn opened(file: rustix::io::Result<OwnedFd>) -> io::Result<Opened> {
@@ -106,16 +140,17 @@ mod system {
             Err(error) => return Err(error.into()),
         };
         let stat = rustix::fs::fstat(&file)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        if !is_regular(&stat) {
             return Ok(Opened::NotRegular);
         }
-        Ok(Opened::File(File::from(file), u64::try_from(stat.st_size).unwrap_or(0)))
+        let key = key(&stat);
+        Ok(Opened::File(File::from(file), key.len, Some(key)))
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod system {
-    use super::{Entry, Opened};
+    use super::{Entry, FileKey, Found, Opened};
     use std::fs::{self, File, Metadata};
     use std::io;
     use std::path::Path;
@@ -132,6 +167,10 @@ mod system {
         }
         let file = File::open(path)?;
         let len = file.metadata()?.len();
-        Ok(Opened::File(file, len))
+        Ok(Opened::File(file, len, None))
+    }
+
+    pub(super) fn key_of(_: &Found) -> Option<FileKey> {
+        None
     }
 }

@@ -4,12 +4,14 @@
 //! found at once. A digest that needs the whole file anyway is not: MD5s are computed for many files side by side (`digest::lanes`), so
 //! the bytes of a file that needs one stay where they are until enough of them have come together.
 
-use super::open::{Opened, open_entry, open_given};
+use super::open::{Opened, key_of, open_entry, open_given};
 use super::walk::Found;
 use super::{FileError, FileScanner, Verdict};
+use crate::cache::{FileKey, Known};
+use crate::database::SignatureId;
 use crate::digest::md5_of_each;
 use crate::mapping::{Buffer, MAP_MIN, Mapping};
-use crate::scanner::{Match, Scratch};
+use crate::scanner::{Match, Scanner, Scratch};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
@@ -23,7 +25,8 @@ pub struct FileScratch {
     held: usize,
     /// For large files where they are not mapped.
     whole: Vec<u8>,
-    pending: Vec<Pending>,
+    /// Scanned but for their MD5s.
+    pending: Vec<Job>,
     /// Maps among those pending.
     mapped: usize,
     /// Files taken since the first of those pending.
@@ -34,13 +37,19 @@ pub struct FileScratch {
     pub(super) bytes: u64,
 }
 
-/// A file that is scanned but for its MD5.
+/// A file, its bytes at hand.
 #[derive(Debug)]
-struct Pending {
+struct Job {
     index: usize,
     found: Found,
     bytes: Bytes,
+    /// As it was before the bytes were read.
+    key: Option<FileKey>,
+    /// What the clean cache knows of it.
+    known: Known,
     matches: Vec<Match>,
+    /// The signature on which the scan ran out of steps.
+    exceeded: Option<SignatureId>,
 }
 
 /// The bytes of a file.
@@ -76,17 +85,27 @@ impl FileScratch {
     }
 }
 
-impl FileScanner<'_> {
+impl<'d> FileScanner<'d> {
     /// Scans what a walk found. Its verdict is in `memory.done` with the number `index`, at the latest after [`FileScanner::settle`].
     pub(super) fn take(&self, memory: &mut FileScratch, index: usize, found: Found, together: bool) {
+        let (known, key) = self.look_up(&found);
+        if known == Known::Clean {
+            memory.done.push((index, Verdict::Cached { bytes: key.map_or(0, |key| key.len) }));
+            return;
+        }
         let opened = match &found {
             Found::Given(path) => open_given(path),
             Found::File(entry) => open_entry(entry),
             Found::Other(_) | Found::Failed(_) => Ok(Opened::NotRegular),
         };
         let verdict = match (opened, found) {
-            (Ok(Opened::File(file, len)), found) => match self.read(memory, &file, len) {
-                Ok(bytes) => return self.scan(memory, index, found, bytes, together),
+            (Ok(Opened::File(file, len, opened)), found) => match self.read(memory, &file, len) {
+                Ok(bytes) => {
+                    // What is known is known of the file that was looked up.
+                    let known = if opened == key { known } else { Known::Nothing };
+                    let job = Job { index, found, bytes, key: opened, known, matches: Vec::new(), exceeded: None };
+                    return self.scan(memory, job, together);
+                }
                 Err(error) => Verdict::Failed(FileError::new(&found.path(), &error)),
             },
             (Err(error), found) => Verdict::Failed(FileError::new(&found.path(), &error)),
@@ -97,36 +116,71 @@ impl FileScanner<'_> {
         memory.done.push((index, verdict));
     }
 
+    /// What the clean cache knows of a file, and by which key.
+    fn look_up(&self, found: &Found) -> (Known, Option<FileKey>) {
+        let key = self.cache.and_then(|_| key_of(found));
+        let known = self.cache.zip(key).map_or(Known::Nothing, |(cache, key)| cache.known(&key));
+        (known, key)
+    }
+
+    /// The scanner for what is not known yet.
+    fn scanner_for(&self, known: Known) -> &Scanner<'d> {
+        match (known, self.cache) {
+            (Known::But(number), Some(cache)) => cache.scanner(number).unwrap_or(&self.scanner),
+            _ => &self.scanner,
+        }
+    }
+
     /// Scans the bytes of a file; leaves its MD5 for later where one is needed and others may come to be computed beside it.
-    fn scan(&self, memory: &mut FileScratch, index: usize, found: Found, bytes: Bytes, together: bool) {
+    fn scan(&self, memory: &mut FileScratch, mut job: Job, together: bool) {
         let FileScratch { scratch, buffer, whole, .. } = memory;
-        let haystack = FileScratch::bytes(buffer, whole, &bytes);
-        let wants_md5 = self.scanner.wants_md5(haystack.len());
-        let later = wants_md5 && !matches!(bytes, Bytes::Whole);
+        let scanner = self.scanner_for(job.known);
+        let haystack = FileScratch::bytes(buffer, whole, &job.bytes);
+        let later = !matches!(job.bytes, Bytes::Whole) && scanner.wants_md5(haystack.len());
         let share = haystack.len() >= SHARE_MIN && together;
         let matches = match (later, share) {
-            (true, true) => self.scanner.signatures_but_md5_in_parallel(scratch, haystack),
-            (true, false) => self.scanner.signatures_but_md5(scratch, haystack),
-            (false, true) => self.scanner.signatures_in_parallel(scratch, haystack),
-            (false, false) => self.scanner.signatures(scratch, haystack),
+            (true, true) => scanner.signatures_but_md5_in_parallel(scratch, haystack),
+            (true, false) => scanner.signatures_but_md5(scratch, haystack),
+            (false, true) => scanner.signatures_in_parallel(scratch, haystack),
+            (false, false) => scanner.signatures(scratch, haystack),
         };
-        let matches = matches.to_vec();
-        let len = haystack.len();
-        memory.bytes += len as u64;
+        job.matches = matches.to_vec();
+        job.exceeded = scratch.exceeded();
+        let len = haystack.len() as u64;
+        memory.bytes += len;
         memory.waited += 1;
         if later {
-            match &bytes {
+            match &job.bytes {
                 Bytes::Buffer(range) => memory.held = range.end,
                 Bytes::Mapped(_) => memory.mapped += 1,
                 Bytes::Whole => {}
             }
-            memory.pending.push(Pending { index, found, bytes, matches });
+            memory.pending.push(job);
         } else {
-            memory.done.push((index, verdict(&found, &bytes, len, matches)));
+            memory.done.push((job.index, self.verdict(job, len)));
         }
         if memory.pending.len() >= PENDING_MAX || memory.mapped >= MAPPED_MAX || memory.waited >= WAIT_MAX {
             self.settle(memory);
         }
+    }
+
+    /// What a file whose `len` bytes are scanned comes to; remembers it where it is clean.
+    fn verdict(&self, job: Job, len: u64) -> Verdict {
+        if !job.matches.is_empty() {
+            return Verdict::Found { path: job.found.path(), bytes: len, matches: job.matches };
+        }
+        // Zeros were scanned in the place of bytes, so nothing was found in vain, but not everything was looked at.
+        if matches!(&job.bytes, Bytes::Mapped(mapping) if mapping.was_cut_short()) {
+            return Verdict::Failed(FileError::cut_short(&job.found.path()));
+        }
+        if let Some(signature) = job.exceeded {
+            let name = self.scanner.database().name(signature);
+            return Verdict::Failed(FileError::limits_exceeded(&job.found.path(), name));
+        }
+        if let (Some(cache), Some(key)) = (self.cache, job.key.filter(|key| key.len == len)) {
+            cache.remember(key);
+        }
+        Verdict::Clean { bytes: len }
     }
 
     /// Computes the MD5s that are pending, all beside each other, and settles their verdicts.
@@ -144,14 +198,14 @@ impl FileScanner<'_> {
         (memory.held, memory.pending) = (0, mapped);
     }
 
-    fn settle_these(&self, memory: &mut FileScratch, files: Vec<Pending>) {
+    fn settle_these(&self, memory: &mut FileScratch, files: Vec<Job>) {
         let FileScratch { buffer, whole, done, .. } = memory;
         let haystacks: Vec<&[u8]> = files.iter().map(|file| FileScratch::bytes(buffer, whole, &file.bytes)).collect();
         let digests = md5_of_each(&haystacks);
-        for (mut file, digest) in files.into_iter().zip(digests) {
-            let len = FileScratch::bytes(buffer, whole, &file.bytes).len();
-            self.scanner.signatures_by_md5(digest, len, &mut file.matches);
-            done.push((file.index, verdict(&file.found, &file.bytes, len, file.matches)));
+        for (mut job, digest) in files.into_iter().zip(digests) {
+            let len = FileScratch::bytes(buffer, whole, &job.bytes).len();
+            self.scanner_for(job.known).signatures_by_md5(digest, len, &mut job.matches);
+            done.push((job.index, self.verdict(job, len as u64)));
         }
     }
 
@@ -176,17 +230,6 @@ impl FileScanner<'_> {
         }
         (&*file).read_to_end(&mut memory.whole)?;
         Ok(Bytes::Whole)
-    }
-}
-
-fn verdict(found: &Found, bytes: &Bytes, len: usize, matches: Vec<Match>) -> Verdict {
-    if !matches.is_empty() {
-        return Verdict::Found { path: found.path(), bytes: len as u64, matches };
-    }
-    // Zeros were scanned in the place of bytes, so nothing was found in vain, but not everything was looked at.
-    match bytes {
-        Bytes::Mapped(mapping) if mapping.was_cut_short() => Verdict::Failed(FileError::cut_short(&found.path())),
-        _ => Verdict::Clean { bytes: len as u64 },
     }
 }
 

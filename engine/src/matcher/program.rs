@@ -55,6 +55,11 @@ impl<'a> Literal<'a> {
         self.bytes.get(self.anchor_shift..)
     }
 
+    /// Its bytes.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// Where it stands, if it does, when its anchor begins at `anchor`.
     #[inline]
     pub(crate) fn at_anchor(&self, haystack: &[u8], anchor: usize) -> Option<Range<usize>> {
@@ -228,6 +233,33 @@ impl<'a> Program<'a> {
     pub(crate) fn is_sound(&self) -> bool {
         let anchored = usize::from(self.head.anchor_element.get()) < self.elements.len();
         anchored && self.elements.iter().all(|element| self.piece(element).is_some())
+    }
+
+    /// Calls `add` with what the program matches, part by part: everything but where its anchor and its bytes lie.
+    pub(crate) fn meaning(&self, add: &mut impl FnMut(&[u8])) {
+        add(&[self.head.offset_kind]);
+        add(&self.head.distance.get().to_le_bytes());
+        add(&self.head.slack.get().to_le_bytes());
+        for element in self.elements {
+            add(&[element.op, element.flag]);
+            add(&element.count.get().to_le_bytes());
+            match self.piece(element) {
+                Some(Piece::Literal(bytes)) => add(bytes),
+                Some(Piece::Masked { values, masks }) => {
+                    add(values);
+                    add(masks);
+                }
+                Some(Piece::Alternatives { strings, .. }) => {
+                    add(&(strings.bytes.len() as u64).to_le_bytes());
+                    add(strings.bytes);
+                }
+                Some(Piece::Gap { min, max }) => {
+                    add(&(min as u64).to_le_bytes());
+                    add(&max.map_or(u64::MAX, |max| max as u64).to_le_bytes());
+                }
+                None => {}
+            }
+        }
     }
 
     /// Tries the match whose anchor begins at `anchor`. The ends of what it finds are in `work`.

@@ -1,5 +1,6 @@
 //! Behaviour of the engine as its callers see it.
 
+mod cache;
 mod damage;
 mod document;
 mod equivalence;

@@ -1,0 +1,49 @@
+//! What a signature means, as a number.
+
+use crate::database::Database;
+use crate::digest::each_digest;
+use crate::layout::NO_PROGRAM;
+use crate::matcher::{Literal, Program};
+use sha2::{Digest as _, Sha256};
+
+/// The fingerprint of each signature, by its index: 64 bits of a SHA-256 over its body and where that may stand, or over its digest and
+/// size. Not over its name, nor over how the linker chose to find it, so what was only renamed or linked anew is not new.
+///
+/// Two signatures of the same fingerprint and another meaning would make the newer one be taken for known in files of the cache. Among a
+/// million signatures that is a chance of one in thirty million. O(bytes of programs and digests).
+pub(super) fn fingerprints(database: &Database<'_>) -> Vec<u64> {
+    let mut fingerprints: Vec<u64> = (0..database.len() as u32).map(|id| of_body(database, id)).collect();
+    each_digest(database, |id, kind, size, digest| {
+        let mut hasher = Sha256::new();
+        hasher.update([b'd', kind as u8, u8::from(size.is_some())]);
+        hasher.update(size.unwrap_or(0).to_le_bytes());
+        hasher.update(digest);
+        if let Some(fingerprint) = fingerprints.get_mut(id as usize) {
+            *fingerprint = first_bits(hasher);
+        }
+    });
+    fingerprints
+}
+
+fn of_body(database: &Database<'_>, id: u32) -> u64 {
+    let mut hasher = Sha256::new();
+    let program = database.signature(id).map_or(NO_PROGRAM, |signature| signature.program.get());
+    if let Some(literal) = Literal::read(database.programs, program) {
+        hasher.update(b"l");
+        hasher.update(literal.bytes());
+    } else if let Some(program) = Program::read(database.programs, program).filter(Program::is_sound) {
+        hasher.update(b"p");
+        program.meaning(&mut |part| hasher.update(part));
+    } else {
+        // Damaged, or by its digest: as new as the database.
+        hasher.update(b"?");
+        hasher.update(database.identity());
+        hasher.update(id.to_le_bytes());
+    }
+    first_bits(hasher)
+}
+
+fn first_bits(hasher: Sha256) -> u64 {
+    let digest: [u8; 32] = hasher.finalize().into();
+    digest.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
