@@ -167,3 +167,80 @@ fn what_ends_a_scan_is_said_in_json_too() {
     assert_eq!((&ran.json()[0]["type"], &ran.json()[0]["code"]), (&json!("error"), &json!("fatal")));
     assert!(ran.err.starts_with("error: cannot open missing.tdb"), "{}", ran.err);
 }
+
+/// Waits until the times of files written just now lie back far enough for a cache.
+#[cfg(target_os = "linux")]
+fn settle() {
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_was_clean_is_taken_from_the_cache() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = Bench::new();
+    bench.file("rules.ndb", RULES);
+    bench.file("in/bad", "a needle");
+    bench.file("in/good", "hay");
+    bench.file("in/other", "straw");
+    settle();
+    let scan = || bench.expect(1, "scan --json --cache new/folder --signatures rules.ndb -- in").json_of("summary").remove(0);
+    let (first, second) = (scan(), scan());
+    assert_eq!((&first["files"], &first["cached"]), (&json!(3), &json!(0)));
+    assert_eq!((&second["files"], &second["cached"], &second["infected"]), (&json!(3), &json!(2), &json!(1)));
+    let mode = |path: &str| std::fs::metadata(bench.path(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("new/folder"), mode("new/folder/clean.cache")), (0o700, 0o600));
+    let text = bench.expect(1, "scan --cache new/folder --signatures rules.ndb -- in");
+    assert!(text.err.contains("3 files (2 from the cache)"), "{}", text.err);
+    bench.file("in/good", "a needle");
+    assert_eq!(bench.expect(1, "scan --cache new/folder --signatures rules.ndb -- in").out.lines().count(), 2);
+    // New signatures find what the old ones did not.
+    bench.file("more.ndb", format!("{RULES}New:0:*:7374726177\n"));
+    let updated = bench.expect(1, "scan --cache new/folder --signatures more.ndb -- in/other");
+    assert_eq!(updated.out, "in/other: New FOUND\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_cache_that_cannot_be_used_is_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = Bench::new();
+    bench.file("rules.ndb", RULES);
+    bench.file("in/good", "hay");
+    settle();
+    let scan = |folder: &str| bench.expect(0, &format!("scan --json --cache {folder} --signatures rules.ndb -- in"));
+    bench.file("broken/clean.cache", "this is no cache");
+    assert!(scan("broken").err.contains("written anew"));
+    let again = scan("broken");
+    assert_eq!((again.err.as_str(), &again.json_of("summary")[0]["cached"]), ("", &json!(1)));
+    bench.file("file", "no folder");
+    assert!(scan("file").err.contains("cannot"));
+    bench.file("open/keep", "");
+    std::fs::set_permissions(bench.path("open"), std::fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(scan("open").err.contains("can be written by others"));
+    assert!(!bench.path("open/clean.cache").exists());
+    // Nobody can make a folder here, whoever runs this.
+    assert!(scan("/proc/titer-cache").err.contains("cannot make the cache folder"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn scans_at_once_may_share_a_cache() {
+    let bench = Bench::new();
+    bench.file("rules.ndb", RULES);
+    for i in 0..200 {
+        bench.file(&format!("in/{i}"), "hay");
+    }
+    settle();
+    let scan = || {
+        let mut command = bench.command();
+        command.args(["scan", "--json", "--cache", "cache", "--signatures", "rules.ndb", "--", "in"]);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    for child in [scan(), scan(), scan(), scan()] {
+        let ran = ran(child.wait_with_output().unwrap());
+        assert_eq!((ran.code, ran.err.as_str(), &ran.json_of("summary")[0]["files"]), (0, "", &json!(200)));
+    }
+    let after = ran(scan().wait_with_output().unwrap());
+    assert_eq!(after.json_of("summary")[0]["cached"], 200);
+}
