@@ -184,7 +184,8 @@ fn what_was_clean_is_taken_from_the_cache() {
     bench.file("in/good", "hay");
     bench.file("in/other", "straw");
     settle();
-    let scan = || bench.expect(1, "scan --json --cache new/folder --signatures rules.ndb -- in").json_of("summary").remove(0);
+    let scan =
+        || bench.expect(1, "scan --json --cache new/folder --signatures rules.ndb -- in").json_of("summary").remove(0);
     let (first, second) = (scan(), scan());
     assert_eq!((&first["files"], &first["cached"]), (&json!(3), &json!(0)));
     assert_eq!((&second["files"], &second["cached"], &second["infected"]), (&json!(3), &json!(2), &json!(1)));
