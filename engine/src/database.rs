@@ -40,6 +40,12 @@ pub struct StoredWindow {
     pub shift: u8,
     /// Its bytes, the first lowest, as they are hashed: those beyond the width of the tier zero, folded in a folded tier.
     pub bytes: u64,
+    /// Bytes beside it that must stand there too, the first lowest.
+    pub near: u32,
+    /// How many of them there are: 0 to 4.
+    pub near_len: u8,
+    /// Where they begin, counted from [`NEAR_REACH`](crate::layout::NEAR_REACH) bytes before the window: 0 to 15.
+    pub near_at: u8,
 }
 
 /// Why bytes are not a database, or not a sound one.
@@ -256,6 +262,23 @@ impl<'a> Database<'a> {
         self.entries.get(bound(first)..bound(first + (1 << tier.bucket_log2))).unwrap_or_default().iter()
     }
 
+    /// Of a tier in [`Database::tiers`]: the share of other windows that its filter lets pass, from 0 to 1. O(filter).
+    pub fn false_passes(&self, tier: &Tier) -> f64 {
+        let first = tier.filter_first.get() as usize;
+        let words = self.filters.get(first..).unwrap_or_default().iter().take(1 << tier.filter_log2.min(32));
+        // Three bits of a word are asked for, each of which is set as often as bits of that word are.
+        let passes = words.map(|word| (f64::from(word.get().count_ones()) / 64.0).powi(3));
+        passes.sum::<f64>() / (1_u64 << tier.filter_log2.min(32)) as f64
+    }
+
+    /// Of a tier in [`Database::tiers`]: the entries that share its most crowded bucket. O(buckets).
+    pub fn largest_bucket(&self, tier: &Tier) -> u32 {
+        let first = tier.bucket_first.get() as usize;
+        let bounds = self.buckets.get(first..).unwrap_or_default();
+        let bounds = &bounds[..bounds.len().min((1 << tier.bucket_log2.min(32)) + 1)];
+        bounds.windows(2).map(|pair| pair[1].get().saturating_sub(pair[0].get())).max().unwrap_or(0)
+    }
+
     /// What an entry of a tier keeps; `None` when its signature is damaged.
     pub(crate) fn stored_window(&self, tier_index: usize, entry: &Entry) -> Option<StoredWindow> {
         let tier = &self.tiers[tier_index];
@@ -264,12 +287,13 @@ impl<'a> Database<'a> {
             Some(literal) => literal.anchor_bytes()?,
             None => Program::read(self.programs, program)?.anchor_bytes()?,
         };
-        let shift = EntryPlace::unpack(entry.place.get()).shift;
+        let EntryPlace { shift, near_len, near_at, .. } = EntryPlace::unpack(entry.place.get());
         let mut bytes = [0; 8];
         let width = usize::from(tier.width);
         bytes.get_mut(..width)?.copy_from_slice(anchor.get(usize::from(shift)..)?.get(..width)?);
         let bytes = (u64::from_le_bytes(bytes) | tier.fold_bits()) & window_mask(tier.width);
-        Some(StoredWindow { tier: tier_index, signature: SignatureId(entry.signature.get()), shift, bytes })
+        let (signature, near) = (SignatureId(entry.signature.get()), entry.near.get());
+        Some(StoredWindow { tier: tier_index, signature, shift, bytes, near, near_len: near_len.min(4), near_at })
     }
 
     /// Number of signatures tied to one offset, and so compared there directly.

@@ -21,6 +21,7 @@
 #![deny(unsafe_code)]
 
 pub mod cache;
+pub mod class;
 pub mod database;
 mod digest;
 pub mod files;
@@ -37,6 +38,7 @@ mod tally;
 pub const INTERFACE: u32 = 1;
 
 pub use cache::{CleanCache, CleanScan};
+pub use class::FileClass;
 pub use database::{Database, DatabaseError, SignatureId, StoredWindow};
 pub use files::{DatabaseFile, FileError, FileScanner, OpenError, Verdict};
 pub use matcher::Backend;
