@@ -27,7 +27,10 @@ pub mod diagnostic;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod link;
+pub mod model;
+pub mod prices;
 pub mod record;
 mod wire;
 
+pub use prices::{Prices, price};
 pub use wire::WireError;

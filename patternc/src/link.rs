@@ -7,11 +7,19 @@
 //! Peak memory is about 30 bytes for each stored window (eight to a long anchor) and the database itself.
 
 mod anchor;
+mod beside;
+mod crowd;
+mod direct;
+mod key;
 mod lower;
+mod run;
+mod shapes;
 mod tables;
 
+use crate::model::Model;
 use crate::record::{Body, Digest, FileHash, Record};
-use anchor::{Anchor, Crowd, Direct, Shapes};
+use anchor::{Anchor, Chooser};
+use direct::Direct;
 use engine::database::header_digest;
 use engine::layout::{
     DigestKind, FORMAT, HashSize, HashTable, Header, MAGIC, NO_PROGRAM, SECTION_ALIGN, Section, SectionEntry, Signature,
@@ -24,7 +32,7 @@ use tables::{DirectTables, TierTables};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
 
-/// Multiplier of the window hash: the odd fraction of the golden ratio, spreading windows that differ in few bits.
+/// First candidate for the multiplier of the window hash: the odd fraction of the golden ratio, spreading windows that differ in few bits.
 const HASH_KEY: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// What goes into a database under one channel.
@@ -38,6 +46,23 @@ pub struct LinkSource<'a> {
     pub root: [u8; 32],
     /// Its records.
     pub records: &'a [Record],
+}
+
+/// How to link.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkOptions<'a> {
+    /// What is common in the files that will be scanned; [`Model::shipped`] by default.
+    pub model: &'a Model,
+    /// What the candidates for the hash key are drawn from; by default a constant, so that the same records give the same bytes. A service
+    /// that scans what strangers send gives bytes of a good source of randomness: then nobody can compute beforehand what its filters
+    /// pass.
+    pub key: Option<u64>,
+}
+
+impl Default for LinkOptions<'static> {
+    fn default() -> Self {
+        LinkOptions { model: Model::shipped(), key: None }
+    }
 }
 
 /// Why records cannot be linked.
@@ -62,6 +87,11 @@ pub enum LinkError {
     },
 }
 
+/// Whether a scanner can find `pattern` wherever it begins: it has two bytes in a row that are fixed, or letters of either case.
+pub(crate) fn can_be_searched(pattern: &Pattern) -> bool {
+    run::runs(pattern, run::Fold::Folded).any(|run| run.bytes.len() >= 2)
+}
+
 /// Links `sources` to a database, in their order.
 ///
 /// O(records), and O(n log n) in stored windows.
@@ -69,12 +99,19 @@ pub enum LinkError {
 /// # Errors
 /// [`LinkError`].
 pub fn link(sources: &[LinkSource<'_>]) -> Result<Vec<u8>, LinkError> {
-    let shapes = Shapes::choose(floating(sources));
-    let mut linker = Linker::new(shapes, Crowd::count(floating(sources), shapes));
+    link_with(sources, &LinkOptions::default())
+}
+
+/// [`link`] with a model of one's own, or a hash key drawn from a secret.
+///
+/// # Errors
+/// [`LinkError`].
+pub fn link_with(sources: &[LinkSource<'_>], options: &LinkOptions<'_>) -> Result<Vec<u8>, LinkError> {
+    let mut linker = Linker::new(Chooser::new(floating(sources), options.model));
     for source in sources {
         linker.add(source)?;
     }
-    linker.finish()
+    linker.finish(options)
 }
 
 /// The patterns that must be searched for: those not tied to one offset.
@@ -86,9 +123,8 @@ fn floating<'a>(sources: &'a [LinkSource<'a>]) -> impl Iterator<Item = &'a Patte
 }
 
 /// Sections that grow as records are added.
-struct Linker {
-    shapes: Shapes,
-    crowd: Crowd,
+struct Linker<'m> {
+    chooser: Chooser<'m>,
     names: Vec<u8>,
     sources: Vec<Source>,
     signatures: Vec<Signature>,
@@ -106,11 +142,10 @@ struct StoredDigest {
     signature: u32,
 }
 
-impl Linker {
-    fn new(shapes: Shapes, crowd: Crowd) -> Linker {
+impl<'m> Linker<'m> {
+    fn new(chooser: Chooser<'m>) -> Linker<'m> {
         Linker {
-            shapes,
-            crowd,
+            chooser,
             names: Vec::new(),
             sources: Vec::new(),
             signatures: Vec::new(),
@@ -154,7 +189,7 @@ impl Linker {
             Anchor::START
         } else {
             let fault = || LinkError::NoAnchor { name: body.name.clone(), channel: channel.to_owned() };
-            let choice = anchor::choose(&body.pattern, self.shapes, &self.crowd).ok_or_else(fault)?;
+            let choice = self.chooser.choose(&body.pattern).ok_or_else(fault)?;
             self.tiers.add(&choice, id);
             choice.anchor
         };
@@ -178,8 +213,8 @@ impl Linker {
         Ok(U32::new(start))
     }
 
-    fn finish(self) -> Result<Vec<u8>, LinkError> {
-        let tiers = self.tiers.build()?;
+    fn finish(self, options: &LinkOptions<'_>) -> Result<Vec<u8>, LinkError> {
+        let tiers = self.tiers.build(options)?;
         let (direct_groups, direct_entries) = self.direct.build();
         let hashes = HashTables::build(self.digests);
         let sections: [(Section, &[u8]); Section::ALL.len()] = [
@@ -198,7 +233,7 @@ impl Linker {
             (Section::Sources, self.sources.as_bytes()),
             (Section::Names, &self.names),
         ];
-        Ok(assemble(&sections))
+        Ok(assemble(tiers.key, &sections))
     }
 }
 
@@ -252,7 +287,7 @@ impl HashTables {
 }
 
 /// Header, directory and sections, one after the other.
-fn assemble(sections: &[(Section, &[u8])]) -> Vec<u8> {
+fn assemble(key: u64, sections: &[(Section, &[u8])]) -> Vec<u8> {
     let mut end = (size_of::<Header>() + sections.len() * size_of::<SectionEntry>()) as u64;
     let mut directory = Vec::with_capacity(sections.len());
     for (section, bytes) in sections {
@@ -272,7 +307,7 @@ fn assemble(sections: &[(Section, &[u8])]) -> Vec<u8> {
         format: U32::new(FORMAT),
         section_count: U32::new(sections.len() as u32),
         file_len: U64::new(end),
-        hash_key: U64::new(HASH_KEY),
+        hash_key: U64::new(key),
         digest: [0; 32],
     };
     header.digest = header_digest(&header, &directory);

@@ -147,10 +147,11 @@ impl Record {
         }
     }
 
-    /// Whether a scanner can find it: a pattern that may begin anywhere needs two fixed bytes in a row.
+    /// Whether a scanner can find it: a pattern that may begin anywhere needs two bytes in a row that are fixed, or
+    /// letters of either case.
     pub fn can_be_found(&self) -> bool {
         match self {
-            Record::Body(body) => body.offset.is_fixed() || body.pattern.longest_fixed_run() >= 2,
+            Record::Body(body) => body.offset.is_fixed() || crate::link::can_be_searched(&body.pattern),
             Record::FileHash(_) => true,
         }
     }

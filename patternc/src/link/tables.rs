@@ -1,7 +1,11 @@
 //! The tables that turn places in a file into signatures: filters and buckets of the tiers, groups of fixed offsets.
 
-use super::anchor::{Choice, Direct, SHAPES};
-use super::{LinkError, too_many};
+use super::anchor::Choice;
+use super::direct::Direct;
+use super::key::{self, AuditedTier};
+use super::run::Fold;
+use super::shapes::{SHAPES, Shape};
+use super::{LinkError, LinkOptions, too_many};
 use engine::layout::{DirectEntry, DirectGroup, Entry, EntryPlace, Tier, WindowHash};
 use rayon::slice::ParallelSliceMut;
 use std::collections::BTreeMap;
@@ -12,21 +16,23 @@ const FILTER_BITS_PER_WINDOW: usize = 16;
 /// Smallest filter: 4 KiB, which stays in the first-level cache and passes next to nothing for a small set.
 const FILTER_LOG2_MIN: u32 = 9;
 
-/// The anchors of all tiers, while they are gathered.
+/// The anchors of all tiers, while they are gathered: of the exact ones, then of the folded ones.
 #[derive(Default)]
 pub(super) struct TierTables {
-    tiers: [TierAnchors; SHAPES.len()],
+    tiers: [[TierAnchors; SHAPES.len()]; 2],
 }
 
 #[derive(Default)]
 struct TierAnchors {
     signatures: u32,
+    /// Windows and their entries, which lack the check until the key of the hash is known.
     windows: Vec<(u64, Entry)>,
 }
 
-/// The sections of the tiers.
+/// The sections of the tiers, and the key that they were hashed with.
 #[derive(Default)]
 pub(super) struct BuiltTiers {
+    pub(super) key: u64,
     pub(super) tiers: Vec<Tier>,
     pub(super) filters: Vec<U64>,
     pub(super) buckets: Vec<U32>,
@@ -35,37 +41,33 @@ pub(super) struct BuiltTiers {
 
 impl TierTables {
     pub(super) fn add(&mut self, choice: &Choice, signature: u32) {
-        let tier = &mut self.tiers[choice.shape];
+        let tier = &mut self.tiers[usize::from(choice.fold == Fold::Folded)][choice.shape];
         tier.signatures += 1;
         tier.windows.extend(choice.windows.iter().enumerate().map(|(shift, window)| {
-            let place = EntryPlace {
-                shift: shift as u8,
-                near_len: window.near_len,
-                near_at: window.near_at,
-                check: WindowHash::new(window.bytes, super::HASH_KEY).check(),
-            };
+            let (near_len, near_at) = (window.near_len, window.near_at);
+            let place = EntryPlace { shift: shift as u8, near_len, near_at, check: 0 };
             let (near, place) = (U32::new(window.near), U16::new(place.pack()));
             (window.bytes, Entry { signature: U32::new(signature), near, place })
         }));
     }
 
-    /// The tables of the tiers that have signatures.
-    pub(super) fn build(self) -> Result<BuiltTiers, LinkError> {
-        let mut built = BuiltTiers::default();
-        for (shape, anchors) in SHAPES.iter().zip(self.tiers).filter(|(_, anchors)| anchors.signatures > 0) {
-            let filter_words = anchors.windows.len() * FILTER_BITS_PER_WINDOW / 64;
-            let filter_log2 = log2_for(filter_words).max(FILTER_LOG2_MIN) as u8;
-            let bucket_log2 = log2_for(anchors.windows.len() / 2) as u8;
+    /// The tables of the tiers that have signatures, hashed with the best of a few keys.
+    pub(super) fn build(self, options: &LinkOptions<'_>) -> Result<BuiltTiers, LinkError> {
+        let of_fold = |(fold, tiers)| SHAPES.into_iter().zip(tiers).map(move |(shape, anchors)| (fold, shape, anchors));
+        let all = [0_u8, 1].into_iter().zip(self.tiers).flat_map(of_fold);
+        let tiers: Vec<(Tier, TierAnchors)> = all
+            .filter(|(.., anchors): &(u8, Shape, TierAnchors)| anchors.signatures > 0)
+            .map(|(fold, shape, anchors)| (anchors.tier(fold, shape), anchors))
+            .collect();
+        let audited: Vec<AuditedTier<'_>> =
+            tiers.iter().map(|(tier, anchors)| AuditedTier { tier, windows: &anchors.windows }).collect();
+        let mut built = BuiltTiers { key: key::choose(&audited, options), ..BuiltTiers::default() };
+        for (tier, anchors) in tiers {
+            let (filter_log2, bucket_log2) = (tier.filter_log2, tier.bucket_log2);
             built.tiers.push(Tier {
-                width: shape.width as u8,
-                stride: shape.stride as u8,
-                filter_log2,
-                bucket_log2,
-                signatures: U32::new(anchors.signatures),
                 filter_first: U64::new(built.filters.len() as u64),
                 bucket_first: U64::new(built.buckets.len() as u64),
-                fold: 0,
-                reserved: [0; 7],
+                ..tier
             });
             built.add_filter(&anchors.windows, filter_log2);
             built.add_buckets(anchors.windows, bucket_log2)?;
@@ -74,20 +76,46 @@ impl TierTables {
     }
 }
 
+impl TierAnchors {
+    /// The tier of these anchors, but for where its tables begin.
+    fn tier(&self, fold: u8, shape: Shape) -> Tier {
+        let filter_words = self.windows.len() * FILTER_BITS_PER_WINDOW / 64;
+        Tier {
+            width: shape.width as u8,
+            stride: shape.stride as u8,
+            filter_log2: log2_for(filter_words).max(FILTER_LOG2_MIN) as u8,
+            bucket_log2: log2_for(self.windows.len() / 2) as u8,
+            signatures: U32::new(self.signatures),
+            filter_first: U64::ZERO,
+            bucket_first: U64::ZERO,
+            fold,
+            reserved: [0; 7],
+        }
+    }
+}
+
+/// The filter of 2 to `log2` words that lets `windows` pass.
+pub(super) fn filter(windows: &[(u64, Entry)], key: u64, log2: u8) -> Vec<u64> {
+    let mut filter = vec![0_u64; 1 << log2];
+    for (window, _) in windows {
+        let hash = WindowHash::new(*window, key);
+        filter[hash.index(log2)] |= hash.filter_bits();
+    }
+    filter
+}
+
 impl BuiltTiers {
     fn add_filter(&mut self, windows: &[(u64, Entry)], log2: u8) {
-        let mut filter = vec![0_u64; 1 << log2];
-        for (window, _) in windows {
-            let hash = WindowHash::new(*window, super::HASH_KEY);
-            filter[hash.index(log2)] |= hash.filter_bits();
-        }
-        self.filters.extend(filter.into_iter().map(U64::new));
+        self.filters.extend(filter(windows, self.key, log2).into_iter().map(U64::new));
     }
 
     fn add_buckets(&mut self, windows: Vec<(u64, Entry)>, log2: u8) -> Result<(), LinkError> {
-        let bucket_of = |window: u64| WindowHash::new(window, super::HASH_KEY).index(log2);
-        let mut placed: Vec<(u32, Entry)> =
-            windows.into_iter().map(|(window, entry)| (bucket_of(window) as u32, entry)).collect();
+        let place = |(window, entry): (u64, Entry)| {
+            let hash = WindowHash::new(window, self.key);
+            let place = EntryPlace { check: hash.check(), ..EntryPlace::unpack(entry.place.get()) };
+            (hash.index(log2) as u32, Entry { place: U16::new(place.pack()), ..entry })
+        };
+        let mut placed: Vec<(u32, Entry)> = windows.into_iter().map(place).collect();
         placed.par_sort_unstable_by_key(|(bucket, entry)| {
             (*bucket, entry.place.get(), entry.near.get(), entry.signature.get())
         });

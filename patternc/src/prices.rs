@@ -1,0 +1,255 @@
+//! What a database will cost, before anything is scanned with it.
+//!
+//! A tier asks its filter once for each stride. What passes is a *hit*: a stored window, as often as the model says that it stands in files
+//! of a class, or another that the filter passes by accident. Of the hits, those where the bytes beside the window stand too are
+//! *candidates*, and each costs a look at its signature. Signatures that bring most are listed: they have no good anchor.
+
+use crate::model::{CLASSES, Model};
+use engine::layout::{FOLD, NEAR_REACH, Tier};
+use engine::{Database, FileClass, StoredWindow};
+use std::ops::AddAssign;
+
+/// The prices of a database.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prices {
+    /// Of each tier, in the order in which they are tested.
+    pub tiers: Vec<TierPrice>,
+    /// The signatures that bring most candidates, the dearest first.
+    pub dearest: Vec<SignaturePrice>,
+}
+
+/// The price of a tier.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TierPrice {
+    /// Bytes in a window.
+    pub width: u8,
+    /// Bytes between windows.
+    pub stride: u8,
+    /// Whether the case of letters does not count.
+    pub folded: bool,
+    /// Signatures anchored here.
+    pub signatures: u32,
+    /// Windows stored for them.
+    pub windows: u64,
+    /// Bytes of the filter.
+    pub filter_bytes: u64,
+    /// Bytes of buckets and entries.
+    pub bucket_bytes: u64,
+    /// Entries in the most crowded bucket.
+    pub largest_bucket: u32,
+    /// Share of other windows that the filter passes.
+    pub false_passes: f64,
+    /// What it brings in each class, in the order of [`FileClass::ALL`].
+    pub expected: [Expected; CLASSES],
+}
+
+/// What is expected of each KiB that is scanned.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Expected {
+    /// Windows that pass the filter.
+    pub hits: f64,
+    /// Signatures that are looked at.
+    pub candidates: f64,
+}
+
+/// A signature that is dear to scan for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SignaturePrice {
+    /// Its name.
+    pub name: String,
+    /// Its channel.
+    pub channel: String,
+    /// Index of its tier in [`Prices::tiers`].
+    pub tier: usize,
+    /// The class where it brings most.
+    pub class: FileClass,
+    /// Candidates that it brings for each MiB of files of that class.
+    pub candidates_per_mib: f64,
+    /// The window that brings most of them.
+    pub window: Vec<u8>,
+}
+
+/// Signatures that are listed.
+const DEAREST: usize = 10;
+/// How often a window of so many bytes that the model does not know stands at a place all the same: files have more in common than a model
+/// of bounded size can hold. Measured with literals cut from executables on other executables, scripts and documents.
+fn unknown(width: usize) -> f64 {
+    match width {
+        8.. => 5e-9,
+        6 | 7 => 6e-8,
+        4 | 5 => 1e-7,
+        3 => 1e-6,
+        _ => 1e-5,
+    }
+}
+
+impl Prices {
+    /// What all tiers together bring in each class.
+    pub fn by_class(&self) -> impl Iterator<Item = (FileClass, Expected)> + '_ {
+        FileClass::ALL.into_iter().map(|class| {
+            let mut sum = Expected::default();
+            self.tiers.iter().for_each(|tier| sum += tier.expected[class as usize]);
+            (class, sum)
+        })
+    }
+}
+
+impl AddAssign for Expected {
+    fn add_assign(&mut self, other: Expected) {
+        self.hits += other.hits;
+        self.candidates += other.candidates;
+    }
+}
+
+/// The prices of `database` by what `model` knows of files.
+///
+/// O(stored windows), a microsecond for each at most, and 28 bytes for each signature.
+pub fn price(database: &Database<'_>, model: &Model) -> Prices {
+    let mut tiers: Vec<TierPrice> = database.tiers().iter().map(|tier| TierPrice::of(database, tier)).collect();
+    let mut brought = vec![[0_f32; CLASSES]; database.len()];
+    let mut seen: Vec<(usize, u64)> = Vec::new();
+    for stored in database.windows() {
+        let tier = &mut tiers[stored.tier];
+        let shares = Shares::of(&stored, tier, model);
+        let per_kib = 1024.0 / f64::from(tier.stride);
+        tier.windows += 1;
+        for (class, candidates) in shares.candidates.into_iter().enumerate() {
+            tier.expected[class].candidates += per_kib * candidates;
+            if let Some(brought) = brought.get_mut(stored.signature.index() as usize) {
+                brought[class] += (1024.0 * per_kib * candidates) as f32;
+            }
+        }
+        seen.push((stored.tier, stored.bytes));
+    }
+    // A window that several signatures have is one hit.
+    seen.sort_unstable();
+    seen.dedup();
+    for (index, window) in seen {
+        let tier = &mut tiers[index];
+        let shares = tier.shares(window, model);
+        let per_kib = 1024.0 / f64::from(tier.stride);
+        for (expected, share) in tier.expected.iter_mut().zip(shares) {
+            expected.hits += per_kib * share;
+        }
+    }
+    let dearest = dearest(database, &tiers, &brought, model);
+    Prices { tiers, dearest }
+}
+
+impl TierPrice {
+    /// What is known of a tier before its windows are looked at.
+    fn of(database: &Database<'_>, tier: &Tier) -> TierPrice {
+        let false_passes = database.false_passes(tier);
+        let by_accident = Expected { hits: 1024.0 / f64::from(tier.stride) * false_passes, candidates: 0.0 };
+        TierPrice {
+            width: tier.width,
+            stride: tier.stride,
+            folded: tier.fold != 0,
+            signatures: tier.signatures.get(),
+            windows: 0,
+            filter_bytes: 8 << tier.filter_log2,
+            bucket_bytes: (4 << tier.bucket_log2)
+                + u64::from(tier.signatures.get()) * u64::from(tier.stride) * size_of::<engine::layout::Entry>() as u64,
+            largest_bucket: database.largest_bucket(tier),
+            false_passes,
+            expected: [by_accident; CLASSES],
+        }
+    }
+
+    /// The share of places in each class where a stored window stands.
+    fn shares(&self, window: u64, model: &Model) -> [f64; CLASSES] {
+        let bytes = window.to_le_bytes();
+        self.shares_of(&bytes[..usize::from(self.width)], model)
+    }
+
+    /// The share of places in each class where `bytes` stand; in a folded tier, in small letters or in capitals.
+    fn shares_of(&self, bytes: &[u8], model: &Model) -> [f64; CLASSES] {
+        let mut shares = known_shares(bytes, model);
+        if self.folded {
+            let capitals: Vec<u8> = bytes.iter().map(|byte| byte & !FOLD).collect();
+            for (share, of_capitals) in shares.iter_mut().zip(known_shares(&capitals, model)) {
+                *share += of_capitals;
+            }
+        }
+        shares
+    }
+}
+
+fn known_shares(bytes: &[u8], model: &Model) -> [f64; CLASSES] {
+    let rare = unknown(bytes.len());
+    model.known(bytes).unwrap_or_default().map(|share| share.max(rare))
+}
+
+/// What one stored window brings at each place, by class.
+struct Shares {
+    candidates: [f64; CLASSES],
+}
+
+impl Shares {
+    fn of(stored: &StoredWindow, tier: &TierPrice, model: &Model) -> Shares {
+        let mut candidates = tier.shares(stored.bytes, model);
+        if candidates.iter().all(|&share| share <= 2.0 * unknown(usize::from(tier.width))) {
+            // Of a window that the model does not know, no part tells more than how many bytes must stand there.
+            let bytes = usize::from(tier.width) + usize::from(stored.near_len);
+            return Shares { candidates: [unknown(bytes); CLASSES] };
+        }
+        let together = together(stored, usize::from(tier.width));
+        // All of it stands together at most as often as its rarest part.
+        for part in [8, 4].into_iter().flat_map(|width| together.windows(width)) {
+            for (share, of_part) in candidates.iter_mut().zip(tier.shares_of(part, model)) {
+                *share = share.min(of_part);
+            }
+        }
+        Shares { candidates }
+    }
+}
+
+/// The bytes of a window and those beside it, where they touch; else those beside it.
+fn together(stored: &StoredWindow, width: usize) -> Vec<u8> {
+    let (window, near) = (stored.bytes.to_le_bytes(), stored.near.to_le_bytes());
+    let (window, near) = (&window[..width], &near[..usize::from(stored.near_len)]);
+    let start = usize::from(stored.near_at);
+    if start == NEAR_REACH + width {
+        [window, near].concat()
+    } else if start + near.len() == NEAR_REACH {
+        [near, window].concat()
+    } else {
+        near.to_vec()
+    }
+}
+
+/// The signatures that bring most in the class where they bring most.
+fn dearest(database: &Database<'_>, tiers: &[TierPrice], brought: &[[f32; CLASSES]], model: &Model) -> Vec<SignaturePrice> {
+    let worst = |brought: &[f32; CLASSES]| {
+        let classes = FileClass::ALL.into_iter().zip(*brought);
+        classes.reduce(|worst, next| if next.1 > worst.1 { next } else { worst }).unwrap_or((FileClass::Other, 0.0))
+    };
+    let mut ranked: Vec<(u32, FileClass, f32)> = brought
+        .iter()
+        .enumerate()
+        .map(|(index, brought)| (index as u32, worst(brought).0, worst(brought).1))
+        .filter(|(.., candidates)| *candidates > 0.0)
+        .collect();
+    ranked.sort_unstable_by(|a, b| b.2.total_cmp(&a.2).then(a.0.cmp(&b.0)));
+    ranked.truncate(DEAREST);
+    let mut listed: Vec<(SignaturePrice, f64)> = Vec::new();
+    for &(_, class, candidates) in &ranked {
+        let candidates_per_mib = f64::from(candidates);
+        let (name, channel, window) = (String::new(), String::new(), Vec::new());
+        listed.push((SignaturePrice { name, channel, tier: 0, class, candidates_per_mib, window }, 0.0));
+    }
+    for stored in database.windows() {
+        let Some(place) = ranked.iter().position(|(index, ..)| *index == stored.signature.index()) else { continue };
+        let tier = &tiers[stored.tier];
+        let share = Shares::of(&stored, tier, model).candidates[ranked[place].1 as usize];
+        let (of_signature, most) = &mut listed[place];
+        if share > *most {
+            *most = share;
+            database.name(stored.signature).clone_into(&mut of_signature.name);
+            database.channel(stored.signature).clone_into(&mut of_signature.channel);
+            of_signature.tier = stored.tier;
+            of_signature.window = stored.bytes.to_le_bytes()[..usize::from(tier.width)].to_vec();
+        }
+    }
+    listed.into_iter().map(|(of_signature, _)| of_signature).collect()
+}

@@ -1,0 +1,134 @@
+//! What the linker searches for is found, whatever case and spelling it has, and what it costs is foreseen.
+
+use engine::pattern::{Element, MaskedByte, Offset, Pattern};
+use engine::{Database, FileClass, Scanner, naive};
+use patternc::link::{LinkOptions, LinkSource, link, link_with};
+use patternc::model::Model;
+use patternc::price;
+use patternc::record::{Body, Record, Target};
+use proptest::prelude::*;
+
+fn record(name: &str, pattern: &Pattern) -> Record {
+    Record::Body(Body { name: name.to_owned(), target: Target::Any, offset: Offset::Any, pattern: pattern.clone() })
+}
+
+fn source(records: &[Record]) -> LinkSource<'_> {
+    LinkSource { channel: "acme/main", release: 1, root: [0; 32], records }
+}
+
+/// `text` without regard to case, each letter followed by a zero when `wide`.
+fn nocase(text: &str, wide: bool) -> Pattern {
+    let byte = |byte: u8| {
+        if byte.is_ascii_alphabetic() { MaskedByte::new(byte.to_ascii_uppercase(), !0x20) } else { MaskedByte::fixed(byte) }
+    };
+    let bytes = text.bytes().flat_map(|letter| {
+        let zero = wide.then_some(MaskedByte::fixed(0));
+        std::iter::once(byte(letter)).chain(zero)
+    });
+    Pattern::new([Element::Bytes(bytes.collect())]).unwrap()
+}
+
+/// The ends that the scanner finds in `haystack` are those that the slow matcher finds.
+fn check(patterns: &[Pattern], haystack: &[u8]) -> usize {
+    let records: Vec<Record> = patterns.iter().enumerate().map(|(i, pattern)| record(&format!("N{i}"), pattern)).collect();
+    let bytes = link(&[source(&records)]).unwrap();
+    let database = Database::open(&bytes).unwrap();
+    database.verify().unwrap();
+    let scanner = Scanner::new(&database);
+    let mut found: Vec<(u32, u64)> =
+        scanner.ends(&mut scanner.scratch(), haystack).into_iter().map(|(id, end)| (id.index(), end)).collect();
+    let mut expected: Vec<(u32, u64)> = Vec::new();
+    for (index, pattern) in patterns.iter().enumerate() {
+        expected.extend(naive::ends(pattern, Offset::Any, haystack).into_iter().map(|end| (index as u32, end)));
+    }
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    found.len()
+}
+
+#[test]
+fn a_string_of_any_case_is_searched_for_in_a_folded_tier() {
+    for (wide, haystack) in
+        [(false, &b"xx InvoiceDownloader.exe INVOICEdownLOADER.EXE"[..]), (true, b"x\0i\0N\0v\0O\0i\0C\0e\0d\0o\0W\0n\0")]
+    {
+        let pattern = nocase(if wide { "invoicedown" } else { "invoicedownloader.exe" }, wide);
+        assert!(check(std::slice::from_ref(&pattern), haystack) > 0, "{wide}");
+        let bytes = link(&[source(&[record("N", &pattern)])]).unwrap();
+        let tiers = Database::open(&bytes).unwrap().tiers();
+        assert!(tiers.len() == 1 && tiers[0].fold == 1, "{tiers:?}");
+    }
+}
+
+#[test]
+fn text_that_has_one_case_stays_in_an_exact_tier() {
+    let exact = Pattern::literal(b"invoicedownloader.exe").unwrap();
+    let records = [record("Exact", &exact), record("Any", &nocase("paymentreminder.scr", false))];
+    let bytes = link(&[source(&records)]).unwrap();
+    let database = Database::open(&bytes).unwrap();
+    let folds: Vec<(u32, u8)> =
+        database.windows().map(|stored| (stored.signature.index(), database.tiers()[stored.tier].fold)).collect();
+    assert!(folds.iter().all(|&(signature, fold)| u32::from(fold) == signature), "{folds:?}");
+}
+
+#[test]
+fn a_common_anchor_is_dear_and_is_named() {
+    let zeros = Pattern::literal(&[0; 15]).unwrap();
+    let rare = Pattern::literal(b"\x8d\xd3\x15\x9a\xe7\xb2\xf1\xc6\x83\xb5\xd9\xaa\xb7\x9e\xcd").unwrap();
+    let bytes = link(&[source(&[record("Rare", &rare), record("Zeros", &zeros)])]).unwrap();
+    let prices = price(&Database::open(&bytes).unwrap(), Model::shipped());
+    let dearest = &prices.dearest[0];
+    assert_eq!((dearest.name.as_str(), dearest.channel.as_str()), ("Zeros", "acme/main"));
+    assert!(dearest.window.iter().all(|&byte| byte == 0));
+    assert!(dearest.candidates_per_mib > 1000.0 * prices.dearest[1].candidates_per_mib);
+    let (_, elf) = prices.by_class().find(|(class, _)| *class == FileClass::Elf).unwrap();
+    assert!(elf.candidates > 0.1 && elf.hits > 0.01, "{elf:?}");
+}
+
+#[test]
+fn another_key_gives_another_database_that_finds_the_same() {
+    let pattern = Pattern::literal(b"\x8d\xd3\x15\x9a\xe7\xb2\xf1\xc6\x83\xb5\xd9\xaa").unwrap();
+    let records = [record("N", &pattern)];
+    let linked = |key| link_with(&[source(&records)], &LinkOptions { key, ..LinkOptions::default() }).unwrap();
+    let mut haystack = vec![1; 77];
+    haystack.extend(b"\x8d\xd3\x15\x9a\xe7\xb2\xf1\xc6\x83\xb5\xd9\xaa");
+    for bytes in [linked(None), linked(Some(1)), linked(Some(2))] {
+        let database = Database::open(&bytes).unwrap();
+        let scanner = Scanner::new(&database);
+        assert_eq!(scanner.signatures(&mut scanner.scratch(), &haystack).len(), 1);
+    }
+    assert_eq!(linked(Some(1)), linked(Some(1)));
+    assert_ne!(linked(Some(1)), linked(Some(2)));
+    assert_ne!(linked(Some(1)), linked(None));
+}
+
+proptest! {
+    #[test]
+    fn strings_of_any_case_and_width_are_found_as_by_the_slow_matcher(
+        (texts, haystack) in texts_and_haystack(),
+    ) {
+        let patterns: Vec<Pattern> = texts.iter().map(|(text, wide)| nocase(text, *wide)).collect();
+        check(&patterns, &haystack);
+    }
+}
+
+/// Strings, and a haystack in which they stand in mixed cases.
+fn texts_and_haystack() -> impl Strategy<Value = (Vec<(String, bool)>, Vec<u8>)> {
+    let text = ("[a-dA-D0-1 @`{\\[]{2,20}", any::<bool>());
+    let texts = prop::collection::vec(text, 1..6);
+    (texts, prop::collection::vec((any::<prop::sample::Index>(), any::<u32>(), "[a-c@`]{0,9}"), 0..12)).prop_map(
+        |(texts, planted)| {
+            let mut haystack = Vec::new();
+            for (which, cases, noise) in planted {
+                let (text, wide) = &texts[which.index(texts.len())];
+                for (i, letter) in text.bytes().enumerate() {
+                    let upper = cases >> (i % 32) & 1 == 1;
+                    haystack.push(if upper { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() });
+                    haystack.extend(wide.then_some(0));
+                }
+                haystack.extend(noise.bytes());
+            }
+            (texts, haystack)
+        },
+    )
+}
