@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Link(LinkArgs),
     /// Show what a blob, a database or a delta holds.
     Inspect(InspectArgs),
+    /// Learn what files have in common, so that signatures are searched for by what is rare.
+    Model(ModelArgs),
     /// Check every byte of a blob, a database or a delta.
     Verify(VerifyArgs),
     /// Make the delta that leads from one blob to another.
@@ -52,6 +54,10 @@ impl Command {
             Command::Scan(args) => args.json,
             Command::Compile(args) => args.json,
             Command::Inspect(args) => args.json,
+            Command::Model(args) => match args.command {
+                ModelCommand::Inspect { json, .. } => json,
+                ModelCommand::Train { .. } => false,
+            },
             Command::Agent(args) => args.json,
             Command::Admin(args) => match args.command {
                 AdminCommand::Terminals { json } | AdminCommand::Threats { json } => json,
@@ -118,6 +124,12 @@ pub(crate) struct CompileArgs {
     /// Print diagnostics and the account as JSON lines
     #[arg(long)]
     pub(crate) json: bool,
+    /// Say what scanning for these signatures costs, by linking them in memory
+    #[arg(long)]
+    pub(crate) prices: bool,
+    /// Model to price with [default: the built-in one]
+    #[arg(long, value_name = "FILE", requires = "prices")]
+    pub(crate) model: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -128,15 +140,52 @@ pub(crate) struct LinkArgs {
     /// Database to write
     #[arg(short, long, value_name = "OUT.tdb")]
     pub(crate) output: PathBuf,
+    /// Model of the files that will be scanned [default: the built-in one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+    /// Draw the hash key of this database at random, so that nobody can make files that are slow to scan with it; the same blobs then
+    /// no longer give the same bytes
+    #[arg(long)]
+    pub(crate) reseed: bool,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct InspectArgs {
     /// Blob, database or delta
     pub(crate) file: PathBuf,
+    /// Model to price a database with [default: the built-in one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ModelArgs {
+    #[command(subcommand)]
+    pub(crate) command: ModelCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Count the windows of files and keep those that are common.
+    Train {
+        /// Folders of files like those that will be scanned
+        #[arg(value_name = "FOLDER", required = true)]
+        paths: Vec<PathBuf>,
+        /// Model to write
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Show what a model was trained on and what it knows.
+    Inspect {
+        /// Model [default: the built-in one]
+        file: Option<PathBuf>,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, ClapArgs)]

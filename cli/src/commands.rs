@@ -8,6 +8,8 @@ pub(crate) mod demo;
 pub(crate) mod inspect;
 pub(crate) mod link;
 pub(crate) mod maker;
+pub(crate) mod model;
+pub(crate) mod prices;
 pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod verify;

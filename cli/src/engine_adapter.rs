@@ -4,6 +4,7 @@ use crate::commands::link::link_blobs;
 use crate::output::write;
 use crate::starter;
 use engine::{DatabaseFile, Scanner};
+use patternc::link::LinkOptions;
 use std::path::{Path, PathBuf};
 use updater::agent::{BoxError, Engine, SelfTest};
 
@@ -19,7 +20,7 @@ impl Engine for Adapter {
     /// Links the blobs, and the built-in EICAR signatures last, so that every database can be tested and a maker's own name for EICAR
     /// comes first.
     fn link(&self, blobs: &[PathBuf], database: &Path) -> Result<(), BoxError> {
-        let bytes = link_blobs(blobs, &starter::eicar_records())?;
+        let bytes = link_blobs(blobs, &starter::eicar_records(), &LinkOptions::default())?;
         Ok(write(database, &bytes)?)
     }
 

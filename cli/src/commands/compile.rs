@@ -1,5 +1,7 @@
 //! `titer compile`, and compiling for other commands.
 
+use super::inspect::print;
+use super::{model, prices};
 use crate::args::CompileArgs;
 use crate::exit::Exit;
 use crate::output::{read, size, spare, with_hint, write, write_json};
@@ -8,7 +10,7 @@ use crate::sources;
 use anyhow::Context;
 use patternc::blob::{self, Blob, EngineRange, Meta};
 use patternc::compile::{Account, Compilation, Compiler};
-use patternc::link::{LinkSource, link};
+use patternc::link::{LinkOptions, LinkSource, link, link_with};
 use serde_json::{Map, Value, json};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -27,8 +29,18 @@ pub(crate) fn run(args: &CompileArgs) -> anyhow::Result<Exit> {
     let meta = Meta { channel: args.channel.clone(), release: args.release, created, engine: ENGINES };
     let bytes = blob::encode(&meta, &compilation.records)?;
     write(&args.output, &bytes)?;
-    report(args, &compilation, bytes.len() as u64)?;
+    let prices = args.prices.then(|| price(args, &compilation)).transpose()?;
+    report(args, &compilation, bytes.len() as u64, prices)?;
     Ok(if compilation.account.refused == 0 { Exit::Fine } else { Exit::Found })
+}
+
+/// What scanning for the records costs, by a link of them alone.
+fn price(args: &CompileArgs, compilation: &Compilation) -> anyhow::Result<Value> {
+    let model = model::load(args.model.as_deref())?;
+    let channel = args.channel.as_str();
+    let source = LinkSource { channel, release: args.release, root: [0; 32], records: &compilation.records };
+    let database = link_with(&[source], &LinkOptions { model: &model, key: None })?;
+    Ok(prices::facts(&patternc::price(&engine::Database::open(&database)?, &model)))
 }
 
 /// Engines that understand what this program compiles: this one and later ones.
@@ -104,7 +116,7 @@ fn created(text: Option<&str>) -> anyhow::Result<i64> {
     time.map(jiff::Timestamp::as_second).map_err(|_| with_hint(format!("`{text}` is not a time"), hint))
 }
 
-fn report(args: &CompileArgs, compilation: &Compilation, bytes: u64) -> io::Result<()> {
+fn report(args: &CompileArgs, compilation: &Compilation, bytes: u64, prices: Option<Value>) -> io::Result<()> {
     let Compilation { records, diagnostics, account } = compilation;
     let mut out = BufWriter::new(io::stdout());
     if args.json {
@@ -116,6 +128,10 @@ fn report(args: &CompileArgs, compilation: &Compilation, bytes: u64) -> io::Resu
                     "code": diagnostic.code.as_str(), "message": diagnostic.message,
                 }),
             )?;
+        }
+        if let Some(mut prices) = prices {
+            prices["type"] = json!("prices");
+            write_json(&mut out, &prices)?;
         }
         write_json(&mut out, &summary(account, records.len(), bytes))?;
         return out.flush();
@@ -135,7 +151,11 @@ fn report(args: &CompileArgs, compilation: &Compilation, bytes: u64) -> io::Resu
         args.release,
         size(bytes)
     )?;
-    out.flush()
+    out.flush()?;
+    if let Some(prices) = prices {
+        print(&prices, 0);
+    }
+    Ok(())
 }
 
 fn summary(account: &Account, records: usize, bytes: u64) -> Value {

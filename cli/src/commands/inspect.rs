@@ -1,5 +1,6 @@
 //! `titer inspect`.
 
+use super::{model, prices};
 use crate::args::InspectArgs;
 use crate::artefact::Artefact;
 use crate::exit::Exit;
@@ -10,12 +11,13 @@ use engine::Database;
 use patternc::blob::{DeltaHeader, Header};
 use serde_json::{Value, json};
 use std::io;
+use std::path::Path;
 
 /// Runs `titer inspect`.
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
     let bytes = read(&args.file)?;
     let facts = Artefact::of(&bytes)
-        .and_then(|artefact| facts(artefact, &bytes))
+        .and_then(|artefact| facts(artefact, &bytes, args.model.as_deref()))
         .with_context(|| format!("cannot inspect {}", args.file.display()))?;
     if args.json {
         write_json(&mut io::stdout(), &facts)?;
@@ -25,11 +27,14 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
-fn facts(artefact: Artefact, bytes: &[u8]) -> anyhow::Result<Value> {
+fn facts(artefact: Artefact, bytes: &[u8], model: Option<&Path>) -> anyhow::Result<Value> {
     Ok(match artefact {
         Artefact::Blob => blob(&patternc::blob::read_header(bytes)?, bytes.len()),
         Artefact::Delta => delta(&patternc::blob::read_delta_header(bytes)?, bytes.len()),
-        Artefact::Database => database(&Database::open(bytes)?, bytes.len()),
+        Artefact::Database => {
+            let found = Database::open(bytes)?;
+            database(&found, bytes.len(), &prices::facts(&patternc::price(&found, &*model::load(model)?)))
+        }
     })
 }
 
@@ -50,20 +55,10 @@ fn delta(header: &DeltaHeader, len: usize) -> Value {
     })
 }
 
-fn database(database: &Database<'_>, len: usize) -> Value {
+fn database(database: &Database<'_>, len: usize, prices: &Value) -> Value {
     let sources: Vec<Value> = database
         .sources()
         .map(|(channel, release, root)| json!({"channel": channel, "release": release, "root": hex(&root)}))
-        .collect();
-    let tiers: Vec<Value> = database
-        .tiers()
-        .iter()
-        .map(|tier| {
-            json!({
-                "window": tier.width, "stride": tier.stride, "signatures": tier.signatures.get(),
-                "filter_bytes": 8_u64 << tier.filter_log2, "buckets": 1_u64 << tier.bucket_log2,
-            })
-        })
         .collect();
     let digests: Vec<Value> = database.digest_counts().map(|(kind, count, any_size)| {
         json!({"kind": format!("{kind:?}").to_lowercase(), "digests": count, "of_any_size": any_size})
@@ -71,14 +66,15 @@ fn database(database: &Database<'_>, len: usize) -> Value {
     let sections: serde_json::Map<String, Value> =
         database.sections().map(|(name, len)| (name.to_owned(), json!(len))).collect();
     json!({
-        "kind": "database", "bytes": len, "signatures": database.len(), "sources": sources, "tiers": tiers,
+        "kind": "database", "bytes": len, "signatures": database.len(), "sources": sources, "tiers": prices["tiers"],
         "fixed_offset": database.direct_len(), "digests": digests, "section_bytes": sections,
+        "expected": prices["expected"], "dearest": prices["dearest"],
         "identity": hex(&database.identity()),
     })
 }
 
 /// Prints facts as an indented list.
-fn print(facts: &Value, depth: usize) {
+pub(crate) fn print(facts: &Value, depth: usize) {
     let Some(object) = facts.as_object() else { return };
     for (key, value) in object {
         let indent = "  ".repeat(depth);
@@ -105,9 +101,9 @@ fn print(facts: &Value, depth: usize) {
     }
 }
 
-/// An object on one line.
+/// An object on one line; lists within it are for JSON.
 fn line(object: &Value) -> String {
-    let pairs = object.as_object().into_iter().flatten();
+    let pairs = object.as_object().into_iter().flatten().filter(|(_, value)| !value.is_array());
     pairs.map(|(key, value)| format!("{} {}", key.replace('_', " "), plain(value))).collect::<Vec<_>>().join(", ")
 }
 

@@ -1,13 +1,16 @@
 //! `titer link`, and linking for the agent.
 
 use super::compile::{link_source, read_blob};
+use super::inspect::print;
+use super::{model, prices};
 use crate::args::LinkArgs;
 use crate::exit::Exit;
 use crate::output::say;
 use crate::output::{size, spare, with_hint, write};
 use crate::progress::Progress;
 use crate::sources::total_len;
-use patternc::link::{LinkSource, link};
+use anyhow::anyhow;
+use patternc::link::{LinkOptions, LinkSource, link_with};
 use patternc::record::Record;
 use std::path::{Path, PathBuf};
 
@@ -15,18 +18,28 @@ use std::path::{Path, PathBuf};
 pub(crate) fn run(args: &LinkArgs) -> anyhow::Result<Exit> {
     let inputs: Vec<&Path> = args.blobs.iter().map(PathBuf::as_path).collect();
     spare(&inputs, &args.output)?;
-    let bytes = link_blobs(&args.blobs, &[])?;
+    let model = model::load(args.model.as_deref())?;
+    let key = args.reseed.then(random).transpose()?;
+    let bytes = link_blobs(&args.blobs, &[], &LinkOptions { model: &model, key })?;
     write(&args.output, &bytes)?;
-    let signatures = engine::Database::open(&bytes)?.len();
-    say!("{}: {signatures} signatures, {}", args.output.display(), size(bytes.len() as u64));
+    let database = engine::Database::open(&bytes)?;
+    say!("{}: {} signatures, {}", args.output.display(), database.len(), size(bytes.len() as u64));
+    print(&prices::facts(&patternc::price(&database, &model)), 0);
     Ok(Exit::Fine)
+}
+
+/// A number from the random source of the operating system.
+fn random() -> anyhow::Result<u64> {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow!("the random source of this machine failed"))?;
+    Ok(u64::from_le_bytes(bytes))
 }
 
 /// Channel of the signatures that every installation is tested with.
 const SELF_TEST_CHANNEL: &str = "titer/self-test";
 
 /// Links blob files to a database, and `self_test` after them if there is any.
-pub(crate) fn link_blobs(paths: &[PathBuf], self_test: &[Record]) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn link_blobs(paths: &[PathBuf], self_test: &[Record], options: &LinkOptions<'_>) -> anyhow::Result<Vec<u8>> {
     let mut progress = Progress::bytes("reading", total_len(paths));
     let mut blobs = Vec::new();
     for path in paths {
@@ -45,5 +58,5 @@ pub(crate) fn link_blobs(paths: &[PathBuf], self_test: &[Record]) -> anyhow::Res
     }
     drop(progress);
     let _progress = Progress::silent("linking", total_len(paths));
-    Ok(link(&sources)?)
+    Ok(link_with(&sources, options)?)
 }
