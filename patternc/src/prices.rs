@@ -75,7 +75,7 @@ const DEAREST: usize = 10;
 /// of bounded size can hold. Measured with literals cut from executables on other executables, scripts and documents.
 fn unknown(width: usize) -> f64 {
     match width {
-        8.. => 5e-9,
+        8.. => 2e-9,
         6 | 7 => 6e-8,
         4 | 5 => 1e-7,
         3 => 1e-6,
