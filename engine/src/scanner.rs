@@ -158,7 +158,8 @@ impl<'d> Scanner<'d> {
             }
         });
         if matches.len() > before {
-            matches.sort_unstable();
+            // Runs of ascending matches, one for each chunk and each signature that was run: a merge sort makes use of them.
+            matches.sort();
         }
     }
 
@@ -282,7 +283,8 @@ impl<'d> Scanner<'d> {
         matches.clear();
         matches.append(&mut tally.every);
         matches.extend(tally.first.drain().map(|(_, (_, found))| found));
-        matches.sort_unstable();
+        // Runs of ascending matches, one for each chunk and each signature that was run: a merge sort makes use of them.
+        matches.sort();
         matches.dedup_by_key(|found| (found.end, found.signature));
         *exceeded = tally.exceeded.map(|(_, signature)| signature);
         tally.clear();
@@ -345,7 +347,7 @@ impl<'d> Scanner<'d> {
         let Some(signature) = self.database.signature(id) else { return };
         if let Some(literal) = Literal::read(self.database.programs, signature.program.get()) {
             let most = if report == Report::Signatures { 1 } else { usize::MAX };
-            literal.starts(haystack).take(most).for_each(|range| tally.add_range(id, 0, range, report));
+            literal.places(haystack).take(most).for_each(|range| tally.add_range(id, 0, range, report));
             work.add_search(haystack.len());
             return;
         }

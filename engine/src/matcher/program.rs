@@ -46,7 +46,7 @@ impl<'a> Literal<'a> {
         }
         let bytes = programs.get(((program & !LITERAL_PROGRAM) as usize).checked_mul(PROGRAM_ALIGN)?..)?;
         let (head, rest) = LiteralHead::ref_from_prefix(bytes).ok()?;
-        let bytes = rest.get(..usize::from(head.len.get()))?;
+        let bytes = rest.get(..usize::from(head.len.get())).filter(|bytes| !bytes.is_empty())?;
         Some(Literal { bytes, anchor_shift: usize::from(head.anchor_shift.get()) })
     }
 
@@ -78,15 +78,19 @@ impl<'a> Literal<'a> {
         1 + self.bytes.len() as u64 / BYTES_PER_STEP
     }
 
-    /// Where it begins, ascending, overlapping ones too.
-    pub(crate) fn starts<'h>(&self, haystack: &'h [u8]) -> impl Iterator<Item = Range<usize>> + use<'a, 'h> {
-        let finder = memmem::Finder::new(self.bytes);
-        let len = self.bytes.len();
-        let mut from = 0;
+    /// Where it stands, ascending, overlapping ones too.
+    pub(crate) fn places<'h>(&self, haystack: &'h [u8]) -> impl Iterator<Item = Range<usize>> + use<'a, 'h> {
+        let (finder, bytes) = (memmem::Finder::new(self.bytes), self.bytes);
+        // Two places are a period of the literal apart at least, and where it is periodic the next is often just that far.
+        let period = least_period(bytes);
+        let last_period = &bytes[bytes.len() - period..];
+        let mut found: Option<usize> = None;
         std::iter::from_fn(move || {
-            let start = from + finder.find(haystack.get(from..)?)?;
-            from = start + 1;
-            Some(start..start + len)
+            let from = found.map_or(0, |start| start + period);
+            let follows = found.is_some() && haystack.get(from + bytes.len() - period..)?.starts_with(last_period);
+            let start = if follows { from } else { from + finder.find(haystack.get(from..)?)? };
+            found = Some(start);
+            Some(start..start + bytes.len())
         })
     }
 
@@ -100,6 +104,20 @@ impl<'a> Literal<'a> {
             })
         }
     }
+}
+
+/// The least distance at which `bytes` agree with themselves: their length, if no less. By the failure function of Knuth, Morris and
+/// Pratt (1977), O(bytes).
+fn least_period(bytes: &[u8]) -> usize {
+    let mut borders = vec![0; bytes.len()];
+    for end in 1..bytes.len() {
+        let mut border = borders[end - 1];
+        while border > 0 && bytes[border] != bytes[end] {
+            border = borders[border - 1];
+        }
+        borders[end] = border + usize::from(bytes[border] == bytes[end]);
+    }
+    bytes.len() - borders.last().copied().unwrap_or(0)
 }
 
 /// Whether bytes that begin so far before the anchor and are so many lie within [`REACH`] of each window of the anchor.
@@ -592,4 +610,27 @@ fn longest_fixed(masks: &[u8]) -> Range<usize> {
         start += stretch.len();
     }
     longest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn places_are_all_there_are(
+            unit in prop::collection::vec(0..3_u8, 1..6),
+            len in 1..20_usize,
+            haystack in prop::collection::vec((prop::collection::vec(0..3_u8, 1..6), 1..30_usize), 0..6),
+        ) {
+            let cycle = |unit: &[u8], len: usize| unit.iter().copied().cycle().take(len).collect::<Vec<u8>>();
+            let bytes = cycle(&unit, len);
+            let mut haystack: Vec<u8> = haystack.iter().flat_map(|(unit, len)| cycle(unit, *len)).collect();
+            haystack.extend(cycle(&unit, 2 * len));
+            let literal = Literal { bytes: &bytes, anchor_shift: 0 };
+            let starts = (0..haystack.len()).filter(|&start| haystack[start..].starts_with(&bytes));
+            prop_assert!(literal.places(&haystack).map(|place| place.start).eq(starts));
+        }
+    }
 }
