@@ -297,7 +297,7 @@ impl<'d> Scanner<'d> {
         self.drop_hopeless(&mut to_run, haystack, &mut budget);
         if to_run.len().saturating_mul(haystack.len()) < RUN_TOGETHER_MIN {
             for id in to_run {
-                self.run(id, haystack, report, work, tally);
+                self.run(id, haystack, report, (work, budget.left()), tally);
                 if !budget.take(work.take_steps()) {
                     return tally.exceed(haystack.len(), id);
                 }
@@ -310,7 +310,8 @@ impl<'d> Scanner<'d> {
             |(mut work, mut tally), id| {
                 // Whoever runs out of steps says so; the others end at their next signature.
                 if tally.exceeded.is_none() {
-                    self.run(id, haystack, report, &mut work, &mut tally);
+                    let left = budget.lock().map_or(0, |budget| budget.left());
+                    self.run(id, haystack, report, (&mut work, left), &mut tally);
                     if !budget.lock().is_ok_and(|mut budget| budget.take(work.take_steps())) {
                         tally.exceed(haystack.len(), id);
                     }
@@ -343,7 +344,8 @@ impl<'d> Scanner<'d> {
         to_run.retain(|id| !missing.contains(id));
     }
 
-    fn run(&self, id: u32, haystack: &[u8], report: Report, work: &mut Workspace, tally: &mut Tally) {
+    /// Runs a signature over the whole haystack, in not many more than `steps_max` steps; there are no matches when they do not do.
+    fn run(&self, id: u32, haystack: &[u8], report: Report, (work, steps_max): (&mut Workspace, u64), tally: &mut Tally) {
         let Some(signature) = self.database.signature(id) else { return };
         if let Some(literal) = Literal::read(self.database.programs, signature.program.get()) {
             let most = if report == Report::Signatures { 1 } else { usize::MAX };
@@ -351,7 +353,7 @@ impl<'d> Scanner<'d> {
             work.add_search(haystack.len());
             return;
         }
-        let start = self.program(id).and_then(|program| program.run(haystack, work));
+        let start = self.program(id).and_then(|program| program.run(haystack, work, steps_max));
         if let Some(start) = start {
             tally.add(id, 0, start, work, report);
         }

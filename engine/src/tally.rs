@@ -174,6 +174,11 @@ impl Budget {
         Budget { steps: Budget::STEPS_MIN + Budget::STEPS_PER_BYTE * len as u64 }
     }
 
+    /// The steps that are left.
+    pub(crate) fn left(&self) -> u64 {
+        self.steps
+    }
+
     /// Takes `steps`; whether they were left.
     #[inline(always)]
     pub(crate) fn take(&mut self, steps: u64) -> bool {

@@ -168,6 +168,14 @@ struct Strings<'a> {
     bytes: &'a [u8],
 }
 
+impl Strings<'_> {
+    /// Steps that comparing all of them with one place may take.
+    fn steps(&self) -> u64 {
+        // Their bytes are values and masks.
+        u64::from(self.left) + self.bytes.len() as u64 / (2 * BYTES_PER_STEP)
+    }
+}
+
 impl<'a> Iterator for Strings<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
@@ -205,18 +213,40 @@ pub(crate) struct Workspace {
     from: Spans,
     into: Spans,
     ends: Spans,
-    steps: u64,
+    steps: Steps,
+}
+
+/// Steps taken: positions tried, and stretches of [`BYTES_PER_STEP`] bytes compared or passed over.
+#[derive(Debug, Default)]
+struct Steps {
+    taken: u64,
+    max: u64,
+}
+
+impl Steps {
+    /// Takes so many; whether to go on.
+    #[inline(always)]
+    fn take(&mut self, steps: u64) -> bool {
+        self.taken = self.taken.saturating_add(steps);
+        self.taken <= self.max
+    }
+
+    /// Takes what trying one position costs at which `len` bytes agree; whether to go on.
+    #[inline(always)]
+    fn take_one(&mut self, len: usize) -> bool {
+        self.take(1 + len as u64 / BYTES_PER_STEP)
+    }
 }
 
 impl Workspace {
-    /// The steps taken since the last call: positions tried, and stretches of [`BYTES_PER_STEP`] bytes compared or passed over.
+    /// The steps taken since the last call.
     pub(crate) fn take_steps(&mut self) -> u64 {
-        std::mem::take(&mut self.steps)
+        std::mem::take(&mut self.steps.taken)
     }
 
     /// Adds the steps of a search through `len` bytes.
     pub(crate) fn add_search(&mut self, len: usize) {
-        self.steps += 1 + len as u64 / BYTES_PER_STEP;
+        self.steps.take_one(len);
     }
 
     /// The ends of the matches that the last call found, ascending.
@@ -288,6 +318,7 @@ impl<'a> Program<'a> {
     }
 
     fn try_at_anchor(&self, haystack: &[u8], anchor: usize, work: &mut Workspace) -> Option<Outcome> {
+        work.steps.max = u64::MAX;
         let pivot = usize::from(self.head.anchor_element.get());
         let start = anchor.checked_sub(usize::from(self.head.anchor_shift.get()))?;
         // The anchor's own element first: nearly every false candidate ends here, on one comparison.
@@ -327,8 +358,9 @@ impl<'a> Program<'a> {
 
     /// Finds every match: its ends are in `work`. Returns the start of one that has the lowest end, the highest such start.
     ///
-    /// O(elements × haystack) steps.
-    pub(crate) fn run(&self, haystack: &[u8], work: &mut Workspace) -> Option<usize> {
+    /// O(elements × haystack) positions; gives up as soon as it has taken more than `steps_max` steps.
+    pub(crate) fn run(&self, haystack: &[u8], work: &mut Workspace, steps_max: u64) -> Option<usize> {
+        work.steps.max = steps_max;
         let (first, last) = self.start_range(haystack)?;
         work.from.set(first, last.min(haystack.len()));
         for index in 0..self.elements.len() {
@@ -345,7 +377,9 @@ impl<'a> Program<'a> {
         let lowest = work.ends.first()?;
         work.from.set(lowest, lowest);
         for index in (0..self.elements.len()).rev() {
-            self.step_back(index, haystack, work);
+            if !self.step_back(index, haystack, work) {
+                return None;
+            }
         }
         work.from.clip(first, last);
         work.from.last()
@@ -403,25 +437,19 @@ impl<'a> Program<'a> {
         self.is_far(index) && self.elements.get(index).is_some_and(|element| element.flag != 0)
     }
 
-    /// Moves the positions in `work.from` over element `index`; whether any are left.
+    /// Moves the positions in `work.from` over element `index`; whether any are left, and steps to go on with.
     fn step(&self, index: usize, haystack: &[u8], work: &mut Workspace) -> bool {
         let Workspace { from, into, steps, .. } = work;
         into.clear();
-        *steps += from.ranges().len() as u64;
+        let mut go_on = steps.take(from.ranges().len() as u64);
         match self.elements.get(index).and_then(|element| self.piece(element)) {
             None => {}
-            Some(Piece::Literal(bytes)) => {
-                *steps += from.len() as u64 / BYTES_PER_STEP;
-                literal_forward(bytes, haystack, from, into);
-                *steps += into.ranges().len() as u64;
-            }
-            Some(Piece::Masked { values, masks }) => {
-                *steps += from.len() as u64 / BYTES_PER_STEP + masked_forward(values, masks, haystack, from, into);
-            }
+            Some(Piece::Literal(bytes)) => go_on &= literal_forward(bytes, haystack, from, into, steps),
+            Some(Piece::Masked { values, masks }) => go_on &= masked_forward(values, masks, haystack, from, into, steps),
             Some(Piece::Alternatives { strings, negated }) => {
-                *steps += from.len() as u64 * u64::from(strings.left);
+                go_on &= steps.take(strings.steps().saturating_mul(from.len() as u64));
                 let moves = Alternatives { strings, negated };
-                for position in from.positions() {
+                for position in from.positions().take_while(|_| go_on) {
                     moves.each_len(
                         |len| haystack.get(position..position.checked_add(len)?),
                         |len| into.push_one(position + len),
@@ -437,34 +465,44 @@ impl<'a> Program<'a> {
         }
         into.settle();
         std::mem::swap(from, into);
-        !from.is_empty()
+        go_on && !from.is_empty()
     }
 
-    /// Moves the positions in `work.from` back over element `index`; whether any are left.
+    /// Moves the positions in `work.from` back over element `index`; whether any are left, and steps to go on with.
     fn step_back(&self, index: usize, haystack: &[u8], work: &mut Workspace) -> bool {
         let Workspace { from, into, steps, .. } = work;
         into.clear();
-        *steps += from.len() as u64;
+        let mut go_on = steps.take(from.ranges().len() as u64);
         match self.elements.get(index).and_then(|element| self.piece(element)) {
             None => {}
             Some(Piece::Literal(bytes)) => {
-                for position in from.positions() {
-                    if haystack.get(..position).is_some_and(|before| before.ends_with(bytes)) {
-                        into.push_one(position - bytes.len());
+                for start in from.positions().filter_map(|position| position.checked_sub(bytes.len())) {
+                    let len = agreement(bytes, &haystack[start..]);
+                    if len == bytes.len() {
+                        into.push_one(start);
+                    }
+                    go_on &= steps.take_one(len);
+                    if !go_on {
+                        break;
                     }
                 }
             }
             Some(Piece::Masked { values, masks }) => {
-                for position in from.positions() {
-                    let start = position.checked_sub(values.len());
-                    if let Some(start) = start.filter(|&start| agrees(values, masks, &haystack[start..position])) {
+                for start in from.positions().filter_map(|position| position.checked_sub(values.len())) {
+                    let len = masked_agreement(values, masks, &haystack[start..start + values.len()]);
+                    if len == values.len() {
                         into.push_one(start);
+                    }
+                    go_on &= steps.take_one(len);
+                    if !go_on {
+                        break;
                     }
                 }
             }
             Some(Piece::Alternatives { strings, negated }) => {
+                go_on &= steps.take(strings.steps().saturating_mul(from.len() as u64));
                 let moves = Alternatives { strings, negated };
-                for position in from.positions() {
+                for position in from.positions().take_while(|_| go_on) {
                     moves.each_len(
                         |len| haystack.get(position.checked_sub(len)?..position),
                         |len| into.push_one(position - len),
@@ -480,14 +518,15 @@ impl<'a> Program<'a> {
         }
         into.settle();
         std::mem::swap(from, into);
-        !from.is_empty()
+        go_on && !from.is_empty()
     }
 
     fn piece(&self, element: &ProgramElement) -> Option<Piece<'a>> {
         let count = u64::from(element.count.get());
         let bytes = |len: u64| slice(self.data, u64::from(element.a.get()), len);
         match element.op {
-            op if op == Op::Literal as u8 => Some(Piece::Literal(bytes(count)?)),
+            // Linkers write no empty ones, and a search for one has no end.
+            op if op == Op::Literal as u8 && count > 0 => Some(Piece::Literal(bytes(count)?)),
             op if op == Op::Masked as u8 => {
                 let (values, masks) = bytes(2 * count)?.split_at(usize::from(element.count.get()));
                 Some(Piece::Masked { values, masks })
@@ -536,67 +575,107 @@ impl Alternatives<'_> {
     }
 }
 
-/// Whether `bytes`, as many as there are values, agree with them under the masks: eight at a time.
+/// Whether `bytes`, as many as there are values, agree with them under the masks.
 fn agrees(values: &[u8], masks: &[u8], bytes: &[u8]) -> bool {
-    if values.len() != bytes.len() || masks.len() != bytes.len() {
-        return false;
-    }
+    values.len() == bytes.len() && masks.len() == bytes.len() && masked_agreement(values, masks, bytes) == bytes.len()
+}
+
+/// How many of `bytes` agree with the values under the masks, all three being as many: all, or as many as were found to when one did not.
+/// Eight at a time.
+fn masked_agreement(values: &[u8], masks: &[u8], bytes: &[u8]) -> usize {
     let ((values, last_values), (masks, last_masks)) = (values.as_chunks(), masks.as_chunks());
-    let (bytes, last_bytes) = bytes.as_chunks();
+    let (words, last_bytes) = bytes.as_chunks();
     let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
-    let mut words = values.iter().zip(masks).zip(bytes);
+    let other = |((value, mask), bytes): ((&[u8; 8], &[u8; 8]), &[u8; 8])| word(bytes) & word(mask) != word(value);
+    if let Some(index) = values.iter().zip(masks).zip(words).position(other) {
+        return 8 * index;
+    }
     let mut last = last_values.iter().zip(last_masks).zip(last_bytes);
-    words.all(|((value, mask), bytes)| word(bytes) & word(mask) == word(value))
-        && last.all(|((value, mask), byte)| byte & mask == *value)
+    if last.all(|((value, mask), byte)| byte & mask == *value) { bytes.len() } else { 8 * words.len() }
+}
+
+/// How many bytes of `literal` stand at the start of `bytes`: all, or as many as were found to when one did not.
+fn agreement(literal: &[u8], bytes: &[u8]) -> usize {
+    const STEP: usize = 1024;
+    let mut agreed = 0;
+    for part in literal.chunks(STEP) {
+        if !bytes.get(agreed..).is_some_and(|bytes| bytes.starts_with(part)) {
+            break;
+        }
+        agreed += part.len();
+    }
+    agreed
 }
 
 /// Starts from which setting up a search pays.
 const SEARCH_MIN: usize = 64;
 
-fn literal_forward(literal: &[u8], haystack: &[u8], from: &Spans, into: &mut Spans) {
+/// Moves positions over a literal, which is not empty; whether there are steps to go on with.
+fn literal_forward(literal: &[u8], haystack: &[u8], from: &Spans, into: &mut Spans, steps: &mut Steps) -> bool {
     let mut finder = None;
     for &(first, last) in from.ranges() {
         let Some(last) = haystack.len().checked_sub(literal.len()).map(|end| end.min(last)) else { continue };
         if last.saturating_sub(first) < SEARCH_MIN {
-            let starts = (first..=last).filter(|&start| haystack[start..].starts_with(literal));
-            starts.for_each(|start| into.push_one(start + literal.len()));
+            for start in first..=last {
+                let len = agreement(literal, &haystack[start..]);
+                if len == literal.len() {
+                    into.push_one(start + literal.len());
+                }
+                if !steps.take_one(len) {
+                    return false;
+                }
+            }
             continue;
+        }
+        if !steps.take((last - first) as u64 / BYTES_PER_STEP) {
+            return false;
         }
         let finder = finder.get_or_insert_with(|| memmem::Finder::new(literal));
         let mut start = first;
         while let Some(shift) = finder.find(&haystack[start..last + literal.len()]) {
             start += shift + 1;
             into.push_one(start - 1 + literal.len());
+            if !steps.take_one(literal.len()) {
+                return false;
+            }
         }
     }
+    true
 }
 
-/// Moves positions over masked bytes; returns how many of them were tried.
-fn masked_forward(values: &[u8], masks: &[u8], haystack: &[u8], from: &Spans, into: &mut Spans) -> u64 {
+/// Moves positions over masked bytes; whether there are steps to go on with.
+fn masked_forward(values: &[u8], masks: &[u8], haystack: &[u8], from: &Spans, into: &mut Spans, steps: &mut Steps) -> bool {
     let mut finder = None;
-    let mut tried = 0;
     for &(first, last) in from.ranges() {
         let Some(last) = haystack.len().checked_sub(values.len()).map(|end| end.min(last)) else { continue };
-        let mut try_at = |position: usize| {
-            tried += 1;
-            if agrees(values, masks, &haystack[position..position + values.len()]) {
+        let mut try_at = |position: usize, steps: &mut Steps| {
+            let len = masked_agreement(values, masks, &haystack[position..position + values.len()]);
+            if len == values.len() {
                 into.push_one(position + values.len());
             }
+            steps.take_one(len)
         };
         let fixed = longest_fixed(masks);
         if last.saturating_sub(first) < SEARCH_MIN || fixed.is_empty() {
-            (first..=last).for_each(&mut try_at);
+            if !(first..=last).all(|position| try_at(position, steps)) {
+                return false;
+            }
             continue;
+        }
+        if !steps.take((last - first) as u64 / BYTES_PER_STEP) {
+            return false;
         }
         // Only where the longest run of whole bytes stands can the rest.
         let finder = finder.get_or_insert_with(|| memmem::Finder::new(&values[fixed.clone()]));
         let mut position = first;
         while let Some(shift) = finder.find(&haystack[position + fixed.start..last + fixed.end]) {
             position += shift + 1;
-            try_at(position - 1);
+            if !try_at(position - 1, steps) || !steps.take(fixed.len() as u64 / BYTES_PER_STEP) {
+                return false;
+            }
         }
     }
-    tried
+    true
 }
 
 /// The longest run of masks that leave nothing open.

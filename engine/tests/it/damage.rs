@@ -60,6 +60,31 @@ fn reseal(bytes: &mut [u8]) {
     bytes[..size_of::<Header>()].copy_from_slice(Header { digest, ..header }.as_bytes());
 }
 
+#[test]
+fn an_element_made_empty_is_told_and_matches_nothing() {
+    use engine::layout::{Header, ProgramElement, ProgramHead, Section, SectionEntry};
+    use engine::pattern::{Element, MaskedByte, Offset, Pattern};
+    use zerocopy::{FromBytes, IntoBytes};
+    let text = |bytes: &[u8]| Element::Bytes(bytes.iter().map(|&byte| MaskedByte::fixed(byte)).collect());
+    let gap = Element::Gap { min: 0, max: None };
+    let mut bytes =
+        database(&records(&[(Offset::Any, Pattern::new([text(b"the anchor of it"), gap, text(b"yz")]).unwrap())]));
+    let directory = &bytes[size_of::<Header>() + (Section::Programs as usize - 1) * size_of::<SectionEntry>()..];
+    let programs = SectionEntry::read_from_prefix(directory).unwrap().0.offset.get() as usize;
+    let element = programs + size_of::<ProgramHead>() + 2 * size_of::<ProgramElement>();
+    let place = element..element + size_of::<ProgramElement>();
+    let mut last = ProgramElement::read_from_bytes(&bytes[place.clone()]).unwrap();
+    assert_eq!(last.count.get(), 2);
+    last.count = 0.into();
+    bytes[place].copy_from_slice(last.as_bytes());
+    reseal(&mut bytes);
+    let database = open(&bytes);
+    assert!(database.verify().is_err());
+    let mut haystack = b"the anchor of it".to_vec();
+    haystack.resize(500, 0);
+    assert!(found(&Scanner::new(&database), &haystack).is_empty());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 

@@ -74,6 +74,42 @@ fn a_scan_that_would_take_too_long_ends_and_says_so() {
     assert_eq!(scratch.exceeded(), None, "the next scan begins anew");
 }
 
+/// Scans a mebibyte of zeros that begins with a key for a signature of the key, anything, and `element`.
+fn zeros_after_a_key(element: Element) -> (Vec<u32>, bool) {
+    let gap = Element::Gap { min: 0, max: Some(3) };
+    let pattern = Pattern::new([fixed(&key(1)), anywhere(), element, gap, fixed(b"\xfe")]).unwrap();
+    let bytes = database(&records(&[(Offset::Any, pattern)]));
+    let database = open(&bytes);
+    let mut haystack = key(1);
+    haystack.resize(1 << 20, 0);
+    let scanner = Scanner::new(&database);
+    let mut scratch = scanner.scratch();
+    let found = scanner.signatures(&mut scratch, &haystack).iter().map(|m| m.signature().index()).collect();
+    (found, scratch.exceeded().is_some())
+}
+
+#[test]
+fn bytes_compared_are_counted_wherever_they_are_compared() {
+    let len = 60_000;
+    assert_eq!(zeros_after_a_key(fixed(&vec![0; len])), (vec![], true));
+    assert_eq!(zeros_after_a_key(Element::Bytes(vec![MaskedByte::new(0, 0xf0); len])), (vec![], true));
+    let mut both = vec![MaskedByte::fixed(0); len];
+    both[0] = MaskedByte::new(0x10, 0xf0);
+    assert_eq!(zeros_after_a_key(Element::Bytes(both)), (vec![], true));
+    assert_eq!(zeros_after_a_key(fixed(&[0; 20])), (vec![], false));
+}
+
+#[test]
+fn one_signature_that_would_take_too_long_is_broken_off() {
+    let string = |index: u16| [index.to_be_bytes().map(|byte| byte | 1).to_vec(), vec![7]].concat();
+    let strings: Vec<Vec<MaskedByte>> =
+        (0..20_000).map(|index| string(index).into_iter().map(MaskedByte::fixed).collect()).collect();
+    let began = std::time::Instant::now();
+    assert_eq!(zeros_after_a_key(Element::Alternatives { strings, negated: false }), (vec![], true));
+    // To the end it is a minute with optimisation, and several without.
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+}
+
 #[test]
 fn a_crowded_window_is_searched_and_finds_all() {
     let shared = b"\x8d\xd3\x15\x9a\xe7\xb2\xf1\xc6\x83\xb5\xd9";
