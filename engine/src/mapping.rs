@@ -23,6 +23,13 @@ use std::ops::Deref;
 /// Files from this many bytes on are mapped; reading a smaller one costs less than setting up its pages.
 pub const MAP_MIN: u64 = 4 << 20;
 
+/// Maps that are watched at a time. A file cut short under a further one ends the process.
+#[cfg(unix)]
+pub(crate) const WATCHED_MAX: usize = guard::SLOTS;
+/// Maps that are watched at a time: elsewhere nobody has to.
+#[cfg(not(unix))]
+pub(crate) const WATCHED_MAX: usize = usize::MAX;
+
 /// A file mapped for reading.
 #[derive(Debug)]
 pub struct Mapping {

@@ -10,7 +10,7 @@ use super::{FileError, FileScanner, Verdict};
 use crate::cache::{FileKey, Known};
 use crate::database::SignatureId;
 use crate::digest::md5_of_each;
-use crate::mapping::{Buffer, MAP_MIN, Mapping};
+use crate::mapping::{Buffer, MAP_MIN, Mapping, WATCHED_MAX};
 use crate::scanner::{Match, Scanner, Scratch};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -74,6 +74,11 @@ const LONG_MIN: u64 = 1 << 20;
 const PENDING_MAX: usize = 2048;
 const MAPPED_MAX: usize = 48;
 const WAIT_MAX: usize = 4096;
+
+/// How many files may be mapped by this worker: half of what is watched is left to others.
+fn mapped_max() -> usize {
+    MAPPED_MAX.min(WATCHED_MAX / 2 / rayon::current_num_threads()).max(1)
+}
 
 impl FileScratch {
     fn bytes<'s>(buffer: &'s Buffer, whole: &'s [u8], bytes: &'s Bytes) -> &'s [u8] {
@@ -159,7 +164,7 @@ impl<'d> FileScanner<'d> {
         } else {
             memory.done.push((job.index, self.verdict(job, len)));
         }
-        if memory.pending.len() >= PENDING_MAX || memory.mapped >= MAPPED_MAX || memory.waited >= WAIT_MAX {
+        if memory.pending.len() >= PENDING_MAX || memory.mapped >= mapped_max() || memory.waited >= WAIT_MAX {
             self.settle(memory);
         }
     }
@@ -223,14 +228,28 @@ impl<'d> FileScanner<'d> {
                 return Ok(Bytes::Buffer(held..held + len));
             }
             // It has grown to more than there is room for.
-            memory.whole.extend_from_slice(if self.map { &[] } else { room });
+            if self.map {
+                return mapped(file, len);
+            }
+            memory.whole.extend_from_slice(room);
         }
         if self.map {
-            return Ok(Bytes::Mapped(Mapping::sequential(file)?));
+            return mapped(file, 0);
         }
         (&*file).read_to_end(&mut memory.whole)?;
         Ok(Bytes::Whole)
     }
+}
+
+/// Maps a file that `read` bytes were read of already.
+///
+/// A map is as long as the file states. Files of some file systems state less than they hold, and the map of one is not the file.
+fn mapped(file: &File, read: usize) -> io::Result<Bytes> {
+    let mapping = Mapping::sequential(file)?;
+    if mapping.len() < read {
+        return Err(io::Error::other(format!("it states {} bytes and holds {read} or more", mapping.len())));
+    }
+    Ok(Bytes::Mapped(mapping))
 }
 
 /// Reading asks for so many bytes more than a file stated.
@@ -258,4 +277,25 @@ fn read_up_to(mut file: &File, buffer: &mut [u8], stated: usize) -> io::Result<u
         }
     }
     Ok(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_shorter_than_what_was_read_is_not_the_file() {
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, b"hay").unwrap();
+        assert!(matches!(mapped(&file, 3), Ok(Bytes::Mapped(mapping)) if mapping.len() == 3));
+        assert_eq!(mapped(&file, 4).unwrap_err().to_string(), "it states 3 bytes and holds 4 or more");
+    }
+
+    #[test]
+    fn the_maps_of_all_workers_are_watched() {
+        for threads in [1, 2, 64, 256] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert!(pool.install(mapped_max) * threads < WATCHED_MAX, "{threads} threads");
+        }
+    }
 }

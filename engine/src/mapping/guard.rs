@@ -13,7 +13,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 /// Maps that can be watched at a time; further ones are not, and are as safe as any map.
-const SLOTS: usize = 1024;
+pub(super) const SLOTS: usize = 4096;
 
 /// A watched range of addresses; free while `end` is 0.
 struct Slot {
@@ -45,7 +45,9 @@ impl Watch {
         if PAGE.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        let slot = WATCHED.iter().position(|slot| !slot.taken.swap(true, Ordering::Acquire))?;
+        let slot = WATCHED
+            .iter()
+            .position(|slot| !slot.taken.load(Ordering::Relaxed) && !slot.taken.swap(true, Ordering::Acquire))?;
         let watched = &WATCHED[slot];
         watched.hit.store(false, Ordering::Relaxed);
         watched.start.store(map.as_ptr().addr(), Ordering::Relaxed);
