@@ -19,6 +19,7 @@ mod tables;
 use crate::model::Model;
 use crate::record::{Body, Digest, FileHash, Record};
 use anchor::{Anchor, Chooser};
+pub use crowd::SIGNATURES_PER_WINDOW;
 use direct::Direct;
 use engine::database::header_digest;
 use engine::layout::{
@@ -107,24 +108,35 @@ pub fn link(sources: &[LinkSource<'_>]) -> Result<Vec<u8>, LinkError> {
 /// # Errors
 /// [`LinkError`].
 pub fn link_with(sources: &[LinkSource<'_>], options: &LinkOptions<'_>) -> Result<Vec<u8>, LinkError> {
-    let mut linker = Linker::new(Chooser::new(floating(sources), options.model));
+    let mut linker = Linker::default();
+    linker.anchor(sources, options.model)?;
     for source in sources {
         linker.add(source)?;
     }
     linker.finish(options)
 }
 
-/// The patterns that must be searched for: those not tied to one offset.
-fn floating<'a>(sources: &'a [LinkSource<'a>]) -> impl Iterator<Item = &'a Pattern> + Clone {
-    sources.iter().flat_map(|source| source.records).filter_map(|record| match record {
-        Record::Body(body) if !body.offset.is_fixed() => Some(&body.pattern),
+/// The signatures that must be searched for, those not tied to one offset, and the index of each in the database.
+fn floating<'a>(sources: &'a [LinkSource<'a>]) -> impl Iterator<Item = (u32, &'a Pattern)> + Clone {
+    let records = (0_u32..).zip(sources.iter().flat_map(|source| source.records));
+    records.filter_map(|(id, record)| match record {
+        Record::Body(body) if !body.offset.is_fixed() => Some((id, &body.pattern)),
         _ => None,
     })
 }
 
+/// The error that signature `id` has no anchor.
+fn no_anchor(sources: &[LinkSource<'_>], id: u32) -> LinkError {
+    let named = sources.iter().flat_map(|source| source.records.iter().map(move |record| (record.name(), source.channel)));
+    let (name, channel) = named.clone().nth(id as usize).unwrap_or_default();
+    LinkError::NoAnchor { name: name.to_owned(), channel: channel.to_owned() }
+}
+
 /// Sections that grow as records are added.
-struct Linker<'m> {
-    chooser: Chooser<'m>,
+#[derive(Default)]
+struct Linker {
+    /// The anchors of the signatures that have one and are not yet added, in their order.
+    anchors: std::vec::IntoIter<(u32, Anchor)>,
     names: Vec<u8>,
     sources: Vec<Source>,
     signatures: Vec<Signature>,
@@ -142,18 +154,26 @@ struct StoredDigest {
     signature: u32,
 }
 
-impl<'m> Linker<'m> {
-    fn new(chooser: Chooser<'m>) -> Linker<'m> {
-        Linker {
-            chooser,
-            names: Vec::new(),
-            sources: Vec::new(),
-            signatures: Vec::new(),
-            programs: Vec::new(),
-            tiers: TierTables::default(),
-            direct: DirectTables::default(),
-            digests: BTreeMap::new(),
+impl Linker {
+    /// Chooses anchors and enters their windows, for signatures with the fewest places to be found by first: the others can make way.
+    fn anchor(&mut self, sources: &[LinkSource<'_>], model: &Model) -> Result<(), LinkError> {
+        let count: usize = sources.iter().map(|source| source.records.len()).sum();
+        if u32::try_from(count).is_err() {
+            return Err(too_many("signatures", u64::from(u32::MAX)));
         }
+        let mut chooser = Chooser::new(floating(sources).map(|(_, pattern)| pattern), model);
+        let mut waiting: Vec<(usize, u32, &Pattern)> =
+            floating(sources).map(|(id, pattern)| (chooser.options(pattern), id, pattern)).collect();
+        waiting.sort_unstable_by_key(|&(options, id, _)| (options, id));
+        let mut anchors = Vec::with_capacity(waiting.len());
+        for (_, id, pattern) in waiting {
+            let choice = chooser.choose(pattern).ok_or_else(|| no_anchor(sources, id))?;
+            self.tiers.add(&choice, id);
+            anchors.push((id, choice.anchor));
+        }
+        anchors.sort_unstable_by_key(|(id, _)| *id);
+        self.anchors = anchors.into_iter();
+        Ok(())
     }
 
     fn add(&mut self, source: &LinkSource<'_>) -> Result<(), LinkError> {
@@ -169,7 +189,7 @@ impl<'m> Linker<'m> {
             let id = u32::try_from(self.signatures.len()).ok().filter(|&id| id < u32::MAX);
             let id = id.ok_or_else(|| too_many("signatures", u64::from(u32::MAX)))?;
             let program = match record {
-                Record::Body(body) => self.add_body(body, id, source.channel)?,
+                Record::Body(body) => self.add_body(body, id)?,
                 Record::FileHash(hash) => self.add_digest(hash, id),
             };
             self.signatures.push(Signature {
@@ -182,16 +202,15 @@ impl<'m> Linker<'m> {
         Ok(())
     }
 
-    /// Enters a body signature in the table that will find it; returns its program.
-    fn add_body(&mut self, body: &Body, id: u32, channel: &str) -> Result<u32, LinkError> {
+    /// Enters a body signature in the table that will find it, unless [`Linker::anchor`] did; returns its program.
+    fn add_body(&mut self, body: &Body, id: u32) -> Result<u32, LinkError> {
         let anchor = if let Some(direct) = Direct::of(body) {
             self.direct.add(&direct, id);
             Anchor::START
         } else {
-            let fault = || LinkError::NoAnchor { name: body.name.clone(), channel: channel.to_owned() };
-            let choice = self.chooser.choose(&body.pattern).ok_or_else(fault)?;
-            self.tiers.add(&choice, id);
-            choice.anchor
+            let (of, anchor) = self.anchors.next().expect("each signature without a fixed offset has an anchor");
+            debug_assert_eq!(of, id);
+            anchor
         };
         lower::append_program(&mut self.programs, body, anchor).ok_or_else(|| too_many("bytes of programs", 1 << 34))
     }

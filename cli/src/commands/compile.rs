@@ -1,6 +1,5 @@
 //! `titer compile`, and compiling for other commands.
 
-use super::inspect::print;
 use super::{model, prices};
 use crate::args::CompileArgs;
 use crate::exit::Exit;
@@ -8,6 +7,7 @@ use crate::output::{read, size, spare, with_hint, write, write_json};
 use crate::progress::Progress;
 use crate::sources;
 use anyhow::Context;
+use patternc::Prices;
 use patternc::blob::{self, Blob, EngineRange, Meta};
 use patternc::compile::{Account, Compilation, Compiler};
 use patternc::link::{LinkOptions, LinkSource, link, link_with};
@@ -30,17 +30,17 @@ pub(crate) fn run(args: &CompileArgs) -> anyhow::Result<Exit> {
     let bytes = blob::encode(&meta, &compilation.records)?;
     write(&args.output, &bytes)?;
     let prices = args.prices.then(|| price(args, &compilation)).transpose()?;
-    report(args, &compilation, bytes.len() as u64, prices)?;
+    report(args, &compilation, bytes.len() as u64, prices.as_ref())?;
     Ok(if compilation.account.refused == 0 { Exit::Fine } else { Exit::Found })
 }
 
 /// What scanning for the records costs, by a link of them alone.
-fn price(args: &CompileArgs, compilation: &Compilation) -> anyhow::Result<Value> {
+fn price(args: &CompileArgs, compilation: &Compilation) -> anyhow::Result<Prices> {
     let model = model::load(args.model.as_deref())?;
     let channel = args.channel.as_str();
     let source = LinkSource { channel, release: args.release, root: [0; 32], records: &compilation.records };
     let database = link_with(&[source], &LinkOptions { model: &model, key: None })?;
-    Ok(prices::facts(&patternc::price(&engine::Database::open(&database)?, &model)))
+    Ok(patternc::price(&engine::Database::open(&database)?, &model))
 }
 
 /// Engines that understand what this program compiles: this one and later ones.
@@ -116,7 +116,7 @@ fn created(text: Option<&str>) -> anyhow::Result<i64> {
     time.map(jiff::Timestamp::as_second).map_err(|_| with_hint(format!("`{text}` is not a time"), hint))
 }
 
-fn report(args: &CompileArgs, compilation: &Compilation, bytes: u64, prices: Option<Value>) -> io::Result<()> {
+fn report(args: &CompileArgs, compilation: &Compilation, bytes: u64, prices: Option<&Prices>) -> io::Result<()> {
     let Compilation { records, diagnostics, account } = compilation;
     let mut out = BufWriter::new(io::stdout());
     if args.json {
@@ -129,7 +129,7 @@ fn report(args: &CompileArgs, compilation: &Compilation, bytes: u64, prices: Opt
                 }),
             )?;
         }
-        if let Some(mut prices) = prices {
+        if let Some(mut prices) = prices.map(prices::facts) {
             prices["type"] = json!("prices");
             write_json(&mut out, &prices)?;
         }
@@ -152,9 +152,7 @@ fn report(args: &CompileArgs, compilation: &Compilation, bytes: u64, prices: Opt
         size(bytes)
     )?;
     out.flush()?;
-    if let Some(prices) = prices {
-        print(&prices, 0);
-    }
+    prices.into_iter().for_each(prices::print);
     Ok(())
 }
 

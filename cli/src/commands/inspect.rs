@@ -8,6 +8,7 @@ use crate::output::say;
 use crate::output::{hex, read, size, time, write_json};
 use anyhow::Context;
 use engine::Database;
+use patternc::Prices;
 use patternc::blob::{DeltaHeader, Header};
 use serde_json::{Value, json};
 use std::io;
@@ -16,24 +17,29 @@ use std::path::Path;
 /// Runs `titer inspect`.
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
     let bytes = read(&args.file)?;
-    let facts = Artefact::of(&bytes)
+    let (mut facts, prices) = Artefact::of(&bytes)
         .and_then(|artefact| facts(artefact, &bytes, args.model.as_deref()))
         .with_context(|| format!("cannot inspect {}", args.file.display()))?;
     if args.json {
+        if let (Some(facts), Some(Value::Object(prices))) = (facts.as_object_mut(), prices.as_ref().map(prices::facts)) {
+            facts.extend(prices);
+        }
         write_json(&mut io::stdout(), &facts)?;
     } else {
         print(&facts, 0);
+        prices.iter().for_each(prices::print);
     }
     Ok(Exit::Fine)
 }
 
-fn facts(artefact: Artefact, bytes: &[u8], model: Option<&Path>) -> anyhow::Result<Value> {
+/// What an artefact is, and of a database what it costs.
+fn facts(artefact: Artefact, bytes: &[u8], model: Option<&Path>) -> anyhow::Result<(Value, Option<Prices>)> {
     Ok(match artefact {
-        Artefact::Blob => blob(&patternc::blob::read_header(bytes)?, bytes.len()),
-        Artefact::Delta => delta(&patternc::blob::read_delta_header(bytes)?, bytes.len()),
+        Artefact::Blob => (blob(&patternc::blob::read_header(bytes)?, bytes.len()), None),
+        Artefact::Delta => (delta(&patternc::blob::read_delta_header(bytes)?, bytes.len()), None),
         Artefact::Database => {
             let found = Database::open(bytes)?;
-            database(&found, bytes.len(), &prices::facts(&patternc::price(&found, &*model::load(model)?)))
+            (database(&found, bytes.len()), Some(patternc::price(&found, &*model::load(model)?)))
         }
     })
 }
@@ -55,7 +61,7 @@ fn delta(header: &DeltaHeader, len: usize) -> Value {
     })
 }
 
-fn database(database: &Database<'_>, len: usize, prices: &Value) -> Value {
+fn database(database: &Database<'_>, len: usize) -> Value {
     let sources: Vec<Value> = database
         .sources()
         .map(|(channel, release, root)| json!({"channel": channel, "release": release, "root": hex(&root)}))
@@ -66,9 +72,8 @@ fn database(database: &Database<'_>, len: usize, prices: &Value) -> Value {
     let sections: serde_json::Map<String, Value> =
         database.sections().map(|(name, len)| (name.to_owned(), json!(len))).collect();
     json!({
-        "kind": "database", "bytes": len, "signatures": database.len(), "sources": sources, "tiers": prices["tiers"],
+        "kind": "database", "bytes": len, "signatures": database.len(), "sources": sources,
         "fixed_offset": database.direct_len(), "digests": digests, "section_bytes": sections,
-        "expected": prices["expected"], "dearest": prices["dearest"],
         "identity": hex(&database.identity()),
     })
 }

@@ -1,7 +1,6 @@
 //! `titer link`, and linking for the agent.
 
 use super::compile::{link_source, read_blob};
-use super::inspect::print;
 use super::{model, prices};
 use crate::args::LinkArgs;
 use crate::exit::Exit;
@@ -24,7 +23,7 @@ pub(crate) fn run(args: &LinkArgs) -> anyhow::Result<Exit> {
     write(&args.output, &bytes)?;
     let database = engine::Database::open(&bytes)?;
     say!("{}: {} signatures, {}", args.output.display(), database.len(), size(bytes.len() as u64));
-    print(&prices::facts(&patternc::price(&database, &model)), 0);
+    prices::print(&patternc::price(&database, &model));
     Ok(Exit::Fine)
 }
 

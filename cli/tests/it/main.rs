@@ -3,5 +3,6 @@
 mod artefacts;
 mod compile;
 mod fleet;
+mod prices;
 mod scan;
 mod support;

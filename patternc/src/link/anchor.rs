@@ -10,7 +10,7 @@
 
 use super::beside::{Beside, NEAR_MAX};
 use super::crowd::Crowd;
-use super::run::{Fold, PricedRun, is_letter_of_either_case, runs};
+use super::run::{Fold, PricedRegion, PricedRun, Run, is_letter_of_either_case, runs};
 use super::shapes::{SHAPES, Shape, Shapes, cost_alone, prices};
 use crate::model::Model;
 use engine::layout::{NEAR_REACH, window_mask};
@@ -55,8 +55,15 @@ pub(super) struct Window {
 /// Chooses anchors for the patterns of one set.
 pub(super) struct Chooser<'m> {
     model: &'m Model,
-    exact: (Shapes, Crowd),
-    folded: (Shapes, Crowd),
+    exact: Tiers,
+    folded: Tiers,
+}
+
+/// The tiers that patterns may be anchored in, and what is common among the patterns.
+struct Tiers {
+    fold: Fold,
+    shapes: Shapes,
+    crowd: Crowd,
 }
 
 /// Folded tiers must be that much cheaper for a pattern than exact ones before it asks for them.
@@ -69,39 +76,66 @@ impl<'m> Chooser<'m> {
     /// Decides which tiers there will be for `patterns`, and counts what they have in common.
     pub(super) fn new<'p>(patterns: impl Iterator<Item = &'p Pattern> + Clone, model: &'m Model) -> Chooser<'m> {
         let folds = |pattern: &&Pattern| is_better_folded(pattern, model);
-        let exact = patterns.clone().filter(|pattern| !folds(pattern));
-        let exact_shapes = Shapes::choose(exact, Fold::Exact, model);
-        let folded_shapes = Shapes::choose(patterns.clone().filter(folds), Fold::Folded, model);
-        let exact_crowd = Crowd::count(patterns.clone(), Fold::Exact, exact_shapes);
-        let folded_crowd = Crowd::count(patterns.filter(folds), Fold::Folded, folded_shapes);
-        Chooser { model, exact: (exact_shapes, exact_crowd), folded: (folded_shapes, folded_crowd) }
+        let exact = Shapes::choose(patterns.clone().filter(|pattern| !folds(pattern)), Fold::Exact, model);
+        let folded = Shapes::choose(patterns.clone().filter(folds), Fold::Folded, model);
+        // Any pattern may use any tier, so all of them count for each.
+        let tiers = |fold, shapes| Tiers { fold, shapes, crowd: Crowd::count(patterns.clone(), fold, shapes) };
+        Chooser { model, exact: tiers(Fold::Exact, exact), folded: tiers(Fold::Folded, folded) }
     }
 
-    /// The cheapest anchor of `pattern`; `None` when it has nowhere two bytes in a row to search for.
-    pub(super) fn choose(&self, pattern: &Pattern) -> Option<Choice> {
+    /// Number of regions that an anchor of `pattern` may be chosen from. O(pattern).
+    pub(super) fn options(&self, pattern: &Pattern) -> usize {
+        let of_run = |run: Run, shapes: Shapes| {
+            shapes.any().map(|(_, shape)| (run.bytes.len() + 1).saturating_sub(shape.region())).sum::<usize>()
+        };
+        let of_tiers = |tiers: &Tiers| {
+            let shapes = tiers.shapes;
+            if shapes.any().next().is_none() { 0 } else { runs(pattern, tiers.fold).map(|run| of_run(run, shapes)).sum() }
+        };
+        of_tiers(&self.exact) + of_tiers(&self.folded)
+    }
+
+    /// The cheapest anchor of `pattern`, as long as there is room; `None` when it has nowhere two bytes in a row to search for.
+    ///
+    /// Where a window has as many signatures as it may have, those that come later are anchored elsewhere if they can, so patterns with
+    /// the fewest [options](Chooser::options) must come first.
+    pub(super) fn choose(&mut self, pattern: &Pattern) -> Option<Choice> {
         let mut best: Option<Region> = None;
-        self.offer(pattern, Fold::Exact, &self.exact, &mut best);
-        self.offer(pattern, Fold::Folded, &self.folded, &mut best);
-        Some(best?.choice(self.model))
+        self.offer(pattern, &self.exact, self.exact.shapes.any(), &mut best);
+        self.offer(pattern, &self.folded, self.folded.shapes.any(), &mut best);
+        if best.is_none() {
+            self.offer(pattern, &self.exact, self.exact.shapes.few(), &mut best);
+        }
+        let best = best?;
+        let tiers = if best.fold == Fold::Exact { &mut self.exact } else { &mut self.folded };
+        tiers.crowd.anchor(SHAPES[best.shape], best.bytes());
+        Some(best.choice(self.model))
     }
 
-    /// Replaces `best` by a cheaper region of `pattern`.
-    fn offer(&self, pattern: &Pattern, fold: Fold, (shapes, crowd): &(Shapes, Crowd), best: &mut Option<Region>) {
-        if shapes.is_empty() {
+    /// Replaces `best` by a better region of `pattern` in tiers of `shapes`.
+    fn offer(
+        &self,
+        pattern: &Pattern,
+        tiers: &Tiers,
+        shapes: impl Iterator<Item = (usize, Shape)> + Clone,
+        best: &mut Option<Region>,
+    ) {
+        if shapes.clone().next().is_none() {
             return;
         }
-        for run in runs(pattern, fold).filter(|run| shapes.iter().any(|(_, shape)| shape.region() <= run.bytes.len())) {
+        let fits = |run: &Run| shapes.clone().any(|(_, shape)| shape.region() <= run.bytes.len());
+        for run in runs(pattern, tiers.fold).filter(fits) {
             let run = PricedRun::new(run, self.model);
-            let mut cheapest: Option<(f64, usize, usize)> = None;
-            for (index, shape) in shapes.iter().filter(|(_, shape)| shape.region() <= run.len()) {
-                let (price, at) = run.cheapest_region(shape, self.model, |window| crowd.share(window));
-                if cheapest.is_none_or(|(least, ..)| price < least) {
-                    cheapest = Some((price, index, at));
+            let mut cheapest: Option<(PricedRegion, usize)> = None;
+            for (shape, of_shape) in shapes.clone().filter(|(_, shape)| shape.region() <= run.len()) {
+                let priced = run.cheapest_region(of_shape, self.model, Some(&tiers.crowd));
+                if cheapest.is_none_or(|(best, _)| priced.is_better_than(best)) {
+                    cheapest = Some((priced, shape));
                 }
             }
-            let Some((price, shape, at)) = cheapest else { continue };
-            if best.as_ref().is_none_or(|best| price < best.price) {
-                *best = Some(Region { price, fold, shape, run, at });
+            let Some((priced, shape)) = cheapest else { continue };
+            if best.as_ref().is_none_or(|best| priced.is_better_than(best.priced)) {
+                *best = Some(Region { priced, fold: tiers.fold, shape, run });
             }
         }
     }
@@ -120,25 +154,29 @@ fn is_better_folded(pattern: &Pattern, model: &Model) -> bool {
 
 /// A region that windows may be taken from.
 struct Region {
-    price: f64,
+    priced: PricedRegion,
     fold: Fold,
     shape: usize,
     run: PricedRun,
-    /// Where in the run it begins.
-    at: usize,
 }
 
 impl Region {
+    /// Its bytes, as windows hold them.
+    fn bytes(&self) -> &[u8] {
+        &self.run.run().bytes[self.priced.at..][..SHAPES[self.shape].region()]
+    }
+
     fn choice(self, model: &Model) -> Choice {
         let Shape { width, stride, floor } = SHAPES[self.shape];
-        let places = self.at..self.at + stride;
-        let beside = if self.price - floor > RARE {
+        let PricedRegion { price, at, .. } = self.priced;
+        let places = at..at + stride;
+        let beside = if price - floor > RARE {
             Beside::of(&self.run, width, places.clone(), model)
         } else {
             Beside::of_rare(&self.run, width)
         };
         let run = self.run.run();
-        let anchor = Anchor { element: run.element, shift: run.shift + self.at };
+        let anchor = Anchor { element: run.element, shift: run.shift + at };
         Choice { shape: self.shape, fold: self.fold, anchor, windows: places.map(|at| beside.window(at)).collect() }
     }
 }
@@ -170,9 +208,9 @@ mod tests {
     }
 
     fn choose_among(patterns: &[Pattern], shapes: Shapes) -> Vec<Option<Choice>> {
-        let counted = |fold, shapes| (shapes, Crowd::count(patterns.iter(), fold, shapes));
-        let (exact, folded) = (counted(Fold::Exact, shapes), counted(Fold::Folded, Shapes::default()));
-        let chooser = Chooser { model: Model::shipped(), exact, folded };
+        let tiers = |fold, shapes| Tiers { fold, shapes, crowd: Crowd::count(patterns.iter(), fold, shapes) };
+        let (exact, folded) = (tiers(Fold::Exact, shapes), tiers(Fold::Folded, Shapes::default()));
+        let mut chooser = Chooser { model: Model::shipped(), exact, folded };
         patterns.iter().map(|pattern| chooser.choose(pattern)).collect()
     }
 
@@ -191,7 +229,7 @@ mod tests {
         };
         let patterns: Vec<Pattern> =
             (1..40).map(|i| Pattern::literal(&[shared.as_slice(), &own(i)].concat()).unwrap()).collect();
-        let choices = choose_among(&patterns, Shapes(1));
+        let choices = choose_among(&patterns, Shapes::of(1));
         assert!(choices.iter().flatten().all(|choice| choice.anchor.shift >= 8), "each window has bytes of its own");
     }
 
@@ -199,8 +237,47 @@ mod tests {
     fn a_rare_short_region_is_preferred_to_a_long_common_one() {
         let mut bytes = vec![0; 64];
         bytes.extend(b"\x8d\xd3\x15\x9a\xe7\xb2\xf1\xc6\x83\xb5\xd9\xaa\xb7\x9e\xcd");
-        let choice = choose_among(&[Pattern::literal(&bytes).unwrap()], Shapes(1))[0].clone().unwrap();
+        let choice = choose_among(&[Pattern::literal(&bytes).unwrap()], Shapes::of(1))[0].clone().unwrap();
         assert_eq!(choice.anchor, Anchor { element: 0, shift: 64 });
+    }
+
+    #[test]
+    fn padding_and_the_commonest_windows_are_anchors_only_of_what_has_nothing_else() {
+        let model = Model::shipped();
+        let cost = |window: &&u64| model.cost(&window.to_le_bytes());
+        let commonest = model.commonest(8).iter().max_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap().to_le_bytes();
+        let common = [0xcc_u8; 12].into_iter().chain(commonest).chain([0; 12]).collect::<Vec<u8>>();
+        let only = [0x90; 40];
+        let patterns: Vec<Pattern> =
+            [[&common[..], b"\x8d\xd3\x15\x9a\xe7\xb2\xf1\xc6\x83\xb5\xd9"].concat(), only.to_vec()]
+                .iter()
+                .map(|bytes| Pattern::literal(bytes).unwrap())
+                .collect();
+        let choices = choose_among(&patterns, Shapes::of(1 << 3));
+        assert_eq!(choices[0].as_ref().unwrap().anchor.shift, common.len());
+        assert!(choices[1].is_some(), "nothing but padding");
+    }
+
+    #[test]
+    fn a_window_is_the_anchor_of_so_many_signatures_and_the_others_move() {
+        let shared = b"\x8d\xd3\x15\x9a\xe7\xb2\xf1\xc6\x83\xb5\xd9";
+        // Forty that have nothing else, between forty that have bytes of their own which cost more.
+        let own = |i: u8| [&shared[..], &[0x48, 0x8b, 0x05, i, 0, 0, 0x48, 0x89, i, 0, 0, 0]].concat();
+        let patterns: Vec<Pattern> = (0..80_u8)
+            .map(|i| if i % 2 == 0 { Pattern::literal(&own(i)) } else { Pattern::literal(shared) })
+            .map(Result::unwrap)
+            .collect();
+        let shapes = Shapes::of(1 << 3);
+        let tiers = |fold, shapes| Tiers { fold, shapes, crowd: Crowd::count(patterns.iter(), fold, shapes) };
+        let (exact, folded) = (tiers(Fold::Exact, shapes), tiers(Fold::Folded, Shapes::default()));
+        let mut chooser = Chooser { model: Model::shipped(), exact, folded };
+        let mut by_options: Vec<&Pattern> = patterns.iter().collect();
+        by_options.sort_by_key(|pattern| chooser.options(pattern));
+        assert_eq!((chooser.options(by_options[0]), chooser.options(by_options[79])), (1, 13));
+        let at_shared: Vec<bool> =
+            by_options.iter().map(|pattern| chooser.choose(pattern).unwrap().anchor.shift == 0).collect();
+        assert!(at_shared[..40].iter().all(|shared| *shared), "they have nothing else");
+        assert!(at_shared[40..].iter().all(|shared| !shared), "they have another place");
     }
 
     #[test]
@@ -210,14 +287,14 @@ mod tests {
             let shapes = Shapes::choose(std::iter::once(&pattern), Fold::Exact, Model::shipped());
             assert!(choose_among(&[pattern], shapes)[0].is_some(), "{len} bytes, {shapes:?}");
         }
-        assert!(choose_among(&[rare(1)], Shapes(u8::MAX))[0].is_none());
+        assert!(choose_among(&[rare(1)], Shapes::of(u8::MAX))[0].is_none());
     }
 
     #[test]
     fn one_short_pattern_does_not_bring_two_tiers_of_stride_1() {
         let patterns: Vec<Pattern> = (2..40).map(rare).collect();
         let shapes = Shapes::choose(patterns.iter(), Fold::Exact, Model::shipped());
-        assert_eq!(shapes.iter().filter(|(_, shape)| shape.stride == 1).count(), 1);
+        assert_eq!(shapes.all().filter(|(_, shape)| shape.stride == 1).count(), 1);
         assert!(choose_among(&patterns, shapes).iter().all(Option::is_some));
     }
 

@@ -31,66 +31,138 @@ pub(super) struct Shape {
 
 impl Shape {
     /// Bytes that an anchor must have, so that one aligned window lies within it wherever it stands.
-    pub(super) fn region(self) -> usize {
+    pub(super) const fn region(self) -> usize {
         self.width + self.stride - 1
     }
 }
 
-/// A set of [`SHAPES`]: bit `n` for shape `n`.
+/// The shapes of the tiers of one set of patterns: of each kind, bit `n` for shape `n` of [`SHAPES`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Shapes(pub(super) u8);
+pub(super) struct Shapes {
+    /// Those that any pattern may use.
+    any: u8,
+    /// Those kept for patterns that fit no other, because they are cheap only as long as they have few windows.
+    few: u8,
+}
 
 /// What a hit costs in probes: a branch that was not foreseen, a bucket, a comparison or two. About 19 ns beside 0.6 ns, measured as the
 /// floors were.
 const HIT_COST: f64 = 30.0;
+/// Signatures of a tier for which the scanner needs no filter (`engine::matcher::few`).
+const FEW_MAX: usize = 16;
+/// Shapes that it does so with: those of stride 1, but for that of two bytes.
+const FEW: u8 = 0b0110_0000;
+/// What such a tier costs for each byte scanned, in probes: 14 to 17 GB/s beside 2.1 GB/s for a probe at each byte.
+const FEW_COST: f64 = 0.125;
+
+/// A pattern that the choice is tried with.
+struct Sampled {
+    prices: [f64; SHAPES.len()],
+    /// Patterns it stands for.
+    weight: f64,
+}
+
+/// Bytes in a row with which a pattern fits every shape.
+const EVERY_SHAPE: usize = SHAPES[0].region();
+/// Number of patterns by the bytes of their longest run; the last are those that fit every shape.
+type Lengths = [usize; EVERY_SHAPE + 1];
 
 impl Shapes {
-    /// Patterns that are priced; more would not change the choice.
-    const SAMPLE_MAX: usize = 4096;
+    /// Patterns of one length that are priced, and of those that fit every shape; more would not change the choice.
+    const SAMPLE_MAX: (usize, usize) = (512, 4096);
+
+    /// Shapes that any pattern may use.
+    #[cfg(test)]
+    pub(super) fn of(any: u8) -> Shapes {
+        Shapes { any, few: 0 }
+    }
 
     /// The set that is cheapest to scan with for `patterns`, in which each that has an anchor has a place.
     ///
     /// O(patterns + sample × shapes × sets).
     pub(super) fn choose<'p>(patterns: impl Iterator<Item = &'p Pattern> + Clone, fold: Fold, model: &Model) -> Shapes {
-        let longest_run = |pattern| runs(pattern, fold).map(|run| run.bytes.len()).max().unwrap_or(0);
-        let (mut count, mut shortest) = (0, usize::MAX);
-        for len in patterns.clone().map(longest_run).filter(|&len| len >= 2) {
-            count += 1;
-            shortest = shortest.min(len);
+        let mut lengths: Lengths = [0; _];
+        let length = |pattern| runs(pattern, fold).map(|run| run.bytes.len()).max().unwrap_or(0).min(EVERY_SHAPE);
+        let measured = patterns.map(|pattern| (pattern, length(pattern)));
+        for (_, length) in measured.clone() {
+            lengths[length] += 1;
         }
-        if count == 0 {
-            return Shapes::default();
-        }
-        let every = count / Shapes::SAMPLE_MAX + 1;
-        let sample: Vec<[f64; SHAPES.len()]> = patterns.step_by(every).map(|pattern| prices(pattern, fold, model)).collect();
-        let fits_all = |set: &Shapes| set.iter().any(|(_, shape)| shape.region() <= shortest);
-        let sets = (1..=u8::MAX).map(Shapes).filter(fits_all);
-        let cost = |set: &Shapes| set.cost(&sample, every as f64);
-        sets.min_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap_or(Shapes(u8::MAX))
+        let sample = sample(measured, &lengths, fold, model);
+        let few = if fold == Fold::Exact { FEW } else { 0 };
+        let sets = (1..=u8::MAX).flat_map(|set| {
+            let kept = Shapes { any: set & !few, few: set & few };
+            [Some(Shapes { any: set, few: 0 }), (kept.few != 0).then_some(kept)].into_iter().flatten()
+        });
+        let priced = sets.filter(|set| set.has_place_for(&lengths)).map(|set| (set.cost(&sample), set));
+        let cheapest = priced.reduce(|best, next| if next.0 < best.0 { next } else { best });
+        cheapest.filter(|_| !sample.is_empty()).map_or(Shapes::default(), |(_, set)| set)
     }
 
-    pub(super) fn is_empty(self) -> bool {
-        self.0 == 0
+    /// Those that any pattern may use, each with its index.
+    pub(super) fn any(self) -> impl Iterator<Item = (usize, Shape)> + Clone {
+        shapes(self.any)
     }
 
-    pub(super) fn iter(self) -> impl Iterator<Item = (usize, Shape)> {
-        SHAPES.into_iter().enumerate().filter(move |(index, _)| self.0 >> index & 1 == 1)
+    /// Those for patterns that fit in none of [`Shapes::any`].
+    pub(super) fn few(self) -> impl Iterator<Item = (usize, Shape)> + Clone {
+        shapes(self.few)
     }
 
-    /// Cost of scanning one byte, in probes of a small filter; each pattern of the sample stands for `weight` ones.
-    fn cost(self, sample: &[[f64; SHAPES.len()]], weight: f64) -> f64 {
+    /// All of them.
+    pub(super) fn all(self) -> impl Iterator<Item = (usize, Shape)> + Clone {
+        shapes(self.any | self.few)
+    }
+
+    /// Whether every pattern that fits any shape fits one of these, and few those that are kept for few.
+    fn has_place_for(self, lengths: &Lengths) -> bool {
+        let least = |shapes: u8| self::shapes(shapes).map(|(_, shape)| shape.region()).min().unwrap_or(lengths.len());
+        let shorter_than = |length: usize| lengths[2..length].iter().sum::<usize>();
+        shorter_than(least(self.any | self.few)) == 0 && shorter_than(least(self.any)) <= FEW_MAX
+    }
+
+    /// Cost of scanning one byte, in probes of a small filter.
+    fn cost(self, sample: &[Sampled]) -> f64 {
         let mut windows = [0.0; SHAPES.len()];
         let mut hits = 0.0;
-        for prices in sample {
-            let cheapest = self.iter().min_by(|a, b| prices[a.0].total_cmp(&prices[b.0]));
-            if let Some((index, shape)) = cheapest.filter(|(index, _)| prices[*index].is_finite()) {
+        for Sampled { prices, weight } in sample {
+            let cheapest = |shapes: u8| {
+                let fitting = self::shapes(shapes).filter(|(index, _)| prices[*index].is_finite());
+                fitting.min_by(|a, b| prices[a.0].total_cmp(&prices[b.0]))
+            };
+            if let Some((index, shape)) = cheapest(self.any).or_else(|| cheapest(self.few)) {
                 windows[index] += weight * shape.stride as f64;
                 hits += weight * prices[index];
             }
         }
-        let probes: f64 = self.iter().map(|(index, shape)| probe_cost(windows[index]) / shape.stride as f64).sum();
-        probes + HIT_COST * hits
+        let probes: f64 = self.any().map(|(index, shape)| probe_cost(windows[index]) / shape.stride as f64).sum();
+        probes + FEW_COST * self.few().count() as f64 + HIT_COST * hits
     }
+}
+
+/// The shapes of a set, each with its index.
+fn shapes(set: u8) -> impl Iterator<Item = (usize, Shape)> + Clone {
+    SHAPES.into_iter().enumerate().filter(move |(index, _)| set >> index & 1 == 1)
+}
+
+/// Some of the patterns, and their prices. Those of each length are sampled by themselves, so that one short literal among many long ones
+/// counts as the one it is.
+fn sample<'p>(
+    patterns: impl Iterator<Item = (&'p Pattern, usize)>,
+    lengths: &Lengths,
+    fold: Fold,
+    model: &Model,
+) -> Vec<Sampled> {
+    let mut seen: Lengths = [0; _];
+    let mut sample = Vec::new();
+    for (pattern, length) in patterns.filter(|(_, length)| *length >= 2) {
+        let most = if length < EVERY_SHAPE { Shapes::SAMPLE_MAX.0 } else { Shapes::SAMPLE_MAX.1 };
+        let every = lengths[length] / most + 1;
+        if seen[length] % every == 0 {
+            sample.push(Sampled { prices: prices(pattern, fold, model), weight: every as f64 });
+        }
+        seen[length] += 1;
+    }
+    sample
 }
 
 /// What a probe costs in a filter for that many windows: the nearer its cache, the less.
@@ -110,7 +182,7 @@ pub(super) fn prices(pattern: &Pattern, fold: Fold, model: &Model) -> [f64; SHAP
     for run in runs(pattern, fold) {
         let run = PricedRun::new(run, model);
         for (price, shape) in prices.iter_mut().zip(SHAPES).filter(|(_, shape)| shape.region() <= run.len()) {
-            *price = price.min(run.cheapest_region(shape, model, |_| 0.0).0);
+            *price = price.min(run.cheapest_region(shape, model, None).price);
         }
     }
     prices
@@ -120,4 +192,49 @@ pub(super) fn prices(pattern: &Pattern, fold: Fold, model: &Model) -> [f64; SHAP
 pub(super) fn cost_alone(prices: &[f64; SHAPES.len()]) -> f64 {
     let costs = prices.iter().zip(SHAPES).map(|(price, shape)| 1.0 / shape.stride as f64 + HIT_COST * price);
     costs.fold(f64::INFINITY, f64::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A literal of bytes that no model knows, told from others by `index`.
+    fn rare(index: usize, len: usize) -> Pattern {
+        let mut state = index as u64 + 1;
+        let byte = |_| {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            (state >> 56) as u8 | 0x80
+        };
+        Pattern::literal(&(0..len).map(byte).collect::<Vec<u8>>()).unwrap()
+    }
+
+    fn chosen(short: usize, len: usize, fold: Fold) -> Shapes {
+        let patterns: Vec<Pattern> =
+            (0..10_000).map(|i| rare(i, 24)).chain((0..short).map(|i| rare(20_000 + i, len))).collect();
+        Shapes::choose(patterns.iter(), fold, Model::shipped())
+    }
+
+    #[test]
+    fn a_few_short_patterns_have_a_tier_of_their_own_and_the_long_ones_stay_as_they_are() {
+        let long = chosen(0, 0, Fold::Exact);
+        for len in 3..=5 {
+            for short in [1, FEW_MAX] {
+                let shapes = chosen(short, len, Fold::Exact);
+                assert_eq!(shapes.any, long.any, "{short} of {len} bytes");
+                assert_eq!(
+                    shapes.few().map(|(_, shape)| (shape.width, shape.stride)).collect::<Vec<_>>(),
+                    [(len.min(4), 1)]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn more_than_a_few_two_bytes_and_folded_ones_have_a_tier_with_a_filter() {
+        for (short, len, fold) in [(FEW_MAX + 1, 4, Fold::Exact), (1, 2, Fold::Exact), (1, 4, Fold::Folded)] {
+            let shapes = chosen(short, len, fold);
+            assert_eq!(shapes.few, 0, "{short} of {len} bytes, {fold:?}");
+            assert!(shapes.any().any(|(_, shape)| shape.region() <= len));
+        }
+    }
 }

@@ -86,6 +86,62 @@ fn a_common_anchor_is_dear_and_is_named() {
 }
 
 #[test]
+fn the_ten_dearest_are_listed_in_order() {
+    // The more zeros a signature begins with, the more of its windows are common; the last is nothing else.
+    let records: Vec<Record> = (0..14_u8)
+        .map(|i| {
+            let mut bytes = vec![0; 15];
+            for (k, byte) in bytes.iter_mut().enumerate().skip(usize::from(i) + 2) {
+                *byte = 0x81_u8.wrapping_add(i.wrapping_mul(37)).wrapping_add((k as u8).wrapping_mul(59)) | 0x80;
+            }
+            record(&format!("Zeros{i}"), &Pattern::literal(&bytes).unwrap())
+        })
+        .collect();
+    let bytes = link(&[source(&records)]).unwrap();
+    let dearest = price(&Database::open(&bytes).unwrap(), Model::shipped()).dearest;
+    assert_eq!(dearest.len(), 10);
+    assert!(dearest.windows(2).all(|pair| pair[0].candidates_per_mib >= pair[1].candidates_per_mib), "{dearest:?}");
+    assert!(dearest[0].name == "Zeros13" && dearest[0].candidates_per_mib > 100.0 * dearest[9].candidates_per_mib);
+    let mut names: Vec<&str> = dearest.iter().map(|dear| dear.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 10, "each is named once");
+}
+
+#[test]
+fn a_wide_string_of_any_case_costs_what_its_spellings_cost() {
+    let cost = |pattern: &Pattern| {
+        let bytes = link(&[source(&[record("N", pattern)])]).unwrap();
+        let database = Database::open(&bytes).unwrap();
+        (database.tiers()[0].fold, price(&database, Model::shipped()).dearest[0].candidates_per_mib)
+    };
+    let (folded, common) = cost(&nocase("copyright", true));
+    assert_eq!(folded, 1);
+    let (folded, rare) = cost(&nocase("zqxjkvbwq", true));
+    assert_eq!(folded, 1);
+    // Both have a window that the model does not know; the bytes beside it are as common as their spellings are together.
+    assert!(common > rare && common < 0.01, "{common} and {rare}");
+}
+
+#[test]
+fn signatures_that_share_their_only_window_are_counted_as_crowded() {
+    let shared = b"\x8d\xd3\x15\x9a\xe7\xb2\xf1\xc6\x83\xb5\xd9\xaa\xb7\x9e\xcd";
+    // A gap of its own makes each another signature; the bytes after it are too few for an anchor of the tier.
+    let pattern = |i: u8| {
+        let fixed = |bytes: &[u8]| Element::Bytes(bytes.iter().map(|&byte| MaskedByte::fixed(byte)).collect());
+        Pattern::new([fixed(shared), Element::Gap { min: u32::from(i), max: Some(u32::from(i)) }, fixed(&[0x90])]).unwrap()
+    };
+    let most = patternc::link::SIGNATURES_PER_WINDOW;
+    for (count, crowded) in [(most, 0), (most + 5, 5)] {
+        let records: Vec<Record> = (1..=count).map(|i| record(&format!("N{i}"), &pattern(i))).collect();
+        let bytes = link(&[source(&records)]).unwrap();
+        let prices = price(&Database::open(&bytes).unwrap(), Model::shipped());
+        assert_eq!(prices.tiers.iter().map(|tier| tier.crowded).sum::<u32>(), crowded, "{count} signatures");
+        assert!(prices.tiers.iter().any(|tier| tier.largest_bucket >= u32::from(count)));
+    }
+}
+
+#[test]
 fn another_key_gives_another_database_that_finds_the_same() {
     let pattern = Pattern::literal(b"\x8d\xd3\x15\x9a\xe7\xb2\xf1\xc6\x83\xb5\xd9\xaa").unwrap();
     let records = [record("N", &pattern)];
