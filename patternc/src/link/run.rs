@@ -163,7 +163,8 @@ impl PricedRegion {
     }
 }
 
-/// A window that costs more than this stands once in 4 KiB of some class of files or more often. Refusing the four thousand commonest instead, whatever their neighbours cost, took 38 % more candidates at 10,000 literals.
+/// A window that costs more than this stands once in 4 KiB of some class of files or more often. Refusing the four thousand commonest
+/// instead, whatever their neighbours cost, took 38 % more candidates at 10,000 literals.
 const COMMON: f64 = 1.0 / 4096.0;
 
 /// Whether nothing that has another place is to be anchored at `window`, which costs `cost`, however rare the windows around it are.

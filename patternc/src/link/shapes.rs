@@ -157,7 +157,7 @@ fn sample<'p>(
     for (pattern, length) in patterns.filter(|(_, length)| *length >= 2) {
         let most = if length < EVERY_SHAPE { Shapes::SAMPLE_MAX.0 } else { Shapes::SAMPLE_MAX.1 };
         let every = lengths[length] / most + 1;
-        if seen[length] % every == 0 {
+        if seen[length].is_multiple_of(every) {
             sample.push(Sampled { prices: prices(pattern, fold, model), weight: every as f64 });
         }
         seen[length] += 1;
