@@ -14,7 +14,7 @@
 //! use engine::FileClass;
 //!
 //! let model = Model::shipped();
-//! assert!(model.share(&[0; 8], FileClass::Pe) > 1e-3);
+//! assert!(model.share(&[0; 8], FileClass::Pe) > 1e-4);
 //! assert!(model.share(b"\x8d\xd3\x15\x9a\xe7\xb2\xf1\xc6", FileClass::Pe) < 1e-6);
 //! ```
 
