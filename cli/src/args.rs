@@ -73,12 +73,15 @@ pub(crate) struct ScanArgs {
     /// Database to scan with [default: the installed generation, else the built-in starter set]
     #[arg(long, value_name = "FILE", conflicts_with = "signatures")]
     pub(crate) db: Option<PathBuf>,
-    /// Signature files or folders of them to compile and scan with: .ndb .hdb .hsb .titer
+    /// Signature files or folders of them to compile and scan with: ClamAV's files and containers, and .titer
     ///
     /// May be repeated. Several may follow one flag as long as they are named as signature files; the first word that is not begins the
     /// paths to scan.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) signatures: Vec<PathBuf>,
+    /// Take .cvd and .cld containers although ClamAV's signatures of them cannot be checked
+    #[arg(long, requires = "signatures")]
+    pub(crate) unsigned: bool,
     /// Print JSON lines instead of text
     #[arg(long)]
     pub(crate) json: bool,
@@ -121,6 +124,9 @@ pub(crate) struct CompileArgs {
     /// When the release was made: RFC 3339, or seconds since 1970 [default: $SOURCE_DATE_EPOCH, else not stated]
     #[arg(long, value_name = "TIME")]
     pub(crate) created: Option<String>,
+    /// Take .cvd and .cld containers although ClamAV's signatures of them cannot be checked
+    #[arg(long)]
+    pub(crate) unsigned: bool,
     /// Print diagnostics and the account as JSON lines
     #[arg(long)]
     pub(crate) json: bool,

@@ -20,7 +20,10 @@ pub(crate) fn expand(sources: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         paths.sort();
         if !paths.iter().any(|path| is_named_as_signatures(path)) {
             let message = format!("{} holds no signature file", source.display());
-            return Err(with_hint(message, "signature files end in .ndb, .hdb, .hsb or .titer"));
+            return Err(with_hint(
+                message,
+                "signature files are named as ClamAV names them, such as .ndb, .hdb or .cvd, or end in .titer",
+            ));
         }
         files.append(&mut paths);
     }
@@ -33,9 +36,9 @@ fn is_beside_signatures(path: &Path) -> bool {
     name.starts_with('.') || ["README", "LICENSE", "LICENCE", "COPYING"].iter().any(|word| name.starts_with(word))
 }
 
-/// Whether the name of `path` says that it holds signatures.
+/// Whether the name of `path` says that it holds signatures, of a kind that is supported or not.
 pub(crate) fn is_named_as_signatures(path: &Path) -> bool {
-    SourceKind::of_path(path).is_some() || is_blob(path)
+    SourceKind::of_path(path).is_some_and(SourceKind::holds_signatures) || is_blob(path)
 }
 
 /// Whether `path` is named as a blob.

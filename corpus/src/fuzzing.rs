@@ -9,6 +9,7 @@ use engine::pattern::{Offset, Pattern};
 use engine::{Database, Scanner, naive};
 use patternc::blob::{self, EngineRange, Meta};
 use patternc::clamav;
+use patternc::fuzzing::{Packing, container, container_of};
 use patternc::link::{LinkSource, link};
 use patternc::record::{Body, Record};
 use sha2::{Digest as _, Sha256};
@@ -18,8 +19,9 @@ use std::collections::BTreeSet;
 pub type Target = fn(&[u8]);
 
 /// Every fuzz target by its name.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("blob_decode", blob_decode),
+    ("container_read", container_read),
     ("database_open_scan", database_open_scan),
     ("delta_apply", delta_apply),
     ("ndb_parse", ndb_parse),
@@ -35,6 +37,17 @@ pub fn blob_decode(bytes: &[u8]) {
     patternc::fuzzing::blob_decode(&sealed);
     patternc::fuzzing::record_decode(bytes);
     patternc::fuzzing::blob_decode(&blob_of(bytes));
+}
+
+/// Reads `bytes` as a container, as they stand and sealed. What passes its check unpacks within its limits, and every line in it
+/// is accounted for.
+pub fn container_read(bytes: &[u8]) {
+    patternc::fuzzing::container_read(bytes);
+    patternc::fuzzing::container_compile(bytes);
+    let mut sealed = bytes.to_vec();
+    patternc::fuzzing::seal_container(&mut sealed);
+    patternc::fuzzing::container_read(&sealed);
+    patternc::fuzzing::container_compile(&sealed);
 }
 
 /// Opens `bytes` as a database, as they stand and sealed. What opens, scans.
@@ -67,11 +80,13 @@ pub fn delta_apply(bytes: &[u8]) {
     patternc::fuzzing::delta_apply(&sealed);
 }
 
-/// Parses `bytes` as lines of signatures, of bodies and of hashes. Each ends in a record that can be encoded and decoded, or in
+/// Parses `bytes` as lines of signatures, of bodies and of hashes, and as ignore rules, lists and switches. Each ends in a record that can be encoded and decoded, or in
 /// a fault; records can be linked.
 pub fn ndb_parse(bytes: &[u8]) {
     patternc::fuzzing::ndb_parse(bytes);
     patternc::fuzzing::hash_parse(bytes);
+    patternc::fuzzing::db_parse(bytes);
+    patternc::fuzzing::side_file_parse(bytes);
     let parsed = bytes.split(|&byte| byte == b'\n').filter_map(|line| clamav::ndb(line).ok()?);
     let records: Vec<Record> = parsed.collect();
     let database = link(&[source(&records)]).expect("an accepted signature has something to search for");
@@ -161,6 +176,16 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
                 named("blob", sample_blob()),
                 named("empty-blob", patternc::fuzzing::empty_blob()),
                 named("records", records),
+            ]
+        }
+        "container_read" => {
+            let members = [("COPYING", "may be used"), ("a.ndb", "A.B:0:*:aabbccdd\nBad:0:*:aab\n"), ("b.ign2", "A.B\n")];
+            let members = members.map(|(name, text)| (name, text.as_bytes()));
+            vec![
+                named("tar", container(Packing::Tar, &members)),
+                named("gzip", container(Packing::Gzip, &members)),
+                named("unlisted", container_of(Packing::Tar, &members[1..2])),
+                named("empty", container_of(Packing::Tar, &[])),
             ]
         }
         "database_open_scan" => vec![named("database", sample_database()), named("empty-database", database_of(&[]))],

@@ -1,4 +1,5 @@
-//! ClamAV's signature lines: `.ndb` bodies, `.hdb` and `.hsb` file hashes.
+//! ClamAV's signature lines: `.ndb` and `.db` bodies, `.hdb` and `.hsb` file hashes, rules that take signatures away; and the
+//! containers that such files travel in.
 //!
 //! What a line means, and which lines are refused, follows what clamscan 1.4 (functionality level [`FLEVEL`]) does with it;
 //! `docs/clamav.md` lists each feature, and the few places where this compiler refuses what clamscan accepts with a meaning
@@ -15,10 +16,16 @@
 //!
 //! Parsers take time linear in the line, nest at most 16 deep, and never panic.
 
+pub mod container;
+mod db;
 mod hash;
 mod hex;
+mod ignore;
 mod ndb;
+mod notes;
 mod offset;
+
+pub use ignore::IgnoreRule;
 
 use crate::diagnostic::{Code, Fault, quote};
 use crate::record::Record;
@@ -29,7 +36,7 @@ pub const FLEVEL: u64 = 216;
 /// Longest line, in bytes, without its line feed.
 pub const LINE_BYTES_MAX: usize = 8190;
 
-/// Parses a line of an `.ndb` file, without its line feed; `None` for a comment.
+/// Parses a line of an `.ndb` or `.ndu` file, without its line feed; `None` for a comment.
 ///
 /// # Errors
 /// A [`Fault`] that names why the line is refused.
@@ -37,7 +44,39 @@ pub fn ndb(line: impl AsRef<[u8]>) -> Result<Option<Record>, Fault> {
     parse(line.as_ref(), ndb::parse)
 }
 
-/// Parses a line of an `.hdb` or `.hsb` file, without its line feed; `None` for a comment.
+/// Parses a line of a `.db` file, without its line feed; `None` for a comment.
+///
+/// # Errors
+/// A [`Fault`] that names why the line is refused.
+pub fn db(line: impl AsRef<[u8]>) -> Result<Option<Record>, Fault> {
+    parse(line.as_ref(), db::parse)
+}
+
+/// Parses a line of an `.ign` or `.ign2` file, without its line feed; `None` for a comment.
+///
+/// # Errors
+/// A [`Fault`] that names why the line is refused.
+pub fn ignore(line: impl AsRef<[u8]>) -> Result<Option<IgnoreRule>, Fault> {
+    parse(line.as_ref(), ignore::parse)
+}
+
+/// Checks a line of an `.info` file, without its line feed; `None` for a comment.
+///
+/// # Errors
+/// A [`Fault`] that names why the line is refused.
+pub fn info(line: impl AsRef<[u8]>) -> Result<Option<()>, Fault> {
+    parse(line.as_ref(), |line| notes::info(line).map(drop))
+}
+
+/// Checks a line of a `.cfg` file, without its line feed; `None` for a comment.
+///
+/// # Errors
+/// A [`Fault`] that names why the line is refused.
+pub fn cfg(line: impl AsRef<[u8]>) -> Result<Option<()>, Fault> {
+    parse(line.as_ref(), notes::cfg)
+}
+
+/// Parses a line of an `.hdb`, `.hdu`, `.hsb` or `.hsu` file, without its line feed; `None` for a comment.
 ///
 /// The length of the digest tells its algorithm, in both kinds of files.
 ///
@@ -48,7 +87,7 @@ pub fn hash(line: impl AsRef<[u8]>) -> Result<Option<Record>, Fault> {
 }
 
 /// What all kinds of lines have in common: comments, line ends, length, encoding.
-fn parse(line: &[u8], signature: impl Fn(&str) -> Result<Record, Fault>) -> Result<Option<Record>, Fault> {
+fn parse<T>(line: &[u8], content: impl Fn(&str) -> Result<T, Fault>) -> Result<Option<T>, Fault> {
     if line.len() > LINE_BYTES_MAX {
         let message = format!("the line is {} bytes long; at most {LINE_BYTES_MAX} are allowed", line.len());
         return Err(Fault::new(Code::LineTooLong, message));
@@ -60,7 +99,7 @@ fn parse(line: &[u8], signature: impl Fn(&str) -> Result<Record, Fault>) -> Resu
         let message = format!("byte {} of the line begins no UTF-8 character", error.valid_up_to() + 1);
         Fault::new(Code::NotUtf8, message)
     })?;
-    signature(line.trim_end_matches('\r')).map(Some)
+    content(line.trim_end_matches('\r')).map(Some)
 }
 
 /// Whether a line holds no signature: it is empty, or `#` is its very first character.
@@ -100,8 +139,9 @@ fn check_flevels(least: Option<u64>, most: Option<u64>) -> Result<(), Fault> {
     Err(Fault::new(Code::FlevelRange, message))
 }
 
-/// A name as it stands, spaces and all.
+/// A name as it stands, spaces and all, but for a remark that clamscan does not show: ` (Clam)` and what follows it.
 fn name(field: &str) -> Result<String, Fault> {
+    let field = field.split_once(" (Clam)").map_or(field, |(name, _)| name);
     if field.is_empty() {
         return Err(Fault::new(Code::NameEmpty, "the name of the signature is empty"));
     }
@@ -143,6 +183,21 @@ mod tests {
         assert_eq!(ndb(""), Ok(None));
         assert_eq!(ndb(" # no comment").unwrap_err().code, Code::FieldCount);
         assert_eq!(ndb("#".repeat(9000)).unwrap_err().code, Code::LineTooLong);
+    }
+
+    #[test]
+    fn a_byte_order_mark_belongs_to_the_line() {
+        assert_eq!(ndb("\u{feff}N:0:*:aabbcc").unwrap().unwrap().name(), "\u{feff}N");
+        assert_eq!(ndb("\u{feff}# no comment").unwrap_err().code, Code::FieldCount);
+    }
+
+    #[test]
+    fn a_remark_in_a_name_is_not_shown() {
+        let shown = |name: &str| ndb(format!("{name}:0:*:aabbcc")).map(|record| record.unwrap().into_name());
+        assert_eq!(shown("Worm (Clam)"), Ok("Worm".into()));
+        assert_eq!(shown("Worm (Clam) x"), Ok("Worm".into()));
+        assert_eq!(shown("Worm(Clam) (clam)"), Ok("Worm(Clam) (clam)".into()));
+        assert_eq!(shown(" (Clam)").unwrap_err().code, Code::NameEmpty);
     }
 
     #[test]

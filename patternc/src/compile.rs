@@ -14,56 +14,25 @@
 //! assert_eq!(compilation.account.lines, 2);
 //! ```
 
-use std::collections::BTreeMap;
+mod account;
+mod ignore;
+mod kind;
+mod line;
+
 use std::fs;
 use std::io;
-use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::clamav;
+use crate::clamav::container::{Container, ContainerError, Limits};
 use crate::diagnostic::{Code, Diagnostic, Fault, quote};
 use crate::record::Record;
+use ignore::Ignores;
+use line::{Compiled, Lines, Outcome};
 
-/// Kinds of signature files, by the extension they usually have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum SourceKind {
-    /// `.ndb`: body signatures.
-    Ndb,
-    /// `.hdb`: file hashes, MD5 as a rule.
-    Hdb,
-    /// `.hsb`: file hashes, SHA-1 and SHA-256 as a rule.
-    Hsb,
-}
-
-impl SourceKind {
-    /// Every kind.
-    pub const ALL: [SourceKind; 3] = [SourceKind::Ndb, SourceKind::Hdb, SourceKind::Hsb];
-
-    /// The kind that the extension of `path` names, in either case; `None` when it names none.
-    pub fn of_path(path: &Path) -> Option<SourceKind> {
-        let extension = path.extension()?;
-        SourceKind::ALL.into_iter().find(|kind| extension.eq_ignore_ascii_case(kind.as_str()))
-    }
-
-    /// The extension, without its dot.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SourceKind::Ndb => "ndb",
-            SourceKind::Hdb => "hdb",
-            SourceKind::Hsb => "hsb",
-        }
-    }
-
-    fn parse(self, line: &[u8]) -> Result<Option<Record>, Fault> {
-        match self {
-            SourceKind::Ndb => clamav::ndb(line),
-            SourceKind::Hdb | SourceKind::Hsb => clamav::hash(line),
-        }
-    }
-}
+pub use account::{Account, KindAccount};
+pub use kind::{Content, SourceKind};
 
 /// What the sources came to.
 #[derive(Clone, Debug, Default)]
@@ -74,42 +43,6 @@ pub struct Compilation {
     pub diagnostics: Vec<Diagnostic>,
     /// How many lines became what.
     pub account: Account,
-}
-
-/// Where every line went: `accepted + refused == lines`, in all and for each kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Account {
-    /// Signature lines: all but comments and empty lines.
-    pub lines: u64,
-    /// Lines that became a record, duplicates among them.
-    pub accepted: u64,
-    /// Lines that became a diagnostic.
-    pub refused: u64,
-    /// Accepted lines whose record an earlier line had made.
-    pub duplicates: u64,
-    /// Refused lines by code; a file of an unsupported kind counts with all its lines.
-    pub by_code: BTreeMap<Code, u64>,
-    /// Lines by the kind of their source: its usual extension.
-    pub by_kind: BTreeMap<String, KindAccount>,
-}
-
-/// The account of one kind of source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KindAccount {
-    /// Signature lines.
-    pub lines: u64,
-    /// Lines that became a record, duplicates among them.
-    pub accepted: u64,
-    /// Lines that became a diagnostic.
-    pub refused: u64,
-}
-
-impl AddAssign for KindAccount {
-    fn add_assign(&mut self, other: KindAccount) {
-        self.lines += other.lines;
-        self.accepted += other.accepted;
-        self.refused += other.refused;
-    }
 }
 
 /// A source file could not be read.
@@ -127,11 +60,23 @@ pub struct ReadError {
 /// Lines are parsed on rayon's current thread pool; the outcome does not depend on the number of threads.
 #[derive(Default)]
 pub struct Compiler {
-    /// Records with their encodings, in the order of the sources.
-    records: Vec<(Vec<u8>, Record)>,
+    /// Records and where they come from, in the order of the sources.
+    records: Vec<Compiled>,
+    ignores: Ignores,
     diagnostics: Vec<Diagnostic>,
     account: Account,
+    unsigned: Unsigned,
     progress: Option<Progress>,
+}
+
+/// What becomes of containers that should be signed and whose signature was not checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unsigned {
+    /// They are refused. ClamAV's documents do not say how its signatures are made, so this means every `.cvd` and `.cld`.
+    #[default]
+    Refuse,
+    /// They are compiled if they are in order otherwise.
+    Accept,
 }
 
 type Progress = Box<dyn FnMut(u64) + Send>;
@@ -152,84 +97,161 @@ impl Compiler {
         self
     }
 
+    /// What becomes of containers whose signature was not checked. Default: [`Unsigned::Refuse`].
+    #[must_use]
+    pub fn unsigned(mut self, unsigned: Unsigned) -> Compiler {
+        self.unsigned = unsigned;
+        self
+    }
+
     /// Compiles a file of the kind that its extension names.
     ///
-    /// A file of another kind is refused by one diagnostic, [`Code::UnsupportedKind`], and all its lines count as refused.
+    /// A file of another kind is refused by one diagnostic, [`Code::KindUnknown`], and all its lines count as refused.
     ///
     /// # Errors
     /// [`ReadError`] when the file cannot be read; nothing of it is compiled then.
     pub fn add_file(&mut self, path: &Path) -> Result<(), ReadError> {
         let bytes = fs::read(path).map_err(|source| ReadError { path: path.to_owned(), source })?;
-        let source_name = path.display().to_string();
-        match SourceKind::of_path(path) {
-            Some(kind) => self.add_text(&source_name, kind, &bytes),
-            None => self.add_unsupported(&source_name, path, &bytes),
-        }
+        self.add_named(&path.display().to_string(), path, &bytes);
         Ok(())
     }
 
-    /// Compiles `bytes`, lines of signatures of one kind, under the name `source_name`.
+    /// Compiles `bytes`, the content of a file of one kind, under the name `source_name`.
     ///
-    /// O(bytes) in time; lines of any content, in any encoding, end in a record or a diagnostic.
+    /// O(bytes) in time, for a container O(what it unpacks to); lines of any content, in any encoding, end in a record or a
+    /// diagnostic. The order of the sources decides only the order of diagnostics: ignore rules hold for what came before them, too.
     pub fn add_text(&mut self, source_name: &str, kind: SourceKind, bytes: &[u8]) {
-        let mut lines = Lines { rest: bytes, number: 0 };
+        self.add_kind(source_name, kind, bytes);
+    }
+
+    /// The records in canonical order, the diagnostics, and the account.
+    pub fn finish(mut self) -> Compilation {
+        self.apply_ignores();
+        self.records.par_sort_unstable_by(|a, b| a.encoded.cmp(&b.encoded));
+        let kept = self.records.len();
+        self.records.dedup_by(|a, b| a.encoded == b.encoded);
+        self.account.duplicates = (kept - self.records.len()) as u64;
+        let records = self.records.into_iter().map(|compiled| compiled.record).collect();
+        Compilation { records, diagnostics: self.diagnostics, account: self.account }
+    }
+
+    /// Takes away what ignore rules name, once every rule is known.
+    fn apply_ignores(&mut self) {
+        if self.ignores.is_empty() {
+            return;
+        }
+        let Compiler { records, ignores, account, .. } = self;
+        records.retain(|compiled| {
+            let ignored = ignores.take(compiled.full_name(), &compiled.line_md5);
+            if ignored {
+                let counted = KindAccount { ignored: 1, ..KindAccount::default() };
+                account.add(compiled.kind.as_str(), &counted);
+            }
+            !ignored
+        });
+    }
+
+    fn add_named(&mut self, source_name: &str, path: &Path, bytes: &[u8]) {
+        if let Some(kind) = SourceKind::of_path(path) {
+            return self.add_kind(source_name, kind, bytes);
+        }
+        let extension = path.extension().map(|text| text.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+        let lines = Lines::of(bytes).count_content();
+        let message = format!("{} names no kind of signature file; lines left out: {lines}", quote(&extension));
+        self.refuse(source_name, &extension, Fault::new(Code::KindUnknown, message), lines);
+        self.report(bytes.len() as u64);
+    }
+
+    fn add_kind(&mut self, source_name: &str, kind: SourceKind, bytes: &[u8]) {
+        match kind.content() {
+            Content::Signatures | Content::Ignores | Content::Notes => self.add_lines(source_name, kind, bytes),
+            Content::Container => {
+                // Members are longer than what is reported: the bytes of the container.
+                let progress = self.progress.take();
+                if let Err(fault) = self.add_container(source_name, kind, bytes) {
+                    // What is in it is not known, so it counts as one line.
+                    self.refuse(source_name, kind.as_str(), fault, 1);
+                }
+                self.progress = progress;
+                self.report(bytes.len() as u64);
+            }
+            Content::Unsupported => {
+                let lines = Lines::of(bytes).count_content();
+                let message =
+                    format!("`.{}` files ({}) are not supported yet; lines left out: {lines}", kind.as_str(), kind.about());
+                self.refuse(source_name, kind.as_str(), Fault::new(Code::KindUnsupported, message), lines);
+                self.report(bytes.len() as u64);
+            }
+        }
+    }
+
+    fn add_lines(&mut self, source_name: &str, kind: SourceKind, bytes: &[u8]) {
+        let mut lines = Lines::of(bytes);
         loop {
             let batch: Vec<(u64, &[u8])> = lines.by_ref().take(Compiler::BATCH_LINES).collect();
             let Some(&(first_number, _)) = batch.first() else { break };
-            let outcomes: Vec<_> = batch.par_iter().with_min_len(256).map(|(_, line)| compile_line(kind, line)).collect();
+            let outcomes: Vec<_> = batch.par_iter().with_min_len(256).map(|(_, line)| line::compile(kind, line)).collect();
             self.absorb(source_name, kind, first_number, outcomes);
             self.report(batch.iter().map(|(_, line)| line.len() as u64 + 1).sum());
         }
     }
 
-    /// The records in canonical order, the diagnostics, and the account.
-    pub fn finish(mut self) -> Compilation {
-        self.records.par_sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        let accepted = self.records.len();
-        self.records.dedup_by(|(a, _), (b, _)| a == b);
-        self.account.duplicates = (accepted - self.records.len()) as u64;
-        let records = self.records.into_iter().map(|(_, record)| record).collect();
-        Compilation { records, diagnostics: self.diagnostics, account: self.account }
+    /// Compiles the members of a container under names such as `main.cvd:main.ndb`; all of them or, when anything is wrong with the
+    /// container, none.
+    fn add_container(&mut self, source_name: &str, kind: SourceKind, bytes: &[u8]) -> Result<(), Fault> {
+        let container = Container::open(bytes, Limits::default()).map_err(fault_of)?;
+        if kind == SourceKind::Cvd && container.header().md5.is_none() {
+            return Err(Fault::new(Code::ContainerDigest, "the header states no MD5"));
+        }
+        if kind != SourceKind::Cud && self.unsigned == Unsigned::Refuse {
+            let message = "the digital signature of the container cannot be checked, and unsigned ones are not allowed";
+            return Err(Fault::new(Code::ContainerUnverified, message));
+        }
+        container.check().map_err(fault_of)?;
+        let unpacked = container.unpack(|name, bytes| {
+            self.add_member(&format!("{source_name}:{name}"), Path::new(name), bytes);
+            Ok(())
+        });
+        unpacked.map_err(fault_of)
+    }
+
+    fn add_member(&mut self, source_name: &str, path: &Path, bytes: &[u8]) {
+        match SourceKind::of_path(path) {
+            Some(kind) if kind.content() == Content::Container => {
+                let message = "a container in a container is not opened";
+                self.refuse(source_name, kind.as_str(), Fault::new(Code::KindUnsupported, message), 1);
+            }
+            _ if is_licence(path) => {}
+            _ => self.add_named(source_name, path, bytes),
+        }
     }
 
     fn absorb(&mut self, source_name: &str, kind: SourceKind, first_number: u64, outcomes: Vec<Outcome>) {
         let mut account = KindAccount::default();
         for (number, outcome) in (first_number..).zip(outcomes) {
             match outcome {
-                Outcome::Comment => {}
-                Outcome::Record(encoded, record) => {
-                    account.accepted += 1;
-                    self.records.push((encoded, record));
-                }
+                Outcome::Comment => continue,
+                Outcome::Note => {}
+                Outcome::Ignore(rule) => self.ignores.add(rule),
+                Outcome::Record(compiled) => self.records.push(compiled),
                 Outcome::Refused(Fault { code, message }) => {
-                    account.refused += 1;
-                    *self.account.by_code.entry(code).or_default() += 1;
+                    account.refuse(code, 1);
                     self.diagnostics.push(Diagnostic { file: source_name.to_owned(), line: number, code, message });
+                    continue;
                 }
             }
+            account.accept();
         }
-        account.lines = account.accepted + account.refused;
-        self.count(kind.as_str(), account);
+        self.account.add(kind.as_str(), &account);
     }
 
-    fn add_unsupported(&mut self, source_name: &str, path: &Path, bytes: &[u8]) {
-        let extension = path.extension().map(|text| text.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-        let lines = Lines { rest: bytes, number: 0 }.filter(|(_, line)| !clamav::is_comment(line)).count() as u64;
-        let supported = SourceKind::ALL.map(|kind| format!("`{}`", kind.as_str())).join(", ");
-        let message =
-            format!("files of kind {} are not supported yet; {supported} are: {lines} lines left out", quote(&extension));
-        let code = Code::UnsupportedKind;
+    /// Refuses a whole file, which counts as so many lines.
+    fn refuse(&mut self, source_name: &str, kind: &str, fault: Fault, lines: u64) {
+        let mut account = KindAccount::default();
+        account.refuse(fault.code, lines);
+        self.account.add(kind, &account);
+        let Fault { code, message } = fault;
         self.diagnostics.push(Diagnostic { file: source_name.to_owned(), line: 0, code, message });
-        *self.account.by_code.entry(code).or_default() += lines;
-        self.count(&extension, KindAccount { lines, accepted: 0, refused: lines });
-        self.report(bytes.len() as u64);
-    }
-
-    fn count(&mut self, kind: &str, account: KindAccount) {
-        self.account.lines += account.lines;
-        self.account.accepted += account.accepted;
-        self.account.refused += account.refused;
-        *self.account.by_kind.entry(kind.to_owned()).or_default() += account;
     }
 
     fn report(&mut self, bytes: u64) {
@@ -239,61 +261,19 @@ impl Compiler {
     }
 }
 
-/// What a line came to.
-enum Outcome {
-    Comment,
-    Record(Vec<u8>, Record),
-    Refused(Fault),
+/// Whether a file is the licence that signatures come with.
+fn is_licence(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_uppercase();
+    ["COPYING", "LICENSE", "LICENCE"].iter().any(|word| name.starts_with(word)) && SourceKind::of_path(path).is_none()
 }
 
-fn compile_line(kind: SourceKind, line: &[u8]) -> Outcome {
-    match kind.parse(line) {
-        Ok(None) => Outcome::Comment,
-        Ok(Some(record)) => Outcome::Record(record.encode(), record),
-        Err(fault) => Outcome::Refused(fault),
-    }
-}
-
-/// Lines with their numbers from 1; the line feed at the end of the last line begins no further one.
-struct Lines<'a> {
-    rest: &'a [u8],
-    number: u64,
-}
-
-impl<'a> Iterator for Lines<'a> {
-    type Item = (u64, &'a [u8]);
-
-    fn next(&mut self) -> Option<(u64, &'a [u8])> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let end = memchr::memchr(b'\n', self.rest);
-        let (line, rest) = match end {
-            Some(end) => (&self.rest[..end], &self.rest[end + 1..]),
-            None => (self.rest, &[][..]),
-        };
-        self.rest = rest;
-        self.number += 1;
-        Some((self.number, line))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_by_extension() {
-        assert_eq!(SourceKind::of_path(Path::new("a/b.NDB")), Some(SourceKind::Ndb));
-        assert_eq!(SourceKind::of_path(Path::new("a/b.ldb")), None);
-        assert_eq!(SourceKind::of_path(Path::new("a/ndb")), None);
-    }
-
-    #[test]
-    fn lines_are_numbered() {
-        let lines = |bytes| Lines { rest: bytes, number: 0 }.collect::<Vec<_>>();
-        assert_eq!(lines(b"a\n\nb"), [(1, &b"a"[..]), (2, b""), (3, b"b")]);
-        assert_eq!(lines(b"a\n"), [(1, &b"a"[..])]);
-        assert_eq!(lines(b""), []);
-    }
+fn fault_of(error: ContainerError) -> Fault {
+    let code = match error {
+        ContainerError::Header(_) => Code::ContainerHeader,
+        ContainerError::Digest => Code::ContainerDigest,
+        ContainerError::Archive(_) => Code::ContainerArchive,
+        ContainerError::Limit { .. } => Code::ContainerLimit,
+        ContainerError::Info(_) => Code::ContainerInfo,
+    };
+    Fault::new(code, error.to_string())
 }

@@ -77,8 +77,22 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The file's extension names no kind of signatures that is supported.
-    UnsupportedKind = "unsupported-kind",
+    /// The file's extension names no kind of signature file.
+    KindUnknown = "kind-unknown",
+    /// The file is of a kind that is known and not supported.
+    KindUnsupported = "kind-unsupported",
+    /// The file is no container.
+    ContainerHeader = "container-header",
+    /// The digest that a container states is not that of its archive.
+    ContainerDigest = "container-digest",
+    /// The digital signature of a container was not checked.
+    ContainerUnverified = "container-unverified",
+    /// The archive in a container cannot be unpacked.
+    ContainerArchive = "container-archive",
+    /// A container asks for more than the limits allow.
+    ContainerLimit = "container-limit",
+    /// A member of a container is not what its list of members says.
+    ContainerInfo = "container-info",
     /// The line is longer than 8,190 bytes.
     LineTooLong = "line-too-long",
     /// The line is not UTF-8.
@@ -145,6 +159,10 @@ codes! {
     DigestLength = "digest-length",
     /// A size that is not a number from 1 to 4,294,967,294.
     SizeInvalid = "size-invalid",
+    /// A line of a list of members that is none of those it may hold.
+    InfoInvalid = "info-invalid",
+    /// A line that switches no part of clamscan on.
+    CfgInvalid = "cfg-invalid",
     /// Any size without the functionality level that allows it.
     SizeAnyNeedsLevel = "size-any-needs-level",
 }

@@ -2,8 +2,18 @@
 //!
 //! Each takes any bytes and panics when something that always holds does not.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use md5::Md5;
+use sha2::{Digest as _, Sha256};
+
 use crate::blob;
 use crate::clamav;
+use crate::clamav::container::{Container, HEADER_LEN, Limits};
+use crate::compile::{Compilation, Compiler, SourceKind, Unsigned};
 use crate::wire::Reader;
 
 /// A blob that is accepted is encoded to the same root, and decoded to the same blob.
@@ -35,6 +45,111 @@ pub fn delta_apply(bytes: &[u8]) {
 /// Lines end in a record that can be encoded and decoded, or in a fault.
 pub fn ndb_parse(bytes: &[u8]) {
     lines(bytes, |line| clamav::ndb(line));
+}
+
+/// Lines end in a record that can be encoded and decoded, or in a fault.
+pub fn db_parse(bytes: &[u8]) {
+    lines(bytes, |line| clamav::db(line));
+}
+
+/// Lines of files that make no records end in what they mean, or in a fault.
+pub fn side_file_parse(bytes: &[u8]) {
+    for line in bytes.split(|&byte| byte == b'\n') {
+        if let Ok(Some(rule)) = clamav::ignore(line) {
+            assert!(!rule.name.is_empty());
+        }
+        let _ = (clamav::info(line), clamav::cfg(line));
+    }
+}
+
+/// A container that passes its check unpacks to the same members twice, within the limits.
+pub fn container_read(bytes: &[u8]) {
+    let limits = Limits { member_bytes_max: 1 << 16, total_bytes_max: 1 << 18, ratio_max: 64, members_max: 16 };
+    let Ok(container) = Container::open(bytes, limits) else { return };
+    let checked = container.check();
+    let unpack = || {
+        let mut members = Vec::new();
+        let outcome = container.unpack(|name, bytes| {
+            members.push((name.to_owned(), bytes.to_vec()));
+            Ok(())
+        });
+        (outcome, members)
+    };
+    let (outcome, members) = unpack();
+    assert!(members.len() <= limits.members_max);
+    assert!(members.iter().all(|(name, bytes)| !name.contains('/') && bytes.len() as u64 <= limits.member_bytes_max));
+    assert!(members.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>() <= limits.total_bytes_max);
+    assert!(checked.is_err() || outcome.is_ok());
+    assert_eq!(unpack(), (outcome, members));
+}
+
+/// Compiles `bytes` as a container: every line is accounted for.
+pub fn container_compile(bytes: &[u8]) {
+    let mut compiler = Compiler::new().unsigned(Unsigned::Accept);
+    compiler.add_text("fuzz.cud", SourceKind::Cud, bytes);
+    let Compilation { account, .. } = compiler.finish();
+    assert_eq!(account.accepted + account.refused, account.lines);
+    assert_eq!(account.by_code.values().sum::<u64>(), account.refused);
+}
+
+/// Puts the digest of the archive into the header of a container, so that a fuzzer gets past it.
+pub fn seal_container(bytes: &mut [u8]) {
+    let Some((header, archive)) = bytes.split_at_mut_checked(HEADER_LEN) else { return };
+    let at = header.iter().enumerate().filter(|(_, byte)| **byte == b':').nth(4).map(|(at, _)| at + 1);
+    let Some(digits) = at.and_then(|at| header.get_mut(at..at + 32)) else { return };
+    if digits.contains(&b':') {
+        return;
+    }
+    let digest = Md5::digest(archive);
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.copy_from_slice(hex.as_bytes());
+}
+
+/// How [`container`] makes its archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// A tar archive.
+    Tar,
+    /// A tar archive packed by gzip.
+    Gzip,
+}
+
+/// A container of `members` as ClamAV makes them: with its digest, and with a list of members, `made.info`, as the first of them.
+pub fn container(packing: Packing, members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut list = String::from("ClamAV-VDB:16 Nov 2012 14-15 -0500:1:1:90:X:X:maker:1353093303\n");
+    for (name, bytes) in members {
+        let sha256: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        writeln!(list, "{name}:{}:{sha256}", bytes.len()).expect("writing to a string");
+    }
+    let listed: Vec<(&str, &[u8])> =
+        std::iter::once(("made.info", list.as_bytes())).chain(members.iter().copied()).collect();
+    container_of(packing, &listed)
+}
+
+/// A container of `members` and nothing else, with its digest.
+pub fn container_of(packing: Packing, members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, bytes) in members {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, *bytes).expect("a short name and a buffer");
+    }
+    let tar = tar.into_inner().expect("writing to a buffer");
+    let archive = match packing {
+        Packing::Tar => tar,
+        Packing::Gzip => {
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+            gzip.write_all(&tar).expect("writing to a buffer");
+            gzip.finish().expect("writing to a buffer")
+        }
+    };
+    let header = format!("ClamAV-VDB:16 Nov 2012 14-15 -0500:1:1:90:{}:X:maker:1353093303", "0".repeat(32));
+    let mut bytes = header.into_bytes();
+    bytes.resize(HEADER_LEN, b' ');
+    bytes.extend(archive);
+    seal_container(&mut bytes);
+    bytes
 }
 
 /// Lines end in a record that can be encoded and decoded, or in a fault.

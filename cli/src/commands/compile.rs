@@ -3,15 +3,17 @@
 use super::{model, prices};
 use crate::args::CompileArgs;
 use crate::exit::Exit;
-use crate::output::{read, size, spare, with_hint, write, write_json};
+use crate::output::{read, remark, size, spare, with_hint, write, write_json};
 use crate::progress::Progress;
 use crate::sources;
 use anyhow::Context;
 use patternc::Prices;
 use patternc::blob::{self, Blob, EngineRange, Meta};
-use patternc::compile::{Account, Compilation, Compiler};
+use patternc::compile::{Account, Compilation, Compiler, KindAccount, Unsigned};
+use patternc::diagnostic::Code;
 use patternc::link::{LinkOptions, LinkSource, link, link_with};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -25,7 +27,7 @@ pub(crate) fn run(args: &CompileArgs) -> anyhow::Result<Exit> {
     let inputs: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
     spare(&inputs, &args.output)?;
     let created = created(args.created.as_deref())?;
-    let compilation = compile(&files)?;
+    let compilation = compile(&files, unsigned(args.unsigned))?;
     let meta = Meta { channel: args.channel.clone(), release: args.release, created, engine: ENGINES };
     let bytes = blob::encode(&meta, &compilation.records)?;
     write(&args.output, &bytes)?;
@@ -46,10 +48,22 @@ fn price(args: &CompileArgs, compilation: &Compilation) -> anyhow::Result<Prices
 /// Engines that understand what this program compiles: this one and later ones.
 pub(crate) const ENGINES: EngineRange = EngineRange { min: engine::INTERFACE, max: u32::MAX };
 
+/// What `--unsigned` means to the compiler.
+pub(crate) fn unsigned(allowed: bool) -> Unsigned {
+    if allowed { Unsigned::Accept } else { Unsigned::Refuse }
+}
+
+/// Says how containers that were refused for their signatures are taken all the same.
+pub(crate) fn hint_at_unsigned(account: &Account) {
+    if account.by_code.contains_key(&Code::ContainerUnverified) {
+        remark!("hint: if you trust where these containers come from, `--unsigned` compiles them");
+    }
+}
+
 /// Compiles signature files, showing progress.
-pub(crate) fn compile(files: &[PathBuf]) -> anyhow::Result<Compilation> {
+pub(crate) fn compile(files: &[PathBuf], unsigned: Unsigned) -> anyhow::Result<Compilation> {
     let mut progress = Progress::bytes("compiling", sources::total_len(files));
-    let mut compiler = Compiler::new().on_progress(move |bytes| progress.add(bytes));
+    let mut compiler = Compiler::new().unsigned(unsigned).on_progress(move |bytes| progress.add(bytes));
     for file in files {
         compiler.add_file(file)?;
     }
@@ -86,10 +100,10 @@ pub(crate) fn link_source<'a>(blob: &'a Blob, channel: &'a str) -> LinkSource<'a
 }
 
 /// Loads signature files and blobs.
-pub(crate) fn load(files: &[PathBuf]) -> anyhow::Result<SignatureSet> {
+pub(crate) fn load(files: &[PathBuf], unsigned: Unsigned) -> anyhow::Result<SignatureSet> {
     let (blobs, texts): (Vec<PathBuf>, Vec<PathBuf>) = files.iter().cloned().partition(|file| sources::is_blob(file));
     let blobs = blobs.iter().map(|path| read_blob(path)).collect::<anyhow::Result<_>>()?;
-    let compiled = compile(&texts)?;
+    let compiled = compile(&texts, unsigned)?;
     Ok(SignatureSet { blobs, account: compiled.account.clone(), compiled })
 }
 
@@ -141,6 +155,7 @@ fn report(args: &CompileArgs, compilation: &Compilation, bytes: u64, prices: Opt
         writeln!(diagnosed, "{diagnostic}")?;
     }
     diagnosed.flush()?;
+    hint_at_unsigned(account);
     write_account(&mut out, account)?;
     writeln!(
         out,
@@ -157,34 +172,44 @@ fn report(args: &CompileArgs, compilation: &Compilation, bytes: u64, prices: Opt
 }
 
 fn summary(account: &Account, records: usize, bytes: u64) -> Value {
-    let by_code: Map<String, Value> = account.by_code.iter().map(|(code, count)| (code.to_string(), json!(count))).collect();
-    let by_kind: Map<String, Value> = account
-        .by_kind
-        .iter()
-        .map(|(kind, count)| {
-            (kind.clone(), json!({"lines": count.lines, "accepted": count.accepted, "refused": count.refused}))
+    let codes = |by_code: &BTreeMap<Code, u64>| -> Value {
+        by_code.iter().map(|(code, count)| (code.to_string(), json!(count))).collect::<Map<_, _>>().into()
+    };
+    let kind = |count: &KindAccount| {
+        json!({
+            "lines": count.lines, "accepted": count.accepted, "refused": count.refused, "ignored": count.ignored,
+            "by_code": codes(&count.by_code),
         })
-        .collect();
+    };
+    let by_kind: Map<String, Value> = account.by_kind.iter().map(|(name, count)| (name.clone(), kind(count))).collect();
     json!({
         "type": "summary", "lines": account.lines, "accepted": account.accepted, "refused": account.refused,
-        "duplicates": account.duplicates, "records": records, "bytes": bytes, "by_code": by_code, "by_kind": by_kind,
+        "ignored": account.ignored, "duplicates": account.duplicates, "records": records, "bytes": bytes,
+        "by_code": codes(&account.by_code), "by_kind": by_kind,
     })
 }
 
-/// A table of lines by kind, then of refused lines by code.
+/// A table of lines by kind, each followed by its refused lines by code.
 fn write_account(out: &mut impl Write, account: &Account) -> io::Result<()> {
-    writeln!(out, "{:<24} {:>9} {:>9} {:>9}", "kind", "lines", "accepted", "refused")?;
+    writeln!(out, "{:<32} {:>9} {:>9} {:>9} {:>9}", "kind", "lines", "accepted", "refused", "ignored")?;
     for (kind, count) in &account.by_kind {
-        writeln!(out, "{kind:<24} {:>9} {:>9} {:>9}", count.lines, count.accepted, count.refused)?;
+        // The name of an unknown kind is part of a file's name, which may hold anything.
+        let kind: String = kind.chars().flat_map(char::escape_debug).take(32).collect();
+        let KindAccount { lines, accepted, refused, ignored, by_code } = count;
+        writeln!(out, "{kind:<32} {lines:>9} {accepted:>9} {refused:>9} {ignored:>9}")?;
+        write_codes(out, by_code)?;
     }
     if account.by_kind.len() > 1 {
-        writeln!(out, "{:<24} {:>9} {:>9} {:>9}", "all", account.lines, account.accepted, account.refused)?;
+        let Account { lines, accepted, refused, ignored, .. } = account;
+        writeln!(out, "{:<32} {lines:>9} {accepted:>9} {refused:>9} {ignored:>9}", "all")?;
+        write_codes(out, &account.by_code)?;
     }
     if account.duplicates > 0 {
         writeln!(out, "{} of the accepted lines repeat another", account.duplicates)?;
     }
-    for (code, count) in &account.by_code {
-        writeln!(out, "  refused {code:<22} {count:>23}")?;
-    }
     Ok(())
+}
+
+fn write_codes(out: &mut impl Write, by_code: &BTreeMap<Code, u64>) -> io::Result<()> {
+    by_code.iter().try_for_each(|(code, count)| writeln!(out, "  refused {code:<22} {:>9} {count:>19}", ""))
 }

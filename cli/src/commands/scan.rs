@@ -93,7 +93,7 @@ impl Loaded {
 
 fn load(args: &ScanArgs, signatures: &[PathBuf]) -> anyhow::Result<Loaded> {
     if !signatures.is_empty() {
-        return compile(signatures);
+        return compile(args, signatures);
     }
     let installed = if args.db.is_some() { args.db.clone() } else { installed(args)? };
     let Some(path) = installed else {
@@ -121,14 +121,15 @@ fn chain(error: &anyhow::Error) -> String {
 }
 
 /// Compiles and links signature files in memory. Refused lines are said on standard error, one count for each reason.
-fn compile(signatures: &[PathBuf]) -> anyhow::Result<Loaded> {
-    let set = commands::compile::load(&sources::expand(signatures)?)?;
+fn compile(args: &ScanArgs, signatures: &[PathBuf]) -> anyhow::Result<Loaded> {
+    let set = commands::compile::load(&sources::expand(signatures)?, commands::compile::unsigned(args.unsigned))?;
     for (code, count) in &set.account.by_code {
         remark!("warning: {count} signature lines refused: {code}");
     }
     if set.account.refused > 0 {
         remark!("hint: `titer compile` tells them line by line");
     }
+    commands::compile::hint_at_unsigned(&set.account);
     if set.is_empty() {
         return Err(with_hint("no signature to scan with".to_owned(), "every line was refused, or there was none"));
     }

@@ -17,13 +17,16 @@ fn every_line_is_accounted_for() {
         [
             (json!("a.ndb"), json!(3), json!("target-unsupported")),
             (json!("a.ndb"), json!(4), json!("hex-digit")),
-            (json!("c.xyz"), json!(0), json!("unsupported-kind")),
+            (json!("c.xyz"), json!(0), json!("kind-unknown")),
         ]
     );
     let summary = &ran.json_of("summary")[0];
     assert_eq!((&summary["lines"], &summary["accepted"], &summary["refused"]), (&json!(6), &json!(2), &json!(4)));
-    assert_eq!(summary["by_code"], json!({"target-unsupported": 1, "hex-digit": 1, "unsupported-kind": 2}));
-    assert_eq!(summary["by_kind"]["ndb"], json!({"lines": 3, "accepted": 1, "refused": 2}));
+    assert_eq!(summary["by_code"], json!({"target-unsupported": 1, "hex-digit": 1, "kind-unknown": 2}));
+    assert_eq!(
+        summary["by_kind"]["ndb"],
+        json!({"lines": 3, "accepted": 1, "refused": 2, "ignored": 0, "by_code": {"target-unsupported": 1, "hex-digit": 1}})
+    );
     bench.expect(0, "verify out.titer");
 
     let text = bench.expect(1, "compile a.ndb -o out.titer --channel acme/main --release 3");
@@ -63,8 +66,40 @@ fn nothing_in_a_folder_is_dropped_in_silence() {
     let bench = Bench::new();
     bench.file("set/a.ndb", "Good:0:*:aabbccdd\n");
     bench.file("set/b.ldb", "Logical;Engine:51-255,Target:0;0;aabbccdd\n");
+    bench.file("set/c.ign2", "Gone\n");
+    bench.file("set/d.db", "Gone=aabbccdd\n");
+    bench.file("set/e.fp", "d41d8cd98f00b204e9800998ecf8427e:7:clean\n");
+    bench.file("set/f.xyz", "one\n");
     bench.file("set/LICENSE.txt", "may be used");
     let ran = bench.expect(1, "compile set -o out.titer --channel acme/main --release 1 --json");
-    assert_eq!(ran.json_of("summary")[0]["by_kind"]["ldb"], json!({"lines": 1, "accepted": 0, "refused": 1}));
-    assert_eq!(ran.json_of("diagnostic").len(), 1);
+    assert_eq!(
+        ran.json_of("summary")[0]["by_kind"]["ldb"],
+        json!({"lines": 1, "accepted": 0, "refused": 1, "ignored": 0, "by_code": {"kind-unsupported": 1}})
+    );
+    let codes: Vec<_> = ran.json_of("diagnostic").iter().map(|d| d["code"].clone()).collect();
+    assert_eq!(codes, [json!("kind-unsupported"), json!("kind-unsupported"), json!("kind-unknown")]);
+    assert_eq!((&ran.json_of("summary")[0]["ignored"], &ran.json_of("summary")[0]["records"]), (&json!(1), &json!(1)));
+    let text = bench.expect(1, "compile set -o out.titer --channel acme/main --release 1");
+    assert!(text.out.contains("refused kind-unknown"), "{}", text.out);
+}
+
+#[test]
+fn containers_need_to_be_trusted() {
+    use patternc::fuzzing::{Packing, container};
+    let bench = Bench::new();
+    let members: [(&str, &[u8]); 2] = [("main.ndb", b"Good:0:*:66696e646d65\nBad:0:*:aab\n"), ("COPYING", b"may be used")];
+    let bytes = container(Packing::Gzip, &members);
+    bench.file("main.cvd", &bytes);
+    bench.file("main.cud", &bytes);
+    bench.file("there", "findme");
+    let refused = bench.expect(1, "compile main.cvd -o out.titer --channel acme/main --release 1");
+    assert!(refused.err.contains("main.cvd:0: container-unverified: "), "{}", refused.err);
+    assert!(refused.err.contains("--unsigned"), "{}", refused.err);
+    let taken = bench.expect(1, "compile main.cvd --unsigned -o out.titer --channel acme/main --release 1 --json");
+    assert_eq!(taken.json_of("diagnostic")[0]["file"], json!("main.cvd:main.ndb"));
+    assert_eq!(taken.json_of("summary")[0]["records"], json!(1));
+    bench.expect(2, "scan --signatures main.cvd -- there");
+    let found = bench.expect(1, "scan --unsigned --signatures main.cvd -- there");
+    assert!(found.out.contains("Good FOUND"), "{}", found.out);
+    bench.expect(1, "scan --signatures main.cud -- there");
 }

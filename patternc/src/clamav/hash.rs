@@ -38,7 +38,7 @@ fn digest(field: &str) -> Result<Digest, Fault> {
     }
 }
 
-fn hex_bytes<const N: usize>(field: &str) -> Result<[u8; N], Fault> {
+pub(super) fn hex_bytes<const N: usize>(field: &str) -> Result<[u8; N], Fault> {
     let mut bytes = [0; N];
     for (byte, pair) in bytes.iter_mut().zip(field.as_bytes().chunks_exact(2)) {
         let (Some(high), Some(low)) = (hex_value(pair[0]), hex_value(pair[1])) else {

@@ -1,7 +1,8 @@
 //! Diagnostics, each with its text.
 //!
 //! `golden/NAME.in` is a signature file whose first line is `# KIND`, KIND being the extension it would have; `golden/NAME.out`
-//! is what the compiler says. `TITER_BLESS=1 cargo test -p patternc golden` rewrites the `.out` files.
+//! is what the compiler says; `golden/containers.out` is what it says of containers that the test makes.
+//! `TITER_BLESS=1 cargo test -p patternc golden` rewrites the `.out` files.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,8 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use engine::pattern::{Element, MaskedByte};
-use patternc::compile::Compiler;
+use patternc::compile::{Compiler, SourceKind};
 use patternc::diagnostic::Code;
+use patternc::fuzzing::{Packing, container, container_of, seal_container};
 use patternc::record::Record;
 
 fn folder() -> PathBuf {
@@ -99,6 +101,44 @@ fn diagnostics_are_as_recorded() {
         }
     }
     assert!(differ.is_empty(), "TITER_BLESS=1 rewrites what differs:\n{}", differ.join("\n"));
+}
+
+/// A container of each kind of fault, by name.
+fn faulty_containers() -> Vec<(&'static str, Vec<u8>)> {
+    let good = container(Packing::Gzip, &[("a.ndb", b"A:0:*:aabbccdd\nB:0:*:aab\n"), ("b.ldb", b"L;T:0;0;aabb\n")]);
+    let mut changed = good.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    let mut cut = good[..good.len() - 20].to_vec();
+    seal_container(&mut cut);
+    let zeros = vec![0; 4 << 20];
+    vec![
+        ("header.cud", b"not a container".to_vec()),
+        ("changed.cud", changed),
+        ("unverified.cvd", good.clone()),
+        ("cut.cud", cut),
+        ("folder.cud", container(Packing::Tar, &[("x/a.ndb", b"")])),
+        ("bomb.cud", container(Packing::Gzip, &[("a.ndb", &zeros)])),
+        ("unlisted.cud", container_of(Packing::Tar, &[("a.ndb", b"A:0:*:aabbccdd\n")])),
+        ("nested.cud", container(Packing::Tar, &[("good.cud", &good)])),
+        ("good.cud", good),
+    ]
+}
+
+#[test]
+fn containers_are_as_recorded() {
+    let mut said = String::new();
+    for (name, bytes) in faulty_containers() {
+        let mut compiler = Compiler::new();
+        compiler.add_text(name, SourceKind::of_path(Path::new(name)).unwrap(), &bytes);
+        for diagnostic in compiler.finish().diagnostics {
+            writeln!(said, "{diagnostic}").unwrap();
+        }
+    }
+    let output = folder().join("containers.out");
+    if std::env::var_os("TITER_BLESS").is_some() {
+        fs::write(&output, &said).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&output).unwrap_or_default(), said, "TITER_BLESS=1 rewrites it");
 }
 
 #[test]

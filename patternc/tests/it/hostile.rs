@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use patternc::compile::{Compiler, SourceKind};
+use patternc::compile::{Compiler, Content, SourceKind};
 use patternc::diagnostic::Code;
 use proptest::prelude::*;
 
@@ -32,6 +32,19 @@ fn hostile_lines_are_refused_in_no_time() {
 }
 
 #[test]
+fn lines_of_10_mb_are_refused_in_every_kind() {
+    let line = vec![b'a'; 10_000_000];
+    let kinds = SourceKind::ALL.iter().filter(|kind| !matches!(kind.content(), Content::Container | Content::Unsupported));
+    let start = Instant::now();
+    for kind in kinds {
+        let mut compiler = Compiler::new();
+        compiler.add_text("hostile", *kind, &line);
+        assert_eq!(compiler.finish().diagnostics[0].code, Code::LineTooLong, "{kind:?}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
 fn progress_counts_every_byte() {
     let text = "N:0:*:aabbcc\n".repeat(100_000);
     let (send, receive) = std::sync::mpsc::channel();
@@ -52,5 +65,7 @@ proptest! {
     fn bytes_end_in_a_record_or_a_fault(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
         patternc::fuzzing::ndb_parse(&bytes);
         patternc::fuzzing::hash_parse(&bytes);
+        patternc::fuzzing::db_parse(&bytes);
+        patternc::fuzzing::side_file_parse(&bytes);
     }
 }

@@ -2,9 +2,12 @@
 
 mod anchors;
 mod blobs;
+mod containers;
 mod deltas;
 mod documents;
 mod golden;
 mod hostile;
+mod ignores;
+mod kinds;
 mod models;
 mod support;

@@ -1,0 +1,132 @@
+//! Kinds of signature files, each known by the extension it usually has.
+
+use std::path::Path;
+
+macro_rules! kinds {
+    ($($name:ident = $extension:literal, $content:ident, $about:literal;)*) => {
+        /// Kinds of signature files, by the extension they usually have.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum SourceKind {
+            $(
+                #[doc = concat!("`.", $extension, "`: ", $about, ".")]
+                $name,
+            )*
+        }
+
+        impl SourceKind {
+            /// Every kind.
+            pub const ALL: &[SourceKind] = &[$(SourceKind::$name),*];
+
+            /// The extension, without its dot.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(SourceKind::$name => $extension,)*
+                }
+            }
+
+            /// What files of this kind hold, in words.
+            pub fn about(self) -> &'static str {
+                match self {
+                    $(SourceKind::$name => $about,)*
+                }
+            }
+
+            /// What is done with files of this kind.
+            pub fn content(self) -> Content {
+                match self {
+                    $(SourceKind::$name => Content::$content,)*
+                }
+            }
+        }
+    };
+}
+
+/// What is done with the files of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Content {
+    /// Each line is a signature, which becomes a record.
+    Signatures,
+    /// Each line is a rule that takes signatures away by their names.
+    Ignores,
+    /// Each line is checked and has no effect: it is meant for ClamAV's own program.
+    Notes,
+    /// The file holds other files.
+    Container,
+    /// The kind is known by name only; its files are refused.
+    Unsupported,
+}
+
+kinds! {
+    Db = "db", Signatures, "body signatures of the old form `name=hex`";
+    Ndb = "ndb", Signatures, "body signatures";
+    Ndu = "ndu", Signatures, "body signatures of potentially unwanted programs";
+    Hdb = "hdb", Signatures, "file hashes, MD5 as a rule";
+    Hdu = "hdu", Signatures, "file hashes of potentially unwanted programs, MD5 as a rule";
+    Hsb = "hsb", Signatures, "file hashes, SHA-1 and SHA-256 as a rule";
+    Hsu = "hsu", Signatures, "file hashes of potentially unwanted programs, SHA-1 and SHA-256 as a rule";
+    Ign = "ign", Ignores, "signatures to leave out, by file, line and name";
+    Ign2 = "ign2", Ignores, "signatures to leave out, by name";
+    Info = "info", Notes, "digests of the files of a container";
+    Cfg = "cfg", Notes, "which parts of clamscan are switched on";
+    Cvd = "cvd", Container, "container of signature files, signed";
+    Cld = "cld", Container, "container of signature files, updated in place, its list of files signed";
+    Cud = "cud", Container, "container of signature files, unsigned";
+    Ldb = "ldb", Unsupported, "logical signatures";
+    Ldu = "ldu", Unsupported, "logical signatures of potentially unwanted programs";
+    Mdb = "mdb", Unsupported, "hashes of sections of programs, MD5 as a rule";
+    Mdu = "mdu", Unsupported, "hashes of sections of potentially unwanted programs, MD5 as a rule";
+    Msb = "msb", Unsupported, "hashes of sections of programs, SHA-1 and SHA-256 as a rule";
+    Msu = "msu", Unsupported, "hashes of sections of potentially unwanted programs, SHA-1 and SHA-256 as a rule";
+    Imp = "imp", Unsupported, "hashes of import tables";
+    Fp = "fp", Unsupported, "hashes of files that are clean, MD5 as a rule";
+    Sfp = "sfp", Unsupported, "hashes of files that are clean, SHA-1 and SHA-256 as a rule";
+    Cdb = "cdb", Unsupported, "signatures of members of archives";
+    Zmd = "zmd", Unsupported, "signatures of members of ZIP archives";
+    Rmd = "rmd", Unsupported, "signatures of members of RAR archives";
+    Ftm = "ftm", Unsupported, "rules that tell types of files";
+    Idb = "idb", Unsupported, "icons of programs";
+    Pdb = "pdb", Unsupported, "addresses that phishing imitates";
+    Wdb = "wdb", Unsupported, "addresses that phishing checks leave alone";
+    Gdb = "gdb", Unsupported, "hashes of addresses";
+    Cbc = "cbc", Unsupported, "bytecode";
+    Crb = "crb", Unsupported, "trusted and revoked certificates";
+    Cat = "cat", Unsupported, "catalogues of digests of trusted programs";
+    Pwdb = "pwdb", Unsupported, "passwords of archives";
+    Ioc = "ioc", Unsupported, "OpenIOC indicators";
+    Yar = "yar", Unsupported, "YARA rules";
+    Yara = "yara", Unsupported, "YARA rules";
+}
+
+impl SourceKind {
+    /// The kind that the extension of `path` names, in either case; `None` when it names none.
+    pub fn of_path(path: &Path) -> Option<SourceKind> {
+        let extension = path.extension()?;
+        SourceKind::ALL.iter().copied().find(|kind| extension.eq_ignore_ascii_case(kind.as_str()))
+    }
+
+    /// Whether a file of this kind is for scanning with: not a list of digests or switches that only go with others.
+    pub fn holds_signatures(self) -> bool {
+        !matches!(self.content(), Content::Notes | Content::Ignores)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_by_extension() {
+        assert_eq!(SourceKind::of_path(Path::new("a/b.NDB")), Some(SourceKind::Ndb));
+        assert_eq!(SourceKind::of_path(Path::new("a/b.Ign2")), Some(SourceKind::Ign2));
+        assert_eq!(SourceKind::of_path(Path::new("a/b.xyz")), None);
+        assert_eq!(SourceKind::of_path(Path::new("a/ndb")), None);
+    }
+
+    #[test]
+    fn extensions_are_distinct() {
+        let extensions: std::collections::BTreeSet<_> = SourceKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(extensions.len(), SourceKind::ALL.len());
+    }
+}
