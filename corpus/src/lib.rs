@@ -12,6 +12,7 @@
 //! Where the data is from, and under which licences, is told beside it: `corpus/README.md`.
 #![forbid(unsafe_code)]
 
+pub mod executables;
 pub mod flood;
 pub mod fuzzing;
 mod plant;

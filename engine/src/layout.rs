@@ -278,15 +278,16 @@ pub struct DirectEntry {
 pub struct ProgramHead {
     /// A [`ProgramOffset`] as a number.
     pub offset_kind: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// The section that the offset counts from, 0 for offsets that count from none.
+    pub section: u8,
     /// Number of elements.
     pub elements: U16,
     /// The element that holds the anchor.
     pub anchor_element: U16,
     /// Bytes from the start of that element to the anchor.
     pub anchor_shift: U16,
-    /// First allowed offset of a match, or its distance back from the end of the file.
+    /// First allowed offset of a match, counted from the place that the kind names, or its distance back from the end of the file. In two's
+    /// complement when it counts from the entry point.
     pub distance: U64,
     /// How many bytes later a match may still begin.
     pub slack: U64,
@@ -306,6 +307,27 @@ pub enum ProgramOffset {
     Start = 1,
     /// Counted back from its end.
     End = 2,
+    /// Counted from the entry point of a program.
+    Entry = 3,
+    /// Counted from the start of a section.
+    Section = 4,
+    /// Counted from the start of the last section.
+    LastSection = 5,
+    /// From the start of a section to its end, and `slack` bytes behind it.
+    Within = 6,
+}
+
+impl ProgramOffset {
+    /// All of them, by their numbers.
+    pub const ALL: [ProgramOffset; 7] = [
+        ProgramOffset::Any,
+        ProgramOffset::Start,
+        ProgramOffset::End,
+        ProgramOffset::Entry,
+        ProgramOffset::Section,
+        ProgramOffset::LastSection,
+        ProgramOffset::Within,
+    ];
 }
 
 /// One element of a program.
@@ -415,8 +437,8 @@ pub struct Signature {
     pub name_len: U16,
     /// Its [`Source`].
     pub source: U16,
-    /// Where its program begins, in [`PROGRAM_ALIGN`] bytes; [`NO_PROGRAM`] for a hash signature. With [`LITERAL_PROGRAM`] set, what begins
-    /// there is a [`LiteralHead`].
+    /// [`NO_PROGRAM`] for a hash signature. Else bits 0-26: where its program begins, in [`PROGRAM_ALIGN`] bytes. Bits 27-30: the kind
+    /// of files it is looked for in, a [`crate::FileKind`] as a number, 0 for any. Bit 31: what begins there is a [`LiteralHead`].
     pub program: U32,
 }
 const _: () = assert!(size_of::<Signature>() == 12);
@@ -426,6 +448,15 @@ pub const NO_PROGRAM: u32 = u32::MAX;
 
 /// Set in [`Signature::program`] when the signature is one literal that may stand anywhere, as most are.
 pub const LITERAL_PROGRAM: u32 = 1 << 31;
+
+/// Bits of [`Signature::program`] that say where the program begins.
+pub const PROGRAM_PLACE: u32 = (1 << PROGRAM_TARGET_SHIFT) - 1;
+
+/// Where in [`Signature::program`] the kind of files begins.
+pub const PROGRAM_TARGET_SHIFT: u32 = 27;
+
+/// Its bits, once shifted down.
+pub const PROGRAM_TARGET_MASK: u32 = 15;
 
 /// The program of a signature that is one literal; its bytes follow.
 #[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]

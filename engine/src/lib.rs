@@ -25,12 +25,15 @@ pub mod class;
 pub mod database;
 mod digest;
 pub mod files;
+pub mod image;
+mod kind;
 pub mod layout;
 pub mod mapping;
 mod matcher;
 pub mod naive;
 pub mod pattern;
 mod scanner;
+mod subject;
 mod tally;
 
 /// The engine's interface: which records it understands. A blob states the interfaces it is for; the number grows when a kind of
@@ -41,5 +44,7 @@ pub use cache::{CleanCache, CleanScan};
 pub use class::FileClass;
 pub use database::{Database, DatabaseError, SignatureId, StoredWindow};
 pub use files::{DatabaseFile, FileError, FileScanner, OpenError, Verdict};
+pub use image::Image;
+pub use kind::FileKind;
 pub use matcher::Backend;
 pub use scanner::{Match, Scanner, Scratch, TierProfile};

@@ -3,14 +3,50 @@
 //! From each allowed start, the set of places where the match so far may end is carried over the elements one by one. No table, no
 //! anchor, no order of evaluation to get wrong; O(haystack² × elements) and worse. Every fast path must report what this reports.
 
+use crate::image::Image;
 use crate::pattern::{Element, MaskedByte, Offset, Pattern};
 use std::collections::BTreeSet;
 
 /// Where matches of `pattern` that begin at an `offset` allowed end in `haystack`: byte offsets in `0..=haystack.len()`.
+///
+/// What counts from entry points and sections does so from those of the executable that `haystack` is.
 pub fn ends(pattern: &Pattern, offset: Offset, haystack: &[u8]) -> BTreeSet<u64> {
-    let Some((first, last)) = offset.range(haystack.len() as u64) else { return BTreeSet::new() };
-    let starts = (0..=haystack.len()).filter(|&start| (first..=last).contains(&(start as u64)));
+    ends_given(pattern, offset, haystack, &Image::all_of(haystack))
+}
+
+/// [`ends`] in a haystack that is said to hold the programs `images`.
+pub fn ends_given(pattern: &Pattern, offset: Offset, haystack: &[u8], images: &[Image]) -> BTreeSet<u64> {
+    let starts = (0..=haystack.len()).filter(|&start| may_begin(offset, start as i128, haystack.len() as i128, images));
     starts.flat_map(|start| ends_from(pattern, start, haystack)).map(|end| end as u64).collect()
+}
+
+/// Whether a match may begin at `start`.
+fn may_begin(offset: Offset, start: i128, len: i128, images: &[Image]) -> bool {
+    let among = |first: i128, shift: u64| first >= 0 && (first..=first + i128::from(shift)).contains(&start);
+    let in_images = |place: &dyn Fn(&Image) -> Option<(i128, u64)>| {
+        let of_image = |image: &Image| {
+            place(image).is_some_and(|(first, shift)| first >= 0 && among(i128::from(image.base) + first, shift))
+        };
+        images.iter().any(of_image)
+    };
+    match offset {
+        Offset::Any => true,
+        Offset::Start { from, shift } => among(i128::from(from), shift),
+        Offset::End { back, shift } => among(len - i128::from(back), shift),
+        Offset::Entry { delta, shift } => in_images(&|image| Some((i128::from(image.entry) + i128::from(delta), shift))),
+        Offset::Section { index, from, shift } => in_images(&|image| {
+            let section = (*image.sections.get(usize::from(index))?)?;
+            Some((i128::from(section.start) + i128::from(from), shift))
+        }),
+        Offset::LastSection { from, shift } => {
+            in_images(&|image| Some((i128::from(image.last?.start) + i128::from(from), shift)))
+        }
+        Offset::Within { index, shift } => in_images(&|image| {
+            let section = (*image.sections.get(usize::from(index))?)?;
+            let whole = section.start.checked_add(section.len).is_some();
+            whole.then(|| (i128::from(section.start), u64::from(section.len).saturating_add(shift)))
+        }),
+    }
 }
 
 fn ends_from(pattern: &Pattern, start: usize, haystack: &[u8]) -> BTreeSet<usize> {

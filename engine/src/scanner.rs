@@ -4,6 +4,7 @@ use crate::database::{Database, SignatureId};
 use crate::digest::{Kinds, Running, digest_hits, equal_to};
 use crate::layout::{DigestKind, NO_PROGRAM};
 use crate::matcher::{Backend, Candidate, Hits, InRun, Literal, Outcome, Program, TierTable, Workspace, direct_hits};
+use crate::subject::Subject;
 use crate::tally::{Budget, Report, Tally};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use rayon::prelude::*;
@@ -191,11 +192,12 @@ impl<'d> Scanner<'d> {
 
     fn scan_together<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8], chunk: usize, kinds: Kinds) -> &'s [Match] {
         let chunk = chunk.max(1).next_multiple_of(STRIDE_MAX);
+        let subject = Subject::new(haystack);
         let chunks = (0..haystack.len().div_ceil(chunk)).into_par_iter();
         let find = || {
             let tallies = chunks.map_init(Scratch::default, |scratch, index| {
                 let end = haystack.len().min((index + 1) * chunk);
-                self.scan_chunk(scratch, haystack, index * chunk..end, Report::Signatures);
+                self.scan_chunk(scratch, &subject, index * chunk..end, Report::Signatures);
                 std::mem::take(&mut scratch.tally)
             });
             tallies.reduce(Tally::default, Tally::join)
@@ -208,7 +210,7 @@ impl<'d> Scanner<'d> {
         for signature in digests.into_iter().filter(|id| self.scans_for(SignatureId::new(*id))) {
             scratch.tally.add_whole(signature, haystack.len());
         }
-        self.finish(scratch, haystack, Report::Signatures);
+        self.finish(scratch, &subject, Report::Signatures);
         &scratch.matches
     }
 
@@ -231,9 +233,10 @@ impl<'d> Scanner<'d> {
 
     fn scan<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8], report: Report, kinds: Kinds) -> &'s [Match] {
         let mut digests = Running::new(kinds);
+        let subject = Subject::new(haystack);
         for start in (0..haystack.len()).step_by(CHUNK) {
             let chunk = start..haystack.len().min(start + CHUNK);
-            self.scan_chunk(scratch, haystack, chunk.clone(), report);
+            self.scan_chunk(scratch, &subject, chunk.clone(), report);
             // A chunk is still in the second-level cache, or the third, both of which are faster than any digest.
             digests.update(&haystack[chunk]);
         }
@@ -242,20 +245,20 @@ impl<'d> Scanner<'d> {
                 scratch.tally.add_whole(id, haystack.len());
             }
         });
-        self.finish(scratch, haystack, report);
+        self.finish(scratch, &subject, report);
         &scratch.matches
     }
 
     /// Adds to the tally what begins, by its window, in `chunk`, which starts at a multiple of every stride.
-    fn scan_chunk(&self, scratch: &mut Scratch, haystack: &[u8], chunk: Range<usize>, report: Report) {
+    fn scan_chunk(&self, scratch: &mut Scratch, subject: &Subject<'_>, chunk: Range<usize>, report: Report) {
         let Scratch { hits, programs, work, tally, .. } = scratch;
         let mut verifier =
-            Verifier { database: &self.database, haystack, report, work, tally, budget: Budget::of(chunk.len()) };
+            Verifier { database: &self.database, subject, report, work, tally, budget: Budget::of(chunk.len()) };
         let mut start = chunk.start;
         while start < chunk.end {
             let end = chunk.end.min(start + BLOCK);
             for tier in &self.tiers {
-                let candidates = tier.candidates(self.backend, haystack, start..end, hits);
+                let candidates = tier.candidates(self.backend, subject.haystack, start..end, hits);
                 if !candidates.is_empty() && !verifier.verify(candidates, programs) {
                     return;
                 }
@@ -270,15 +273,16 @@ impl<'d> Scanner<'d> {
     }
 
     /// Runs what must see the whole haystack, and puts the matches in order.
-    fn finish(&self, scratch: &mut Scratch, haystack: &[u8], report: Report) {
+    fn finish(&self, scratch: &mut Scratch, subject: &Subject<'_>, report: Report) {
         let Scratch { work, tally, matches, exceeded, .. } = scratch;
-        direct_hits(&self.database, haystack, |id| {
-            if self.scans_for(SignatureId::new(id)) {
+        direct_hits(&self.database, subject.haystack, |id| {
+            let program = self.database.signature(id).map_or(NO_PROGRAM, |signature| signature.program.get());
+            if subject.admits(program) && self.scans_for(SignatureId::new(id)) {
                 tally.run_later(id, 0);
             }
         });
         if !tally.to_run.is_empty() {
-            self.run_whole(haystack, report, work, tally);
+            self.run_whole(subject, report, work, tally);
         }
         matches.clear();
         matches.append(&mut tally.every);
@@ -291,13 +295,14 @@ impl<'d> Scanner<'d> {
     }
 
     /// Runs the signatures that were put off, each over the whole haystack; many of them by many threads.
-    fn run_whole(&self, haystack: &[u8], report: Report, work: &mut Workspace, tally: &mut Tally) {
+    fn run_whole(&self, subject: &Subject<'_>, report: Report, work: &mut Workspace, tally: &mut Tally) {
+        let haystack = subject.haystack;
         let mut budget = Budget::of(haystack.len());
         let mut to_run = tally.take_to_run(report);
         self.drop_hopeless(&mut to_run, haystack, &mut budget);
         if to_run.len().saturating_mul(haystack.len()) < RUN_TOGETHER_MIN {
             for id in to_run {
-                self.run(id, haystack, report, (work, budget.left()), tally);
+                self.run(id, subject, report, (work, budget.left()), tally);
                 if !budget.take(work.take_steps()) {
                     return tally.exceed(haystack.len(), id);
                 }
@@ -311,7 +316,7 @@ impl<'d> Scanner<'d> {
                 // Whoever runs out of steps says so; the others end at their next signature.
                 if tally.exceeded.is_none() {
                     let left = budget.lock().map_or(0, |budget| budget.left());
-                    self.run(id, haystack, report, (&mut work, left), &mut tally);
+                    self.run(id, subject, report, (&mut work, left), &mut tally);
                     if !budget.lock().is_ok_and(|mut budget| budget.take(work.take_steps())) {
                         tally.exceed(haystack.len(), id);
                     }
@@ -345,15 +350,22 @@ impl<'d> Scanner<'d> {
     }
 
     /// Runs a signature over the whole haystack, in not many more than `steps_max` steps; there are no matches when they do not do.
-    fn run(&self, id: u32, haystack: &[u8], report: Report, (work, steps_max): (&mut Workspace, u64), tally: &mut Tally) {
+    fn run(
+        &self,
+        id: u32,
+        subject: &Subject<'_>,
+        report: Report,
+        (work, steps_max): (&mut Workspace, u64),
+        tally: &mut Tally,
+    ) {
         let Some(signature) = self.database.signature(id) else { return };
         if let Some(literal) = Literal::read(self.database.programs, signature.program.get()) {
             let most = if report == Report::Signatures { 1 } else { usize::MAX };
-            literal.places(haystack).take(most).for_each(|range| tally.add_range(id, 0, range, report));
-            work.add_search(haystack.len());
+            literal.places(subject.haystack).take(most).for_each(|range| tally.add_range(id, 0, range, report));
+            work.add_search(subject.haystack.len());
             return;
         }
-        let start = self.program(id).and_then(|program| program.run(haystack, work, steps_max));
+        let start = self.program(id).and_then(|program| program.run(subject, work, steps_max));
         if let Some(start) = start {
             tally.add(id, 0, start, work, report);
         }
@@ -367,7 +379,7 @@ impl<'d> Scanner<'d> {
 /// Verifies the candidates of one chunk.
 struct Verifier<'v, 'd> {
     database: &'v Database<'d>,
-    haystack: &'v [u8],
+    subject: &'v Subject<'v>,
     report: Report,
     work: &'v mut Workspace,
     tally: &'v mut Tally,
@@ -383,6 +395,8 @@ impl Verifier<'_, '_> {
         programs.extend(candidates.iter().map(|candidate| program(candidate).unwrap_or(NO_PROGRAM)));
         for (candidate, &program) in candidates.iter().zip(&*programs) {
             let steps = match Literal::read(self.database.programs, program) {
+                // A signature for files of another kind.
+                _ if !self.subject.admits(program) => 1,
                 Some(literal) => self.verify_literal(*candidate, literal),
                 None => self.verify_program(*candidate, program),
             };
@@ -396,7 +410,7 @@ impl Verifier<'_, '_> {
 
     #[inline(always)]
     fn verify_literal(&mut self, candidate: Candidate, literal: Literal<'_>) -> u64 {
-        let found = literal.at_anchor(self.haystack, candidate.anchor);
+        let found = literal.at_anchor(self.subject.haystack, candidate.anchor);
         if found.is_some() || candidate.repeats {
             self.literal_found(candidate, literal, found);
         }
@@ -411,7 +425,7 @@ impl Verifier<'_, '_> {
         }
         // Where ends are asked for, each of those that were passed by is one.
         let run = repeats
-            && match literal.in_run(self.haystack, anchor) {
+            && match literal.in_run(self.subject.haystack, anchor) {
                 InRun::Decided => found.is_some() && self.report == Report::Ends,
                 InRun::Nothing => false,
                 InRun::Open => found.is_none() || self.report == Report::Ends,
@@ -429,7 +443,7 @@ impl Verifier<'_, '_> {
             return 1;
         };
         let open = repeats
-            && match program.in_run(self.haystack, anchor) {
+            && match program.in_run(self.subject.haystack, anchor) {
                 InRun::Decided => self.report == Report::Ends,
                 InRun::Nothing => false,
                 InRun::Open => true,
@@ -438,7 +452,7 @@ impl Verifier<'_, '_> {
             self.tally.run_later(id, anchor);
             return 1;
         }
-        match program.at_anchor(self.haystack, anchor, self.work) {
+        match program.at_anchor(self.subject, anchor, self.work) {
             Outcome::Nothing => {}
             Outcome::PartHolds => self.tally.run_later(id, anchor),
             Outcome::Matches { start } => self.tally.add(id, anchor, start, self.work, self.report),

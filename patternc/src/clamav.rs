@@ -10,8 +10,8 @@
 //!
 //! let record = clamav::ndb("Demo.Worm-1:0:*:4d5a{2-4}(50|51)4550").unwrap().unwrap();
 //! assert_eq!(record.name(), "Demo.Worm-1");
-//! let fault = clamav::ndb("Demo.Worm-2:1:EP+0:4d5a90").unwrap_err();
-//! assert_eq!(fault.to_string(), "target-unsupported: target 1 (PE) is not supported yet; 0 (any file) is");
+//! let fault = clamav::ndb("Demo.Worm-2:0:EP+0:4d5a90").unwrap_err();
+//! assert_eq!(fault.to_string(), "offset-target: the offset `EP+0` needs target 1 (PE), 6 (ELF) or 9 (Mach-O)");
 //! ```
 //!
 //! Parsers take time linear in the line, nest at most 16 deep, and never panic.

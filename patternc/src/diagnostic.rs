@@ -109,10 +109,14 @@ codes! {
     FlevelInvalid = "flevel-invalid",
     /// The target is a type of file that is not supported.
     TargetUnsupported = "target-unsupported",
+    /// The target is a type of file that must be normalised before it is searched, which is not supported.
+    TargetNormalised = "target-normalised",
     /// The target is not a number.
     TargetInvalid = "target-invalid",
-    /// The offset is of a form that needs a parsed file, or cannot be combined with the pattern.
+    /// The offset is of a form that is not supported.
     OffsetUnsupported = "offset-unsupported",
+    /// The offset counts from a place that files of the target do not have.
+    OffsetTarget = "offset-target",
     /// The offset has no known form.
     OffsetInvalid = "offset-invalid",
     /// The offset is larger than any file that can be scanned by ClamAV.

@@ -212,7 +212,7 @@ impl Linker {
             debug_assert_eq!(of, id);
             anchor
         };
-        lower::append_program(&mut self.programs, body, anchor).ok_or_else(|| too_many("bytes of programs", 1 << 34))
+        lower::append_program(&mut self.programs, body, anchor).ok_or_else(|| too_many("bytes of programs", 1 << 29))
     }
 
     fn add_digest(&mut self, hash: &FileHash, signature: u32) -> u32 {

@@ -8,6 +8,7 @@ mod codec;
 use std::cmp::Ordering;
 use std::fmt;
 
+use engine::FileKind;
 use engine::pattern::{Offset, Pattern};
 
 pub(crate) use codec::{decode_one, kind_of};
@@ -52,9 +53,26 @@ pub struct FileHash {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Target {
-    /// Files of any type.
+    /// Files of any kind.
     #[default]
     Any,
+    /// Files of one kind.
+    Kind(FileKind),
+}
+
+impl Target {
+    /// Its number in encodings: 0 for any, else that of the kind.
+    pub fn number(self) -> u8 {
+        match self {
+            Target::Any => 0,
+            Target::Kind(kind) => kind as u8,
+        }
+    }
+
+    /// The target with this number, if there is one.
+    pub fn from_number(number: u8) -> Option<Target> {
+        if number == 0 { Some(Target::Any) } else { FileKind::from_number(number).map(Target::Kind) }
+    }
 }
 
 /// Digest of a file.

@@ -2,7 +2,7 @@
 //!
 //!     plant SIGNATURES OUT_DIR [--sample N]
 //!
-//! Prints a line for each file: its name, `hit` or `near-miss`, and the signature, tab-separated. With `--sample`, N signatures evenly
+//! Prints a line for each file: its name, what it is (`hit`, `near-miss`, `misplaced` or `other-kind`), and the signature, tab-separated. With `--sample`, N signatures evenly
 //! spread over the set. Refused lines, digests, and signatures that do not fit a small file have no files; how many is told on
 //! standard error.
 #![forbid(unsafe_code)]
@@ -55,6 +55,8 @@ fn run(signatures: &Path, out_dir: &Path, sample: usize) -> anyhow::Result<()> {
         hits += usize::from(write(index, "hit", &body.name, planted.map(|planted| &planted.hit[..]))?);
         let near_miss = planted.and_then(|planted| planted.near_miss.as_deref());
         near_misses += usize::from(write(index, "near-miss", &body.name, near_miss)?);
+        write(index, "misplaced", &body.name, planted.and_then(|planted| planted.misplaced.as_deref()))?;
+        write(index, "other-kind", &body.name, planted.and_then(|planted| planted.other_kind.as_deref()))?;
     }
     eprintln!("{sample} of {} body signatures: {hits} planted, {near_misses} near misses", bodies.len());
     Ok(())

@@ -2,11 +2,11 @@
 
 use crate::database::Database;
 use crate::digest::each_digest;
-use crate::layout::NO_PROGRAM;
+use crate::layout::{NO_PROGRAM, PROGRAM_TARGET_MASK, PROGRAM_TARGET_SHIFT};
 use crate::matcher::{Literal, Program};
 use sha2::{Digest as _, Sha256};
 
-/// The fingerprint of each signature, by its index: 64 bits of a SHA-256 over its body and where that may stand, or over its digest and
+/// The fingerprint of each signature, by its index: 64 bits of a SHA-256 over its body, where that may stand and in which kind of files, or over its digest and
 /// size. Not over its name, nor over how the linker chose to find it, so what was only renamed or linked anew is not new.
 ///
 /// Two signatures of the same fingerprint and another meaning would make the newer one be taken for known in files of the cache. Among a
@@ -28,6 +28,7 @@ pub(super) fn fingerprints(database: &Database<'_>) -> Vec<u64> {
 fn of_body(database: &Database<'_>, id: u32) -> u64 {
     let mut hasher = Sha256::new();
     let program = database.signature(id).map_or(NO_PROGRAM, |signature| signature.program.get());
+    hasher.update([(program >> PROGRAM_TARGET_SHIFT & PROGRAM_TARGET_MASK) as u8]);
     if let Some(literal) = Literal::read(database.programs, program) {
         hasher.update(b"l");
         hasher.update(literal.bytes());

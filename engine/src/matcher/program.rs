@@ -15,8 +15,10 @@ use super::runs::REACH;
 use super::spans::Spans;
 use crate::database::slice;
 use crate::layout::{
-    LITERAL_PROGRAM, LiteralHead, NO_PROGRAM, Op, PROGRAM_ALIGN, ProgramElement, ProgramHead, ProgramOffset,
+    LITERAL_PROGRAM, LiteralHead, NO_PROGRAM, Op, PROGRAM_ALIGN, PROGRAM_PLACE, ProgramElement, ProgramHead, ProgramOffset,
 };
+use crate::pattern::Offset;
+use crate::subject::Subject;
 use memchr::memmem;
 use std::ops::Range;
 use zerocopy::FromBytes;
@@ -44,7 +46,7 @@ impl<'a> Literal<'a> {
         if program == NO_PROGRAM || program & LITERAL_PROGRAM == 0 {
             return None;
         }
-        let bytes = programs.get(((program & !LITERAL_PROGRAM) as usize).checked_mul(PROGRAM_ALIGN)?..)?;
+        let bytes = programs.get(((program & PROGRAM_PLACE) as usize).checked_mul(PROGRAM_ALIGN)?..)?;
         let (head, rest) = LiteralHead::ref_from_prefix(bytes).ok()?;
         let bytes = rest.get(..usize::from(head.len.get())).filter(|bytes| !bytes.is_empty())?;
         Some(Literal { bytes, anchor_shift: usize::from(head.anchor_shift.get()) })
@@ -213,6 +215,8 @@ pub(crate) struct Workspace {
     from: Spans,
     into: Spans,
     ends: Spans,
+    /// Where a match may begin.
+    allowed: Spans,
     steps: Steps,
 }
 
@@ -261,7 +265,7 @@ impl<'a> Program<'a> {
         if program & LITERAL_PROGRAM != 0 {
             return None;
         }
-        let bytes = programs.get((program as usize).checked_mul(PROGRAM_ALIGN)?..)?;
+        let bytes = programs.get(((program & PROGRAM_PLACE) as usize).checked_mul(PROGRAM_ALIGN)?..)?;
         let (head, rest) = ProgramHead::ref_from_prefix(bytes).ok()?;
         let (elements, data) =
             <[ProgramElement]>::ref_from_prefix_with_elems(rest, usize::from(head.elements.get())).ok()?;
@@ -280,12 +284,12 @@ impl<'a> Program<'a> {
     /// Whether every element and the anchor can be read; a program that cannot matches nothing where it breaks.
     pub(crate) fn is_sound(&self) -> bool {
         let anchored = usize::from(self.head.anchor_element.get()) < self.elements.len();
-        anchored && self.elements.iter().all(|element| self.piece(element).is_some())
+        anchored && self.offset().is_some() && self.elements.iter().all(|element| self.piece(element).is_some())
     }
 
     /// Calls `add` with what the program matches, part by part: everything but where its anchor and its bytes lie.
     pub(crate) fn meaning(&self, add: &mut impl FnMut(&[u8])) {
-        add(&[self.head.offset_kind]);
+        add(&[self.head.offset_kind, self.head.section]);
         add(&self.head.distance.get().to_le_bytes());
         add(&self.head.slack.get().to_le_bytes());
         for element in self.elements {
@@ -313,11 +317,12 @@ impl<'a> Program<'a> {
     /// Tries the match whose anchor begins at `anchor`. The ends of what it finds are in `work`.
     ///
     /// Tries at most [`NEAR_POSITIONS_MAX`] positions and those of one more element on each side.
-    pub(crate) fn at_anchor(&self, haystack: &[u8], anchor: usize, work: &mut Workspace) -> Outcome {
-        self.try_at_anchor(haystack, anchor, work).unwrap_or(Outcome::Nothing)
+    pub(crate) fn at_anchor(&self, subject: &Subject<'_>, anchor: usize, work: &mut Workspace) -> Outcome {
+        self.try_at_anchor(subject, anchor, work).unwrap_or(Outcome::Nothing)
     }
 
-    fn try_at_anchor(&self, haystack: &[u8], anchor: usize, work: &mut Workspace) -> Option<Outcome> {
+    fn try_at_anchor(&self, subject: &Subject<'_>, anchor: usize, work: &mut Workspace) -> Option<Outcome> {
+        let haystack = subject.haystack;
         work.steps.max = u64::MAX;
         let pivot = usize::from(self.head.anchor_element.get());
         let start = anchor.checked_sub(usize::from(self.head.anchor_shift.get()))?;
@@ -350,8 +355,8 @@ impl<'a> Program<'a> {
                 return None;
             }
         }
-        let (first, last) = self.start_range(haystack)?;
-        work.from.clip(first, last);
+        self.allow(subject, &mut work.allowed);
+        work.from.intersect(&work.allowed);
         let start = work.from.last()?;
         Some(if whole { Outcome::Matches { start } } else { Outcome::PartHolds })
     }
@@ -359,10 +364,11 @@ impl<'a> Program<'a> {
     /// Finds every match: its ends are in `work`. Returns the start of one that has the lowest end, the highest such start.
     ///
     /// O(elements × haystack) positions; gives up as soon as it has taken more than `steps_max` steps.
-    pub(crate) fn run(&self, haystack: &[u8], work: &mut Workspace, steps_max: u64) -> Option<usize> {
+    pub(crate) fn run(&self, subject: &Subject<'_>, work: &mut Workspace, steps_max: u64) -> Option<usize> {
         work.steps.max = steps_max;
-        let (first, last) = self.start_range(haystack)?;
-        work.from.set(first, last.min(haystack.len()));
+        let haystack = subject.haystack;
+        self.allow(subject, &mut work.allowed);
+        work.from.clone_from(&work.allowed);
         for index in 0..self.elements.len() {
             if !self.step(index, haystack, work) {
                 work.ends.clear();
@@ -381,7 +387,7 @@ impl<'a> Program<'a> {
                 return None;
             }
         }
-        work.from.clip(first, last);
+        work.from.intersect(&work.allowed);
         work.from.last()
     }
 
@@ -417,16 +423,33 @@ impl<'a> Program<'a> {
         literals.max_by_key(|bytes| bytes.len())
     }
 
-    /// First and last allowed start in this haystack.
-    fn start_range(&self, haystack: &[u8]) -> Option<(usize, usize)> {
-        let len = haystack.len() as u64;
-        let first = match self.head.offset_kind {
-            kind if kind == ProgramOffset::Any as u8 => return Some((0, haystack.len())),
-            kind if kind == ProgramOffset::Start as u8 => self.head.distance.get(),
-            _ => len.checked_sub(self.head.distance.get())?,
-        };
-        let last = first.saturating_add(self.head.slack.get()).min(len);
-        Some((usize::try_from(first).ok()?, usize::try_from(last).ok()?))
+    /// Where a match may begin; `None` for a kind of offset that is unknown.
+    fn offset(&self) -> Option<Offset> {
+        let (distance, shift, index) = (self.head.distance.get(), self.head.slack.get(), self.head.section);
+        let kind = ProgramOffset::ALL.into_iter().find(|kind| *kind as u8 == self.head.offset_kind)?;
+        Some(match kind {
+            ProgramOffset::Any => Offset::Any,
+            ProgramOffset::Start => Offset::Start { from: distance, shift },
+            ProgramOffset::End => Offset::End { back: distance, shift },
+            ProgramOffset::Entry => Offset::Entry { delta: distance.cast_signed(), shift },
+            ProgramOffset::Section => Offset::Section { index, from: distance, shift },
+            ProgramOffset::LastSection => Offset::LastSection { from: distance, shift },
+            ProgramOffset::Within => Offset::Within { index, shift },
+        })
+    }
+
+    /// Makes `allowed` the places in this haystack where a match may begin.
+    fn allow(&self, subject: &Subject<'_>, allowed: &mut Spans) {
+        allowed.clear();
+        let Some(offset) = self.offset() else { return };
+        let len = subject.haystack.len();
+        let images = if offset.needs_image() { subject.images() } else { &[] };
+        offset.each_range(len as u64, images, |first, last| {
+            if let Ok(first) = usize::try_from(first) {
+                allowed.push(first, usize::try_from(last).map_or(len, |last| last.min(len)));
+            }
+        });
+        allowed.settle();
     }
 
     fn is_far(&self, index: usize) -> bool {

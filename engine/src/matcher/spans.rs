@@ -76,12 +76,19 @@ impl Spans {
         self.ranges.truncate(kept + 1);
     }
 
-    /// Keeps the positions from `first` to `last`.
-    pub(crate) fn clip(&mut self, first: usize, last: usize) {
-        self.ranges.retain_mut(|range| {
-            *range = (range.0.max(first), range.1.min(last));
-            range.0 <= range.1
-        });
+    /// Keeps the positions that `others` has too. Both are settled; allocates when `others` has several ranges.
+    pub(crate) fn intersect(&mut self, others: &Spans) {
+        if let [(first, last)] = others.ranges[..] {
+            self.ranges.retain_mut(|range| {
+                *range = (range.0.max(first), range.1.min(last));
+                range.0 <= range.1
+            });
+            return;
+        }
+        for (first, last) in std::mem::take(&mut self.ranges) {
+            let met = others.ranges.iter().map(|other| (first.max(other.0), last.min(other.1)));
+            self.ranges.extend(met.filter(|range| range.0 <= range.1));
+        }
     }
 
     /// The highest position; the set is settled.
@@ -102,7 +109,19 @@ mod tests {
         }
         spans.settle();
         assert_eq!(spans.ranges(), [(1, 5), (9, 20)]);
-        spans.clip(5, 9);
+        let mut others = Spans::default();
+        others.set(5, 9);
+        spans.intersect(&others);
         assert_eq!(spans.positions().collect::<Vec<_>>(), [5, 9]);
+    }
+
+    #[test]
+    fn sets_of_several_ranges_intersect() {
+        let set = |ranges: &[(usize, usize)]| Spans { ranges: ranges.to_vec() };
+        let mut spans = set(&[(0, 10), (20, 30), (40, 40)]);
+        spans.intersect(&set(&[(3, 4), (8, 22), (29, 39)]));
+        assert_eq!(spans.ranges(), [(3, 4), (8, 10), (20, 22), (29, 30)]);
+        spans.intersect(&set(&[]));
+        assert!(spans.is_empty());
     }
 }

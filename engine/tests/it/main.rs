@@ -8,4 +8,5 @@ mod files;
 mod limits;
 mod runs;
 mod support;
+mod targets;
 mod whole_corpora;

@@ -10,7 +10,7 @@ pub(super) fn parse(line: &str) -> Result<Record, Fault> {
     check_flevels(level(least)?, level(most)?)?;
     let name = name(name_field.unwrap_or_default())?;
     let target = target(target_field.unwrap_or_default())?;
-    let offset = offset::parse(offset_field.unwrap_or_default())?;
+    let offset = offset::parse(offset_field.unwrap_or_default(), target)?;
     let pattern = hex::parse(hex_field.unwrap_or_default(), offset)?;
     Ok(Record::Body(Body { name, target, offset, pattern }))
 }
@@ -25,21 +25,6 @@ fn level(field: Option<&str>) -> Result<Option<u64>, Fault> {
 }
 
 fn target(field: &str) -> Result<Target, Fault> {
-    const NAMES: [&str; 13] = [
-        "any file",
-        "PE",
-        "OLE2",
-        "HTML",
-        "mail",
-        "graphics",
-        "ELF",
-        "text",
-        "unused",
-        "Mach-O",
-        "PDF",
-        "Flash",
-        "Java class",
-    ];
     if field == "*" {
         return Ok(Target::Any);
     }
@@ -47,26 +32,43 @@ fn target(field: &str) -> Result<Target, Fault> {
         let message = format!("the target {} is not a number from 0 to 12", quote(field));
         Fault::new(Code::TargetInvalid, message)
     })?;
-    if number == 0 {
-        return Ok(Target::Any);
-    }
-    let message = match usize::try_from(number).ok().and_then(|index| NAMES.get(index)) {
-        Some(name) => format!("target {number} ({name}) is not supported yet; 0 (any file) is"),
-        None => format!("target {number} is not known; 0 (any file) is supported"),
-    };
-    Err(Fault::new(Code::TargetUnsupported, message))
+    let known = u8::try_from(number).ok().and_then(Target::from_number);
+    known.ok_or_else(|| {
+        let normalised = match number {
+            3 => "HTML",
+            4 => "mail",
+            7 => "text",
+            _ => {
+                return Fault::new(
+                    Code::TargetUnsupported,
+                    format!("target {number} is no type of files that is supported"),
+                );
+            }
+        };
+        let message = format!("target {number} ({normalised}) is searched after normalisation, which is not supported");
+        Fault::new(Code::TargetNormalised, message)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::FileKind;
 
     #[test]
     fn targets() {
         for any in ["0", "00", "", "*"] {
             assert_eq!(target(any), Ok(Target::Any));
         }
-        assert_eq!(target("1").unwrap_err().message, "target 1 (PE) is not supported yet; 0 (any file) is");
+        for kind in FileKind::ALL {
+            assert_eq!(target(&(kind as u8).to_string()), Ok(Target::Kind(kind)));
+        }
+        for normalised in ["3", "4", "07"] {
+            assert_eq!(target(normalised).unwrap_err().code, Code::TargetNormalised);
+        }
+        for unknown in ["8", "13", "257"] {
+            assert_eq!(target(unknown).unwrap_err().code, Code::TargetUnsupported);
+        }
         assert_eq!(target("99999999999999999999").unwrap_err().code, Code::TargetUnsupported);
         assert_eq!(target(" 0").unwrap_err().code, Code::TargetInvalid);
     }

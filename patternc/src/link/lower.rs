@@ -3,7 +3,8 @@
 use super::anchor::Anchor;
 use crate::record::Body;
 use engine::layout::{
-    LITERAL_PROGRAM, LiteralHead, NEAR_GAP_MAX, Op, PROGRAM_ALIGN, ProgramElement, ProgramHead, ProgramOffset,
+    LITERAL_PROGRAM, LiteralHead, NEAR_GAP_MAX, Op, PROGRAM_ALIGN, PROGRAM_PLACE, PROGRAM_TARGET_SHIFT, ProgramElement,
+    ProgramHead, ProgramOffset,
 };
 use engine::pattern::{Element, MaskedByte, Offset};
 use zerocopy::IntoBytes;
@@ -12,25 +13,30 @@ use zerocopy::little_endian::{U16, U32, U64};
 /// Appends the program of `body` and returns what its signature shall say of it; `None` when the section is full.
 pub(super) fn append_program(programs: &mut Vec<u8>, body: &Body, anchor: Anchor) -> Option<u32> {
     programs.resize(programs.len().next_multiple_of(PROGRAM_ALIGN), 0);
-    let index = u32::try_from(programs.len() / PROGRAM_ALIGN).ok().filter(|&index| index < LITERAL_PROGRAM - 1)?;
+    let place = u32::try_from(programs.len() / PROGRAM_ALIGN).ok().filter(|&place| place <= PROGRAM_PLACE)?;
+    let program = place | u32::from(body.target.number()) << PROGRAM_TARGET_SHIFT;
     if let (Offset::Any, [Element::Bytes(bytes)]) = (body.offset, body.pattern.elements())
         && bytes.iter().all(|byte| byte.is_fixed())
     {
         let head = LiteralHead { len: U16::new(bytes.len() as u16), anchor_shift: U16::new(anchor.shift as u16) };
         programs.extend_from_slice(head.as_bytes());
         programs.extend(bytes.iter().map(|byte| byte.value()));
-        return Some(index | LITERAL_PROGRAM);
+        return Some(program | LITERAL_PROGRAM);
     }
-    let (kind, distance, slack) = match body.offset {
-        Offset::Any => (ProgramOffset::Any, 0, 0),
-        Offset::Start { from, shift } => (ProgramOffset::Start, from, shift),
-        Offset::End { back, shift } => (ProgramOffset::End, back, shift),
+    let (kind, section, distance, slack) = match body.offset {
+        Offset::Any => (ProgramOffset::Any, 0, 0, 0),
+        Offset::Start { from, shift } => (ProgramOffset::Start, 0, from, shift),
+        Offset::End { back, shift } => (ProgramOffset::End, 0, back, shift),
+        Offset::Entry { delta, shift } => (ProgramOffset::Entry, 0, delta.cast_unsigned(), shift),
+        Offset::Section { index, from, shift } => (ProgramOffset::Section, index, from, shift),
+        Offset::LastSection { from, shift } => (ProgramOffset::LastSection, 0, from, shift),
+        Offset::Within { index, shift } => (ProgramOffset::Within, index, 0, shift),
     };
     let elements = body.pattern.elements();
     // A pattern has at most `Pattern::ELEMENTS_MAX` elements of at most `Pattern::LEN_MAX` bytes, so 16 bits hold every count.
     let head = ProgramHead {
         offset_kind: kind as u8,
-        reserved: 0,
+        section,
         elements: U16::new(elements.len() as u16),
         anchor_element: U16::new(anchor.element as u16),
         anchor_shift: U16::new(anchor.shift as u16),
@@ -42,7 +48,7 @@ pub(super) fn append_program(programs: &mut Vec<u8>, body: &Body, anchor: Anchor
     programs.extend_from_slice(head.as_bytes());
     programs.extend_from_slice(table.as_bytes());
     programs.extend_from_slice(&data);
-    Some(index)
+    Some(program)
 }
 
 /// One element of the table; its bytes are appended to `data`.

@@ -11,11 +11,14 @@ use crate::wire::{Reader, WireError, put_varint};
 const BODY: u8 = 0;
 const FILE_HASH: u8 = 1;
 
-const TARGET_ANY: u8 = 0;
-
 const OFFSET_ANY: u8 = 0;
 const OFFSET_START: u8 = 1;
 const OFFSET_END: u8 = 2;
+const OFFSET_ENTRY: u8 = 3;
+const OFFSET_BEFORE_ENTRY: u8 = 4;
+const OFFSET_SECTION: u8 = 5;
+const OFFSET_LAST_SECTION: u8 = 6;
+const OFFSET_WITHIN: u8 = 7;
 
 const BYTES: u8 = 0;
 const ALTERNATIVES: u8 = 1;
@@ -44,9 +47,7 @@ pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
         Record::Body(body) => {
             out.push(BODY);
             put_name(out, &body.name);
-            out.push(match body.target {
-                Target::Any => TARGET_ANY,
-            });
+            out.push(body.target.number());
             put_offset(out, body.offset);
             put_pattern(out, &body.pattern);
         }
@@ -80,6 +81,18 @@ fn put_offset(out: &mut Vec<u8>, offset: Offset) {
         Offset::Any => return out.push(OFFSET_ANY),
         Offset::Start { from, shift } => (OFFSET_START, from, shift),
         Offset::End { back, shift } => (OFFSET_END, back, shift),
+        Offset::Entry { delta, shift } if delta < 0 => (OFFSET_BEFORE_ENTRY, delta.unsigned_abs(), shift),
+        Offset::Entry { delta, shift } => (OFFSET_ENTRY, delta.unsigned_abs(), shift),
+        Offset::Section { index, from, shift } => {
+            out.extend([OFFSET_SECTION, index]);
+            put_varint(out, from);
+            return put_varint(out, shift);
+        }
+        Offset::LastSection { from, shift } => (OFFSET_LAST_SECTION, from, shift),
+        Offset::Within { index, shift } => {
+            out.extend([OFFSET_WITHIN, index]);
+            return put_varint(out, shift);
+        }
     };
     out.push(tag);
     put_varint(out, distance);
@@ -202,10 +215,7 @@ fn name(reader: &mut Reader<'_>) -> Result<String, WireError> {
 }
 
 fn target(reader: &mut Reader<'_>) -> Result<Target, WireError> {
-    match reader.u8()? {
-        TARGET_ANY => Ok(Target::Any),
-        _ => Err(reader.fault("the target of a body is unknown")),
-    }
+    Target::from_number(reader.u8()?).ok_or_else(|| reader.fault("the target of a body is unknown"))
 }
 
 fn offset(reader: &mut Reader<'_>) -> Result<Offset, WireError> {
@@ -213,8 +223,19 @@ fn offset(reader: &mut Reader<'_>) -> Result<Offset, WireError> {
         OFFSET_ANY => Ok(Offset::Any),
         OFFSET_START => Ok(Offset::Start { from: reader.varint()?, shift: reader.varint()? }),
         OFFSET_END => Ok(Offset::End { back: reader.varint()?, shift: reader.varint()? }),
+        OFFSET_ENTRY => Ok(Offset::Entry { delta: distance(reader)?, shift: reader.varint()? }),
+        OFFSET_BEFORE_ENTRY => Ok(Offset::Entry { delta: -distance(reader)?, shift: reader.varint()? }),
+        OFFSET_SECTION => Ok(Offset::Section { index: reader.u8()?, from: reader.varint()?, shift: reader.varint()? }),
+        OFFSET_LAST_SECTION => Ok(Offset::LastSection { from: reader.varint()?, shift: reader.varint()? }),
+        OFFSET_WITHIN => Ok(Offset::Within { index: reader.u8()?, shift: reader.varint()? }),
         _ => Err(reader.fault("the offset of a body is of an unknown form")),
     }
+}
+
+/// A distance from the entry point.
+fn distance(reader: &mut Reader<'_>) -> Result<i64, WireError> {
+    let distance = reader.varint_to(i64::MAX as u64, "a distance from the entry point is too long")?;
+    Ok(distance.cast_signed())
 }
 
 fn digest(reader: &mut Reader<'_>) -> Result<Digest, WireError> {
@@ -291,6 +312,9 @@ fn string(reader: &mut Reader<'_>, room: &mut usize) -> Result<Vec<MaskedByte>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::FileKind;
+
+    const ANY_FILE: u8 = 0;
 
     fn body(elements: impl IntoIterator<Item = Element>) -> Record {
         Record::Body(Body {
@@ -312,7 +336,7 @@ mod tests {
     fn a_body_is_spelled_as_the_format_says() {
         let bytes = [MaskedByte::fixed(0xaa), MaskedByte::ANY, MaskedByte::ANY, MaskedByte::new(0xb0, 0xf0)];
         let record = body([Element::Bytes(bytes.to_vec()), Element::Gap { min: 5, max: None }]);
-        let spelled = [BODY, 1, b'N', TARGET_ANY, OFFSET_ANY, 2, BYTES, 4, 0, 0xaa, 4, 2, 0xf0, 0xb0, OPEN_GAP, 5];
+        let spelled = [BODY, 1, b'N', ANY_FILE, OFFSET_ANY, 2, BYTES, 4, 0, 0xaa, 4, 2, 0xf0, 0xb0, OPEN_GAP, 5];
         assert_eq!(record.encode(), spelled);
         assert_eq!(decode(&spelled), Ok(record));
     }
@@ -328,8 +352,36 @@ mod tests {
     }
 
     #[test]
+    fn targets_and_offsets_come_back() {
+        let offsets = [
+            Offset::Entry { delta: 0, shift: 0 },
+            Offset::Entry { delta: 300, shift: 4 },
+            Offset::Entry { delta: -300, shift: 4 },
+            Offset::Section { index: 255, from: 300, shift: 2 },
+            Offset::LastSection { from: 0, shift: 300 },
+            Offset::Within { index: 3, shift: 0 },
+        ];
+        for (offset, kind) in offsets.into_iter().cycle().zip(FileKind::ALL) {
+            let pattern = Pattern::literal(b"abc").unwrap();
+            let record = Record::Body(Body { name: "N".into(), target: Target::Kind(kind), offset, pattern });
+            assert_eq!(decode(&record.encode()), Ok(record));
+        }
+    }
+
+    #[test]
+    fn unknown_targets_and_a_zero_before_the_entry_point_are_refused() {
+        let tail = [1, BYTES, 1, 0, 0xaa];
+        let decoded = |head: &[u8]| decode(&[head, &tail].concat()).map(|_| ()).map_err(|error| error.what);
+        assert_eq!(decoded(&[BODY, 1, b'N', 1, OFFSET_BEFORE_ENTRY, 1, 0]), Ok(()));
+        assert_eq!(decoded(&[BODY, 1, b'N', 1, OFFSET_BEFORE_ENTRY, 0, 0]), Err("a record is not in canonical form"));
+        for target in [3, 4, 7, 8, 13, 255] {
+            assert_eq!(decoded(&[BODY, 1, b'N', target, OFFSET_ANY]), Err("the target of a body is unknown"));
+        }
+    }
+
+    #[test]
     fn other_spellings_are_refused() {
-        let head = [BODY, 1, b'N', TARGET_ANY, OFFSET_ANY];
+        let head = [BODY, 1, b'N', ANY_FILE, OFFSET_ANY];
         let cases: [(&str, &[u8]); 6] = [
             ("two runs where one does", &[1, BYTES, 2, 0, 0xaa, 0, 0xbb]),
             ("a masked byte that is fixed", &[1, BYTES, 1, 2, 0xff, 0xaa]),

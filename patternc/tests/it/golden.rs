@@ -13,7 +13,7 @@ use engine::pattern::{Element, MaskedByte};
 use patternc::compile::{Compiler, SourceKind};
 use patternc::diagnostic::Code;
 use patternc::fuzzing::{Packing, container, container_of, seal_container};
-use patternc::record::Record;
+use patternc::record::{Record, Target};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden")
@@ -61,7 +61,11 @@ fn spell(record: &Record) -> String {
         Record::Body(body) => {
             let elements: Vec<String> = body.pattern.elements().iter().map(spell_element).collect();
             let name: String = body.name.chars().take(50).collect();
-            format!("{name:?}: {:?}: {}", body.offset, elements.join(" "))
+            let target = match body.target {
+                Target::Kind(kind) => format!("{}: ", kind.name()),
+                _ => String::new(),
+            };
+            format!("{name:?}: {target}{:?}: {}", body.offset, elements.join(" "))
         }
     }
 }

@@ -1,0 +1,69 @@
+//! Where the entry point and the sections of an executable lie in its file.
+//!
+//! The headers are those of PE, ELF and Mach-O as crate `object` lays them out; which of their many contradictions make a file
+//! unreadable, and how offsets are rounded, follows what clamscan does, because signatures were written against it. `docs/targets.md`
+//! tells the rules. Headers are hostile: everything here is linear in their tables, takes at most [`Image::SECTIONS_MAX`] sections
+//! of each program, and gives up instead of guessing.
+
+mod elf;
+mod macho;
+mod pe;
+
+use crate::FileKind;
+
+/// A program in a file: the whole file, or one part of a fat Mach-O file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Image {
+    /// Where the program begins in the file, in bytes. The other offsets count from here.
+    pub base: u64,
+    /// File offset of the entry point; 0 when the headers state none.
+    pub entry: u64,
+    /// The sections, in the order of the headers, at most [`Image::SECTIONS_MAX`]; `None` for one that lies outside the file.
+    pub sections: Vec<Option<Section>>,
+    /// The last section of the headers.
+    pub last: Option<Section>,
+}
+
+/// The bytes of a section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// Where it begins, in bytes from the base of its [`Image`].
+    pub start: u32,
+    /// How many bytes it has, after rounding; it may end outside the file.
+    pub len: u32,
+}
+
+impl Image {
+    /// Sections of a program that signatures can name.
+    pub const SECTIONS_MAX: usize = 256;
+
+    /// The programs of a file: none for files that are no executables, and for executables whose headers cannot be followed.
+    ///
+    /// O(headers); allocates for the sections.
+    pub fn all_of(file: &[u8]) -> Vec<Image> {
+        match FileKind::of(file) {
+            Some(FileKind::Pe) => pe::image(file).into_iter().collect(),
+            Some(FileKind::Elf) => elf::image(file).into_iter().collect(),
+            Some(FileKind::MachO) => macho::images(file),
+            _ => Vec::new(),
+        }
+    }
+
+    /// An image of these sections; `None` when there are none.
+    fn new(entry: u64, sections: Vec<Option<Section>>) -> Option<Image> {
+        let last = *sections.last()?;
+        Some(Image { base: 0, entry, sections, last })
+    }
+
+    /// The section of this index.
+    pub(crate) fn section(&self, index: u8) -> Option<Section> {
+        *self.sections.get(usize::from(index))?
+    }
+}
+
+impl Section {
+    /// Where it ends; `None` when that is more than 32 bits can tell.
+    pub(crate) fn end(self) -> Option<u64> {
+        self.start.checked_add(self.len).map(u64::from)
+    }
+}
