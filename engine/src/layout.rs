@@ -8,6 +8,7 @@
 //! The hash of a window lives here too, because the linker that fills the tables and the scanner that asks them must agree on
 //! it to the bit.
 
+use crate::pattern::Offset;
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -170,7 +171,11 @@ pub struct Tier {
     /// 1: windows and the bytes beside them are compared with [`FOLD`] in each byte, so that the cases of letters are one. 0: as they stand.
     pub fold: u8,
     /// Zero.
-    pub reserved: [u8; 7],
+    pub reserved: u8,
+    /// A bit for each target that one of its signatures has, bit 0 for any file: files of other kinds are not asked.
+    pub targets: U16,
+    /// Zero.
+    pub reserved_2: [u8; 4],
 }
 const _: () = assert!(size_of::<Tier>() == 32);
 
@@ -239,20 +244,23 @@ impl EntryPlace {
     }
 }
 
-/// Signatures whose match begins at one offset and whose first element has its key at one distance from there.
+/// Signatures whose match begins at one offset, of the file or of a program in it, and whose first element has its key at one distance from
+/// there.
 #[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct DirectGroup {
-    /// Where a match begins: from the start of the file, or back from its end.
+    /// Where a match begins, as in a [`ProgramHead`].
     pub distance: U64,
     /// Bytes from there to the key.
     pub key_shift: U32,
-    /// 0: from the start, 1: back from the end.
-    pub from_end: u8,
+    /// A [`ProgramOffset`] as a number: one that allows one place.
+    pub offset_kind: u8,
+    /// The section, for [`ProgramOffset::Section`]; else 0.
+    pub section: u8,
     /// Bytes in the key, 0 to 4; with 0 every signature of the group is tried.
     pub key_len: u8,
     /// Zero.
-    pub reserved: U16,
+    pub reserved: u8,
     /// First of the group in [`Section::DirectEntries`].
     pub first: U32,
     /// How many there are.
@@ -328,6 +336,33 @@ impl ProgramOffset {
         ProgramOffset::LastSection,
         ProgramOffset::Within,
     ];
+
+    /// How `offset` is stored: its kind, section, distance and slack.
+    pub fn of(offset: Offset) -> (ProgramOffset, u8, u64, u64) {
+        match offset {
+            Offset::Any => (ProgramOffset::Any, 0, 0, 0),
+            Offset::Start { from, shift } => (ProgramOffset::Start, 0, from, shift),
+            Offset::End { back, shift } => (ProgramOffset::End, 0, back, shift),
+            Offset::Entry { delta, shift } => (ProgramOffset::Entry, 0, delta.cast_unsigned(), shift),
+            Offset::Section { index, from, shift } => (ProgramOffset::Section, index, from, shift),
+            Offset::LastSection { from, shift } => (ProgramOffset::LastSection, 0, from, shift),
+            Offset::Within { index, shift } => (ProgramOffset::Within, index, 0, shift),
+        }
+    }
+
+    /// The offset that is stored so; `None` for a kind that is unknown.
+    pub fn read(kind: u8, index: u8, distance: u64, shift: u64) -> Option<Offset> {
+        let kind = ProgramOffset::ALL.into_iter().find(|known| *known as u8 == kind)?;
+        Some(match kind {
+            ProgramOffset::Any => Offset::Any,
+            ProgramOffset::Start => Offset::Start { from: distance, shift },
+            ProgramOffset::End => Offset::End { back: distance, shift },
+            ProgramOffset::Entry => Offset::Entry { delta: distance.cast_signed(), shift },
+            ProgramOffset::Section => Offset::Section { index, from: distance, shift },
+            ProgramOffset::LastSection => Offset::LastSection { from: distance, shift },
+            ProgramOffset::Within => Offset::Within { index, shift },
+        })
+    }
 }
 
 /// One element of a program.

@@ -283,9 +283,16 @@ pub enum Offset {
 }
 
 impl Offset {
-    /// Whether it allows one offset in a file.
+    /// Whether it allows one offset in a file, or in each program of one.
     pub fn is_fixed(self) -> bool {
-        matches!(self, Offset::Start { shift: 0, .. } | Offset::End { shift: 0, .. })
+        match self {
+            Offset::Start { shift, .. }
+            | Offset::End { shift, .. }
+            | Offset::Entry { shift, .. }
+            | Offset::Section { shift, .. }
+            | Offset::LastSection { shift, .. } => shift == 0,
+            Offset::Any | Offset::Within { .. } => false,
+        }
     }
 
     /// Whether it counts from the entry point or from a section.

@@ -257,7 +257,7 @@ impl<'d> Scanner<'d> {
         let mut start = chunk.start;
         while start < chunk.end {
             let end = chunk.end.min(start + BLOCK);
-            for tier in &self.tiers {
+            for tier in self.tiers.iter().filter(|tier| subject.admits_some(tier.targets())) {
                 let candidates = tier.candidates(self.backend, subject.haystack, start..end, hits);
                 if !candidates.is_empty() && !verifier.verify(candidates, programs) {
                     return;
@@ -275,7 +275,7 @@ impl<'d> Scanner<'d> {
     /// Runs what must see the whole haystack, and puts the matches in order.
     fn finish(&self, scratch: &mut Scratch, subject: &Subject<'_>, report: Report) {
         let Scratch { work, tally, matches, exceeded, .. } = scratch;
-        direct_hits(&self.database, subject.haystack, |id| {
+        direct_hits(&self.database, subject, |id| {
             let program = self.database.signature(id).map_or(NO_PROGRAM, |signature| signature.program.get());
             if subject.admits(program) && self.scans_for(SignatureId::new(id)) {
                 tally.run_later(id, 0);
@@ -394,11 +394,13 @@ impl Verifier<'_, '_> {
         programs.clear();
         programs.extend(candidates.iter().map(|candidate| program(candidate).unwrap_or(NO_PROGRAM)));
         for (candidate, &program) in candidates.iter().zip(&*programs) {
-            let steps = match Literal::read(self.database.programs, program) {
-                // A signature for files of another kind.
-                _ if !self.subject.admits(program) => 1,
-                Some(literal) => self.verify_literal(*candidate, literal),
-                None => self.verify_program(*candidate, program),
+            // A signature for files of another kind ends here, before its program is read.
+            let steps = if !self.subject.admits(program) {
+                1
+            } else if let Some(literal) = Literal::read(self.database.programs, program) {
+                self.verify_literal(*candidate, literal)
+            } else {
+                self.verify_program(*candidate, program)
             };
             if !self.budget.take(steps) {
                 self.tally.exceed(candidate.anchor, candidate.signature);

@@ -1,6 +1,7 @@
 //! The haystack of one scan, and what is known of it as a file.
 
 use crate::layout::{NO_PROGRAM, PROGRAM_TARGET_MASK, PROGRAM_TARGET_SHIFT};
+use crate::pattern::Offset;
 use crate::{FileKind, Image};
 use std::sync::OnceLock;
 
@@ -26,8 +27,19 @@ impl<'h> Subject<'h> {
         self.targets >> ((program >> PROGRAM_TARGET_SHIFT) & PROGRAM_TARGET_MASK) & 1 != 0 && program != NO_PROGRAM
     }
 
+    /// Whether signatures for some of these targets, a bit each, are looked for in files of this kind.
+    pub(crate) fn admits_some(&self, targets: u16) -> bool {
+        self.targets & targets != 0
+    }
+
+    /// Calls `add` with the first and the last place, both included, of each range in which `offset` lets a match begin.
+    pub(crate) fn each_range(&self, offset: Offset, add: impl FnMut(u64, u64)) {
+        let images = if offset.needs_image() { self.images() } else { &[] };
+        offset.each_range(self.haystack.len() as u64, images, add);
+    }
+
     /// The programs that it holds. O(headers) at the first call, O(1) after that.
-    pub(crate) fn images(&self) -> &[Image] {
+    fn images(&self) -> &[Image] {
         self.images.get_or_init(|| Image::all_of(self.haystack))
     }
 }

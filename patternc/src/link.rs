@@ -117,10 +117,10 @@ pub fn link_with(sources: &[LinkSource<'_>], options: &LinkOptions<'_>) -> Resul
 }
 
 /// The signatures that must be searched for, those not tied to one offset, and the index of each in the database.
-fn floating<'a>(sources: &'a [LinkSource<'a>]) -> impl Iterator<Item = (u32, &'a Pattern)> + Clone {
+fn floating<'a>(sources: &'a [LinkSource<'a>]) -> impl Iterator<Item = (u32, &'a Body)> + Clone {
     let records = (0_u32..).zip(sources.iter().flat_map(|source| source.records));
     records.filter_map(|(id, record)| match record {
-        Record::Body(body) if !body.offset.is_fixed() => Some((id, &body.pattern)),
+        Record::Body(body) if !body.offset.is_fixed() => Some((id, body)),
         _ => None,
     })
 }
@@ -161,14 +161,14 @@ impl Linker {
         if u32::try_from(count).is_err() {
             return Err(too_many("signatures", u64::from(u32::MAX)));
         }
-        let mut chooser = Chooser::new(floating(sources).map(|(_, pattern)| pattern), model);
-        let mut waiting: Vec<(usize, u32, &Pattern)> =
-            floating(sources).map(|(id, pattern)| (chooser.options(pattern), id, pattern)).collect();
+        let mut chooser = Chooser::new(floating(sources).map(|(_, body)| &body.pattern), model);
+        let mut waiting: Vec<(usize, u32, &Body)> =
+            floating(sources).map(|(id, body)| (chooser.options(&body.pattern), id, body)).collect();
         waiting.sort_unstable_by_key(|&(options, id, _)| (options, id));
         let mut anchors = Vec::with_capacity(waiting.len());
-        for (_, id, pattern) in waiting {
-            let choice = chooser.choose(pattern).ok_or_else(|| no_anchor(sources, id))?;
-            self.tiers.add(&choice, id);
+        for (_, id, body) in waiting {
+            let choice = chooser.choose(&body.pattern).ok_or_else(|| no_anchor(sources, id))?;
+            self.tiers.add(&choice, body.target, id);
             anchors.push((id, choice.anchor));
         }
         anchors.sort_unstable_by_key(|(id, _)| *id);

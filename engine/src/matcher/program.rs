@@ -425,17 +425,8 @@ impl<'a> Program<'a> {
 
     /// Where a match may begin; `None` for a kind of offset that is unknown.
     fn offset(&self) -> Option<Offset> {
-        let (distance, shift, index) = (self.head.distance.get(), self.head.slack.get(), self.head.section);
-        let kind = ProgramOffset::ALL.into_iter().find(|kind| *kind as u8 == self.head.offset_kind)?;
-        Some(match kind {
-            ProgramOffset::Any => Offset::Any,
-            ProgramOffset::Start => Offset::Start { from: distance, shift },
-            ProgramOffset::End => Offset::End { back: distance, shift },
-            ProgramOffset::Entry => Offset::Entry { delta: distance.cast_signed(), shift },
-            ProgramOffset::Section => Offset::Section { index, from: distance, shift },
-            ProgramOffset::LastSection => Offset::LastSection { from: distance, shift },
-            ProgramOffset::Within => Offset::Within { index, shift },
-        })
+        let ProgramHead { offset_kind, section, distance, slack, .. } = self.head;
+        ProgramOffset::read(*offset_kind, *section, distance.get(), slack.get())
     }
 
     /// Makes `allowed` the places in this haystack where a match may begin.
@@ -443,8 +434,7 @@ impl<'a> Program<'a> {
         allowed.clear();
         let Some(offset) = self.offset() else { return };
         let len = subject.haystack.len();
-        let images = if offset.needs_image() { subject.images() } else { &[] };
-        offset.each_range(len as u64, images, |first, last| {
+        subject.each_range(offset, |first, last| {
             if let Ok(first) = usize::try_from(first) {
                 allowed.push(first, usize::try_from(last).map_or(len, |last| last.min(len)));
             }

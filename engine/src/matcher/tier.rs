@@ -28,6 +28,8 @@ pub(crate) struct TierTable<'a> {
     width: u8,
     stride: u8,
     fold: u64,
+    /// Targets of its signatures, a bit each.
+    targets: u16,
     key: u64,
     filter_log2: u8,
     bucket_log2: u8,
@@ -81,6 +83,7 @@ impl<'a> TierTable<'a> {
             width: tier.width,
             stride: tier.stride,
             fold: tier.fold_bits(),
+            targets: tier.targets.get(),
             key: database.hash_key(),
             filter_log2: tier.filter_log2,
             bucket_log2: tier.bucket_log2,
@@ -124,6 +127,7 @@ impl<'a> TierTable<'a> {
             width: tier.width,
             stride: tier.stride,
             fold: tier.fold_bits(),
+            targets: tier.targets.get(),
             key: database.hash_key(),
             filter_log2,
             bucket_log2,
@@ -132,6 +136,11 @@ impl<'a> TierTable<'a> {
             entries: placed.into_iter().map(|(_, entry)| entry).collect(),
             few,
         })
+    }
+
+    /// Targets of its signatures, a bit each; in files of none of them it finds nothing that counts.
+    pub(crate) fn targets(&self) -> u16 {
+        self.targets
     }
 
     /// The candidates whose window begins in `block`, which starts at a multiple of the stride.

@@ -7,8 +7,7 @@ use engine::pattern::Offset;
 /// A signature whose matches begin at one offset, and the key that tells it from others there.
 #[derive(Clone, Debug)]
 pub(super) struct Direct {
-    pub(super) from_end: bool,
-    pub(super) distance: u64,
+    pub(super) offset: Offset,
     /// Bytes from the start of the match to the key.
     pub(super) key_shift: usize,
     pub(super) key: Vec<u8>,
@@ -19,15 +18,13 @@ impl Direct {
 
     /// How `body` is found by its offset; `None` when it may begin at several.
     pub(super) fn of(body: &Body) -> Option<Direct> {
-        let (from_end, distance) = match body.offset {
-            Offset::Start { from, shift: 0 } => (false, from),
-            Offset::End { back, shift: 0 } => (true, back),
-            _ => return None,
-        };
+        if !body.offset.is_fixed() {
+            return None;
+        }
         // Only the first element stands at a known place.
         let runs = runs(&body.pattern, Fold::Exact).take_while(|run| run.element == 0);
         let longest = runs.max_by_key(|run| run.bytes.len().min(Direct::KEY_MAX));
         let (key_shift, key) = longest.map(|run| (run.shift, run.bytes)).unwrap_or_default();
-        Some(Direct { from_end, distance, key_shift, key: key.into_iter().take(Direct::KEY_MAX).collect() })
+        Some(Direct { offset: body.offset, key_shift, key: key.into_iter().take(Direct::KEY_MAX).collect() })
     }
 }

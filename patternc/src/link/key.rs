@@ -82,7 +82,9 @@ mod tests {
             filter_first: U64::ZERO,
             bucket_first: U64::ZERO,
             fold: 0,
-            reserved: [0; 7],
+            reserved: 0,
+            targets: U16::ZERO,
+            reserved_2: [0; 4],
         };
         let audited = AuditedTier { tier: &tier, windows: &windows };
         let model = Model::shipped();

@@ -23,15 +23,7 @@ pub(super) fn append_program(programs: &mut Vec<u8>, body: &Body, anchor: Anchor
         programs.extend(bytes.iter().map(|byte| byte.value()));
         return Some(program | LITERAL_PROGRAM);
     }
-    let (kind, section, distance, slack) = match body.offset {
-        Offset::Any => (ProgramOffset::Any, 0, 0, 0),
-        Offset::Start { from, shift } => (ProgramOffset::Start, 0, from, shift),
-        Offset::End { back, shift } => (ProgramOffset::End, 0, back, shift),
-        Offset::Entry { delta, shift } => (ProgramOffset::Entry, 0, delta.cast_unsigned(), shift),
-        Offset::Section { index, from, shift } => (ProgramOffset::Section, index, from, shift),
-        Offset::LastSection { from, shift } => (ProgramOffset::LastSection, 0, from, shift),
-        Offset::Within { index, shift } => (ProgramOffset::Within, index, 0, shift),
-    };
+    let (kind, section, distance, slack) = ProgramOffset::of(body.offset);
     let elements = body.pattern.elements();
     // A pattern has at most `Pattern::ELEMENTS_MAX` elements of at most `Pattern::LEN_MAX` bytes, so 16 bits hold every count.
     let head = ProgramHead {

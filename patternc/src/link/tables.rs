@@ -6,7 +6,8 @@ use super::key::{self, AuditedTier};
 use super::run::Fold;
 use super::shapes::{SHAPES, Shape};
 use super::{LinkError, LinkOptions, too_many};
-use engine::layout::{DirectEntry, DirectGroup, Entry, EntryPlace, Tier, WindowHash};
+use crate::record::Target;
+use engine::layout::{DirectEntry, DirectGroup, Entry, EntryPlace, ProgramOffset, Tier, WindowHash};
 use rayon::slice::ParallelSliceMut;
 use std::collections::BTreeMap;
 use zerocopy::little_endian::{U16, U32, U64};
@@ -25,6 +26,7 @@ pub(super) struct TierTables {
 #[derive(Default)]
 struct TierAnchors {
     signatures: u32,
+    targets: u16,
     /// Windows and their entries, which lack the check until the key of the hash is known.
     windows: Vec<(u64, Entry)>,
 }
@@ -40,9 +42,10 @@ pub(super) struct BuiltTiers {
 }
 
 impl TierTables {
-    pub(super) fn add(&mut self, choice: &Choice, signature: u32) {
+    pub(super) fn add(&mut self, choice: &Choice, target: Target, signature: u32) {
         let tier = &mut self.tiers[usize::from(choice.fold == Fold::Folded)][choice.shape];
         tier.signatures += 1;
+        tier.targets |= 1 << target.number();
         tier.windows.extend(choice.windows.iter().enumerate().map(|(shift, window)| {
             let (near_len, near_at) = (window.near_len, window.near_at);
             let place = EntryPlace { shift: shift as u8, near_len, near_at, check: 0 };
@@ -89,7 +92,9 @@ impl TierAnchors {
             filter_first: U64::ZERO,
             bucket_first: U64::ZERO,
             fold,
-            reserved: [0; 7],
+            reserved: 0,
+            targets: U16::new(self.targets),
+            reserved_2: [0; 4],
         }
     }
 }
@@ -140,31 +145,33 @@ fn log2_for(count: usize) -> u32 {
     count.max(1).next_power_of_two().trailing_zeros()
 }
 
-/// Signatures by their offset, while they are gathered: from which end, how far, and how far from there to how long a key.
+/// Signatures by their offset, while they are gathered: its kind, section and distance, and how far from there to how long a key.
 #[derive(Default)]
 pub(super) struct DirectTables {
-    groups: BTreeMap<(bool, u64, usize, usize), Vec<DirectEntry>>,
+    groups: BTreeMap<(u8, u8, u64, usize, usize), Vec<DirectEntry>>,
 }
 
 impl DirectTables {
     pub(super) fn add(&mut self, direct: &Direct, signature: u32) {
         let mut key = [0; 4];
         key[..direct.key.len()].copy_from_slice(&direct.key);
-        let place = (direct.from_end, direct.distance, direct.key_shift, direct.key.len());
+        let (kind, section, distance, _) = ProgramOffset::of(direct.offset);
+        let place = (kind as u8, section, distance, direct.key_shift, direct.key.len());
         let entry = DirectEntry { key: U32::new(u32::from_le_bytes(key)), signature: U32::new(signature) };
         self.groups.entry(place).or_default().push(entry);
     }
 
     pub(super) fn build(self) -> (Vec<DirectGroup>, Vec<DirectEntry>) {
         let (mut groups, mut entries) = (Vec::new(), Vec::new());
-        for ((from_end, distance, key_shift, key_len), mut group) in self.groups {
+        for ((offset_kind, section, distance, key_shift, key_len), mut group) in self.groups {
             group.sort_unstable_by_key(|entry| (entry.key.get(), entry.signature.get()));
             groups.push(DirectGroup {
                 distance: U64::new(distance),
                 key_shift: U32::new(key_shift as u32),
-                from_end: u8::from(from_end),
+                offset_kind,
+                section,
                 key_len: key_len as u8,
-                reserved: U16::ZERO,
+                reserved: 0,
                 first: U32::new(entries.len() as u32),
                 count: U32::new(group.len() as u32),
             });
