@@ -193,6 +193,7 @@ pub fn planted(records: &[Record]) -> Vec<(String, Vec<u8>)> {
     let digests: Vec<_> = eicar.iter().filter_map(digest).collect();
     let file = |record: &Record| match record {
         Record::Body(body) => Some(plant(body)?.hit),
+        Record::Logical(_) => None,
         Record::FileHash(_) => digest(record).filter(|found| digests.contains(found)).map(|_| crate::eicar()),
     };
     records.iter().filter_map(|record| Some((record.name().to_owned(), file(record)?))).collect()
@@ -200,7 +201,7 @@ pub fn planted(records: &[Record]) -> Vec<(String, Vec<u8>)> {
 
 fn digest(record: &Record) -> Option<Digest> {
     match record {
-        Record::Body(_) => None,
+        Record::Body(_) | Record::Logical(_) => None,
         Record::FileHash(hash) => Some(hash.digest),
     }
 }
@@ -214,7 +215,7 @@ mod tests {
         let sources = crate::signatures().into_iter().chain(crate::features()).collect::<Vec<_>>();
         let bodies = crate::compile(&sources).records.into_iter().filter_map(|record| match record {
             Record::Body(body) => Some(body),
-            Record::FileHash(_) => None,
+            Record::FileHash(_) | Record::Logical(_) => None,
         });
         bodies.collect()
     }

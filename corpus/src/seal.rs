@@ -47,6 +47,7 @@ pub fn seal_blob(bytes: &mut [u8]) {
                 let field = match kind {
                     Kind::Body => "body_count",
                     Kind::FileHash => "file_hash_count",
+                    Kind::Logical => "logical_count",
                 };
                 header.put(bytes, field, &found.to_le_bytes());
             }

@@ -6,9 +6,10 @@
 //! [`Database::verify`] reads every byte; installers run it, and `titer verify`.
 
 use crate::layout::{
-    DigestKind, DirectEntry, DirectGroup, Entry, EntryPlace, FORMAT, HashSize, HashTable, Header, MAGIC, NO_PROGRAM,
-    SECTION_ALIGN, Section, SectionEntry, Signature, Source, Tier, window_mask,
+    DigestKind, DirectEntry, DirectGroup, Entry, EntryPlace, FORMAT, HashSize, HashTable, Header, Logical, MAGIC,
+    NO_PROGRAM, Part, SECTION_ALIGN, Section, SectionEntry, Signature, Source, Tier, window_mask,
 };
+use crate::logical::is_sound;
 use crate::matcher::{Literal, Program};
 use sha2::{Digest as _, Sha256};
 use zerocopy::byteorder::little_endian::{U32, U64};
@@ -140,6 +141,10 @@ pub struct Database<'a> {
     signatures: &'a [Signature],
     sources: &'a [Source],
     names: &'a [u8],
+    parts: &'a [Part],
+    owners: &'a [U32],
+    pub(crate) logicals: &'a [Logical],
+    conditions: &'a [u8],
 }
 
 impl<'a> Database<'a> {
@@ -198,6 +203,10 @@ impl<'a> Database<'a> {
             signatures: view(bytes, directory, Section::Signatures)?,
             sources: view(bytes, directory, Section::Sources)?,
             names: view(bytes, directory, Section::Names)?,
+            parts: view(bytes, directory, Section::Parts)?,
+            owners: view(bytes, directory, Section::Owners)?,
+            logicals: view(bytes, directory, Section::Logicals)?,
+            conditions: view(bytes, directory, Section::Conditions)?,
         };
         database.check_tiers()?;
         database.check_hash_tables()?;
@@ -282,7 +291,7 @@ impl<'a> Database<'a> {
     /// What an entry of a tier keeps; `None` when its signature is damaged.
     pub(crate) fn stored_window(&self, tier_index: usize, entry: &Entry) -> Option<StoredWindow> {
         let tier = &self.tiers[tier_index];
-        let program = self.signature(entry.signature.get())?.program.get();
+        let program = self.program(entry.signature.get());
         let anchor = match Literal::read(self.programs, program) {
             Some(literal) => literal.anchor_bytes()?,
             None => Program::read(self.programs, program)?.anchor_bytes()?,
@@ -292,7 +301,7 @@ impl<'a> Database<'a> {
         let width = usize::from(tier.width);
         bytes.get_mut(..width)?.copy_from_slice(anchor.get(usize::from(shift)..)?.get(..width)?);
         let bytes = (u64::from_le_bytes(bytes) | tier.fold_bits()) & window_mask(tier.width);
-        let (signature, near) = (SignatureId(entry.signature.get()), entry.near.get());
+        let (signature, near) = (self.named_by(entry.signature.get())?, entry.near.get());
         Some(StoredWindow { tier: tier_index, signature, shift, bytes, near, near_len: near_len.min(4), near_at })
     }
 
@@ -318,6 +327,54 @@ impl<'a> Database<'a> {
 
     pub(crate) fn signature(&self, index: u32) -> Option<&'a Signature> {
         self.signatures.get(index as usize)
+    }
+
+    /// The program of a signature, or of a part: they follow the signatures. [`NO_PROGRAM`] when there is none.
+    #[inline(always)]
+    pub(crate) fn program(&self, id: u32) -> u32 {
+        match self.signatures.get(id as usize) {
+            Some(signature) => signature.program.get(),
+            None => self.part_of(id).and_then(|part| self.part(part)).map_or(NO_PROGRAM, |part| part.program.get()),
+        }
+    }
+
+    /// The part that `id` names where tables name signatures and parts; `None` for a signature.
+    pub(crate) fn part_of(&self, id: u32) -> Option<u32> {
+        id.checked_sub(self.signatures.len() as u32)
+    }
+
+    pub(crate) fn part(&self, part: u32) -> Option<&'a Part> {
+        self.parts.get(part as usize)
+    }
+
+    /// The logical signatures that a part leads to, as indices into [`Database::logicals`].
+    pub(crate) fn owners(&self, part: u32) -> &'a [U32] {
+        let bound = |part: usize| self.parts.get(part).map_or(self.owners.len(), |part| part.first_owner.get() as usize);
+        self.owners.get(bound(part as usize)..bound(part as usize + 1)).unwrap_or_default()
+    }
+
+    /// The logical signatures that no part leads to: they are evaluated for every file.
+    pub(crate) fn unled(&self) -> &'a [U32] {
+        let end = self.parts.first().map_or(self.owners.len(), |part| part.first_owner.get() as usize);
+        self.owners.get(..end).unwrap_or_default()
+    }
+
+    /// The condition of a logical signature; empty when the database is damaged there.
+    pub(crate) fn condition(&self, logical: &Logical) -> &'a [u8] {
+        slice(self.conditions, logical.condition.get().into(), logical.condition_len.get().into()).unwrap_or_default()
+    }
+
+    /// The logical signature that a signature is, if it is one.
+    pub(crate) fn logical(&self, signature: u32) -> Option<&'a Logical> {
+        let index = self.logicals.binary_search_by_key(&signature, |logical| logical.signature.get()).ok()?;
+        self.logicals.get(index)
+    }
+
+    /// The signature that `id` names, or, when it names a part, the first that this leads to.
+    fn named_by(&self, id: u32) -> Option<SignatureId> {
+        let Some(part) = self.part_of(id) else { return Some(SignatureId(id)) };
+        let logical = self.owners(part).first()?;
+        Some(SignatureId(self.logicals.get(logical.get() as usize)?.signature.get()))
     }
 
     fn text(&self, start: u32, len: u32) -> &'a str {
@@ -358,15 +415,16 @@ impl<'a> Database<'a> {
             Err(DatabaseError::Content { section: section.name(), index, what })
         };
         let known = |id: U32| (id.get() as usize) < self.signatures.len();
+        let searched = |id: U32| (id.get() as usize) < self.signatures.len() + self.parts.len();
         for (index, pair) in self.buckets.windows(2).enumerate() {
             if pair[0] > pair[1] || pair[1].get() as usize > self.entries.len() {
                 return fault(Section::Buckets, index, "its bounds do not ascend within the entries");
             }
         }
-        if let Some(index) = self.entries.iter().position(|entry| !known(entry.signature)) {
+        if let Some(index) = self.entries.iter().position(|entry| !searched(entry.signature)) {
             return fault(Section::Entries, index, "no such signature");
         }
-        if let Some(index) = self.direct_entries.iter().position(|entry| !known(entry.signature)) {
+        if let Some(index) = self.direct_entries.iter().position(|entry| !searched(entry.signature)) {
             return fault(Section::DirectEntries, index, "no such signature");
         }
         if let Some(index) = self.digest_signatures.iter().position(|id| !known(*id)) {
@@ -383,11 +441,43 @@ impl<'a> Database<'a> {
                 return fault(Section::Signatures, index, "it has no name or no source");
             }
             let program = signature.program.get();
-            let readable = program == NO_PROGRAM
-                || Literal::read(self.programs, program).is_some()
-                || Program::read(self.programs, program).is_some_and(|program| program.is_sound());
-            if !readable {
+            if program != NO_PROGRAM && !self.is_readable(program) {
                 return fault(Section::Signatures, index, "its program cannot be read");
+            }
+        }
+        self.verify_logicals()
+    }
+
+    fn is_readable(&self, program: u32) -> bool {
+        Literal::read(self.programs, program).is_some()
+            || Program::read(self.programs, program).is_some_and(|program| program.is_sound())
+    }
+
+    fn verify_logicals(&self) -> Result<(), DatabaseError> {
+        let fault = |section: Section, index: usize, what: &'static str| {
+            Err(DatabaseError::Content { section: section.name(), index, what })
+        };
+        let mut first = 0;
+        for (index, part) in self.parts.iter().enumerate() {
+            if !self.is_readable(part.program.get()) {
+                return fault(Section::Parts, index, "its program cannot be read");
+            }
+            if part.first_owner.get() < first || part.first_owner.get() as usize > self.owners.len() {
+                return fault(Section::Parts, index, "its bounds do not ascend within the owners");
+            }
+            first = part.first_owner.get();
+        }
+        if let Some(index) = self.owners.iter().position(|logical| logical.get() as usize >= self.logicals.len()) {
+            return fault(Section::Owners, index, "no such logical signature");
+        }
+        let mut next = 0;
+        for (index, logical) in self.logicals.iter().enumerate() {
+            if logical.signature.get() < next || logical.signature.get() as usize >= self.signatures.len() {
+                return fault(Section::Logicals, index, "its signatures do not ascend");
+            }
+            next = logical.signature.get() + 1;
+            if !is_sound(self.condition(logical), self.parts.len() as u32) {
+                return fault(Section::Logicals, index, "its condition cannot be read");
             }
         }
         Ok(())

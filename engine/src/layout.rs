@@ -89,11 +89,19 @@ pub enum Section {
     Sources = 13,
     /// Text that `Signatures` and `Sources` point into: UTF-8.
     Names = 14,
+    /// [`Part`]s: patterns that logical signatures consist of.
+    Parts = 15,
+    /// Indices into `Logicals`: those that no part leads to, then those that each part leads to, part by part: [`U32`].
+    Owners = 16,
+    /// [`Logical`]s, ascending by signature.
+    Logicals = 17,
+    /// What each of them asks; see [`ConditionOp`].
+    Conditions = 18,
 }
 
 impl Section {
     /// All of them, in order.
-    pub const ALL: [Section; 14] = [
+    pub const ALL: [Section; 18] = [
         Section::Tiers,
         Section::Filters,
         Section::Buckets,
@@ -108,6 +116,10 @@ impl Section {
         Section::Signatures,
         Section::Sources,
         Section::Names,
+        Section::Parts,
+        Section::Owners,
+        Section::Logicals,
+        Section::Conditions,
     ];
 
     /// Its name in messages and reports.
@@ -127,6 +139,10 @@ impl Section {
             Section::Signatures => "signatures",
             Section::Sources => "sources",
             Section::Names => "names",
+            Section::Parts => "parts",
+            Section::Owners => "owners",
+            Section::Logicals => "logicals",
+            Section::Conditions => "conditions",
         }
     }
 
@@ -559,6 +575,79 @@ impl WindowHash {
 #[inline(always)]
 pub fn window_mask(width: u8) -> u64 {
     u64::MAX >> (64 - 8 * u32::from(width.clamp(1, 8)))
+}
+
+/// A pattern that logical signatures consist of. Where tables name signatures by index, parts follow the last signature.
+///
+/// A part that *leads* is searched for, and where it matches, the signatures that it leads to are evaluated; the other parts
+/// are run over the file when a signature is evaluated, and in other files cost nothing.
+#[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct Part {
+    /// As [`Signature::program`].
+    pub program: U32,
+    /// First of the signatures that it leads to, in [`Section::Owners`]; the next part's first ends them.
+    pub first_owner: U32,
+}
+const _: () = assert!(size_of::<Part>() == 8);
+
+/// A logical signature.
+#[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct Logical {
+    /// Which signature.
+    pub signature: U32,
+    /// Where its condition begins in [`Section::Conditions`].
+    pub condition: U32,
+    /// Bytes in its condition.
+    pub condition_len: U32,
+    /// The kind of files it is looked for in, a [`crate::FileKind`] as a number; 0 for any.
+    pub target: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+}
+const _: () = assert!(size_of::<Logical>() == 16);
+
+/// The first byte of each node of a condition. A node knows its length from its parent; all numbers are little-endian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ConditionOp {
+    /// A subsignature matches: its number (1 byte), then its patterns as indices of parts (4 bytes each); one of them must match.
+    Subsignature = 0,
+    /// All of its children hold: for each, its length (4 bytes) and itself.
+    All = 1,
+    /// Some of its children hold; as `All`.
+    Any = 2,
+    /// Matches compare: a [`crate::expression::Comparison`] as a number (1 byte), how many different subsignatures must take part (1), the
+    /// number of matches (4), the child.
+    Count = 3,
+    /// The file has at least (8 bytes) and at most (8 bytes) so many bytes.
+    FileSize = 4,
+    /// The entry point of an executable is at such an offset: least, most (8 bytes each).
+    EntryPoint = 5,
+    /// An executable has so many sections: least, most (8 bytes each).
+    Sections = 6,
+    /// The file lies in a container of a kind that this build does not open: never.
+    Never = 7,
+}
+
+impl ConditionOp {
+    /// All of them, by their numbers.
+    pub const ALL: [ConditionOp; 8] = [
+        ConditionOp::Subsignature,
+        ConditionOp::All,
+        ConditionOp::Any,
+        ConditionOp::Count,
+        ConditionOp::FileSize,
+        ConditionOp::EntryPoint,
+        ConditionOp::Sections,
+        ConditionOp::Never,
+    ];
+
+    /// The operation with this number, if there is one.
+    pub fn from_number(number: u8) -> Option<ConditionOp> {
+        ConditionOp::ALL.get(usize::from(number)).copied()
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use crate::database::{Database, SignatureId};
 use crate::digest::{Kinds, Running, digest_hits, equal_to};
-use crate::layout::{DigestKind, NO_PROGRAM};
+use crate::layout::DigestKind;
+use crate::logical::Evaluation;
 use crate::matcher::{Backend, Candidate, Hits, InRun, Literal, Outcome, Program, TierTable, Workspace, direct_hits};
 use crate::subject::Subject;
 use crate::tally::{Budget, Report, Tally};
@@ -111,7 +112,9 @@ impl<'d> Scanner<'d> {
         only.sort_unstable();
         only.dedup();
         let wanted = |signature| only.binary_search(&signature).is_ok();
-        let tiers = (0..database.tiers.len()).filter_map(|index| TierTable::part(database, index, wanted)).collect();
+        let tiers = (0..database.tiers.len())
+            .filter_map(|index| TierTable::part(database, index, |id| asks_for(database, id, wanted)))
+            .collect();
         Scanner { database: *database, tiers, backend: Backend::best(), only: Some(only.into()) }
     }
 
@@ -276,14 +279,14 @@ impl<'d> Scanner<'d> {
     fn finish(&self, scratch: &mut Scratch, subject: &Subject<'_>, report: Report) {
         let Scratch { work, tally, matches, exceeded, .. } = scratch;
         direct_hits(&self.database, subject, |id| {
-            let program = self.database.signature(id).map_or(NO_PROGRAM, |signature| signature.program.get());
-            if subject.admits(program) && self.scans_for(SignatureId::new(id)) {
+            if subject.admits(self.database.program(id)) && self.asks_for(id) {
                 tally.run_later(id, 0);
             }
         });
         if !tally.to_run.is_empty() {
             self.run_whole(subject, report, work, tally);
         }
+        self.evaluate_logicals(subject, work, tally);
         matches.clear();
         matches.append(&mut tally.every);
         matches.extend(tally.first.drain().map(|(_, (_, found))| found));
@@ -292,6 +295,36 @@ impl<'d> Scanner<'d> {
         matches.dedup_by_key(|found| (found.end, found.signature));
         *exceeded = tally.exceeded.map(|(_, signature)| signature);
         tally.clear();
+    }
+
+    /// Whether this scanner scans for a signature, or for one that a part leads to.
+    fn asks_for(&self, id: u32) -> bool {
+        asks_for(&self.database, id, |signature| self.scans_for(signature))
+    }
+
+    /// Replaces the parts that were found by the logical signatures that hold.
+    fn evaluate_logicals(&self, subject: &Subject<'_>, work: &mut Workspace, tally: &mut Tally) {
+        let leading = tally.take_parts(self.database.len() as u32);
+        let owners = leading.iter().flat_map(|&part| self.database.owners(part)).chain(self.database.unled());
+        let mut led: Vec<u32> = owners.map(|logical| logical.get()).collect();
+        if led.is_empty() {
+            return;
+        }
+        led.sort_unstable();
+        led.dedup();
+        let len = subject.haystack.len();
+        let mut evaluation = Evaluation::new(&self.database, subject, work, &leading);
+        for logical in led.into_iter().filter_map(|index| self.database.logicals.get(index as usize)) {
+            let id = logical.signature.get();
+            if !subject.admits_target(logical.target) || !self.scans_for(SignatureId::new(id)) {
+                continue;
+            }
+            match evaluation.holds(self.database.condition(logical)) {
+                Ok(true) => tally.add_whole(id, len),
+                Ok(false) => {}
+                Err(_) => return tally.exceed(len, id),
+            }
+        }
     }
 
     /// Runs the signatures that were put off, each over the whole haystack; many of them by many threads.
@@ -358,8 +391,8 @@ impl<'d> Scanner<'d> {
         (work, steps_max): (&mut Workspace, u64),
         tally: &mut Tally,
     ) {
-        let Some(signature) = self.database.signature(id) else { return };
-        if let Some(literal) = Literal::read(self.database.programs, signature.program.get()) {
+        let report = self.report_of(id, report);
+        if let Some(literal) = Literal::read(self.database.programs, self.database.program(id)) {
             let most = if report == Report::Signatures { 1 } else { usize::MAX };
             literal.places(subject.haystack).take(most).for_each(|range| tally.add_range(id, 0, range, report));
             work.add_search(subject.haystack.len());
@@ -372,8 +405,20 @@ impl<'d> Scanner<'d> {
     }
 
     fn program(&self, id: u32) -> Option<Program<'d>> {
-        Program::read(self.database.programs, self.database.signature(id)?.program.get())
+        Program::read(self.database.programs, self.database.program(id))
     }
+
+    /// What is reported of a signature when `report` is asked for. Of a part one match is enough.
+    fn report_of(&self, id: u32, report: Report) -> Report {
+        if self.database.part_of(id).is_some() { Report::Signatures } else { report }
+    }
+}
+
+/// Whether `wanted` holds for the signature that `id` names, or for one that this leads to when it is a part.
+fn asks_for(database: &Database<'_>, id: u32, wanted: impl Fn(SignatureId) -> bool) -> bool {
+    let Some(part) = database.part_of(id) else { return wanted(SignatureId::new(id)) };
+    let mut owners = database.owners(part).iter().filter_map(|index| database.logicals.get(index.get() as usize));
+    owners.any(|logical| wanted(SignatureId::new(logical.signature.get())))
 }
 
 /// Verifies the candidates of one chunk.
@@ -390,9 +435,8 @@ impl Verifier<'_, '_> {
     /// Adds to the tally what the candidates come to; whether there are steps left to go on.
     fn verify(&mut self, candidates: &[Candidate], programs: &mut Vec<u32>) -> bool {
         // What signatures say is read for all candidates before any program is, so that the cache misses of a large database overlap.
-        let program = |candidate: &Candidate| self.database.signature(candidate.signature).map(|of| of.program.get());
         programs.clear();
-        programs.extend(candidates.iter().map(|candidate| program(candidate).unwrap_or(NO_PROGRAM)));
+        programs.extend(candidates.iter().map(|candidate| self.database.program(candidate.signature)));
         for (candidate, &program) in candidates.iter().zip(&*programs) {
             // A signature for files of another kind ends here, before its program is read.
             let steps = if !self.subject.admits(program) {
@@ -410,6 +454,11 @@ impl Verifier<'_, '_> {
         true
     }
 
+    /// What is reported of a signature; of a part one match is enough.
+    fn report_of(&self, id: u32) -> Report {
+        if self.database.part_of(id).is_some() { Report::Signatures } else { self.report }
+    }
+
     #[inline(always)]
     fn verify_literal(&mut self, candidate: Candidate, literal: Literal<'_>) -> u64 {
         let found = literal.at_anchor(self.subject.haystack, candidate.anchor);
@@ -425,17 +474,18 @@ impl Verifier<'_, '_> {
         if self.tally.is_decided(id) {
             return;
         }
+        let report = self.report_of(id);
         // Where ends are asked for, each of those that were passed by is one.
         let run = repeats
             && match literal.in_run(self.subject.haystack, anchor) {
-                InRun::Decided => found.is_some() && self.report == Report::Ends,
+                InRun::Decided => found.is_some() && report == Report::Ends,
                 InRun::Nothing => false,
-                InRun::Open => found.is_none() || self.report == Report::Ends,
+                InRun::Open => found.is_none() || report == Report::Ends,
             };
         if run {
             self.tally.run_later(id, anchor);
         } else if let Some(range) = found {
-            self.tally.add_range(id, anchor, range, self.report);
+            self.tally.add_range(id, anchor, range, report);
         }
     }
 
@@ -444,9 +494,10 @@ impl Verifier<'_, '_> {
         let Some(program) = Program::read(self.database.programs, program).filter(|_| !self.tally.is_decided(id)) else {
             return 1;
         };
+        let report = self.report_of(id);
         let open = repeats
             && match program.in_run(self.subject.haystack, anchor) {
-                InRun::Decided => self.report == Report::Ends,
+                InRun::Decided => report == Report::Ends,
                 InRun::Nothing => false,
                 InRun::Open => true,
             };
@@ -457,7 +508,7 @@ impl Verifier<'_, '_> {
         match program.at_anchor(self.subject, anchor, self.work) {
             Outcome::Nothing => {}
             Outcome::PartHolds => self.tally.run_later(id, anchor),
-            Outcome::Matches { start } => self.tally.add(id, anchor, start, self.work, self.report),
+            Outcome::Matches { start } => self.tally.add(id, anchor, start, self.work, report),
         }
         1 + self.work.take_steps()
     }

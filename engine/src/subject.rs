@@ -27,6 +27,11 @@ impl<'h> Subject<'h> {
         self.targets >> ((program >> PROGRAM_TARGET_SHIFT) & PROGRAM_TARGET_MASK) & 1 != 0 && program != NO_PROGRAM
     }
 
+    /// Whether signatures for files of the kind with this number, 0 for any, are looked for here.
+    pub(crate) fn admits_target(&self, target: u8) -> bool {
+        self.targets.checked_shr(target.into()).is_some_and(|targets| targets & 1 != 0)
+    }
+
     /// Whether signatures for some of these targets, a bit each, are looked for in files of this kind.
     pub(crate) fn admits_some(&self, targets: u16) -> bool {
         self.targets & targets != 0
@@ -39,7 +44,7 @@ impl<'h> Subject<'h> {
     }
 
     /// The programs that it holds. O(headers) at the first call, O(1) after that.
-    fn images(&self) -> &[Image] {
+    pub(crate) fn images(&self) -> &[Image] {
         self.images.get_or_init(|| Image::all_of(self.haystack))
     }
 }

@@ -87,6 +87,13 @@ impl Tally {
         ids
     }
 
+    /// Takes out the parts of logical signatures that were found, ascending: what tables name from `first` on, counted from there.
+    pub(crate) fn take_parts(&mut self, first: u32) -> Vec<u32> {
+        let mut parts: Vec<u32> = self.first.extract_if(|&id, _| id >= first).map(|(id, _)| id - first).collect();
+        parts.sort_unstable();
+        parts
+    }
+
     /// Notes that the work ran out at `at` on signature `id`.
     pub(crate) fn exceed(&mut self, at: usize, id: u32) {
         self.join_exceeded(Some((at, SignatureId::new(id))));

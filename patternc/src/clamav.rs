@@ -21,9 +21,11 @@ mod db;
 mod hash;
 mod hex;
 mod ignore;
+mod ldb;
 mod ndb;
 mod notes;
 mod offset;
+mod target;
 
 pub use ignore::IgnoreRule;
 
@@ -33,8 +35,11 @@ use crate::record::Record;
 /// The functionality level this compiler stands for: that of ClamAV 1.4.
 pub const FLEVEL: u64 = 216;
 
-/// Longest line, in bytes, without its line feed.
+/// Longest line, in bytes, without its line feed, but for logical signatures.
 pub const LINE_BYTES_MAX: usize = 8190;
+
+/// Longest line of a logical signature, in bytes, without its line feed.
+pub const LDB_LINE_BYTES_MAX: usize = 32_766;
 
 /// Parses a line of an `.ndb` or `.ndu` file, without its line feed; `None` for a comment.
 ///
@@ -50,6 +55,14 @@ pub fn ndb(line: impl AsRef<[u8]>) -> Result<Option<Record>, Fault> {
 /// A [`Fault`] that names why the line is refused.
 pub fn db(line: impl AsRef<[u8]>) -> Result<Option<Record>, Fault> {
     parse(line.as_ref(), db::parse)
+}
+
+/// Parses a line of an `.ldb` or `.ldu` file, without its line feed; `None` for a comment.
+///
+/// # Errors
+/// A [`Fault`] that names why the line is refused.
+pub fn ldb(line: impl AsRef<[u8]>) -> Result<Option<Record>, Fault> {
+    parse_up_to(LDB_LINE_BYTES_MAX, line.as_ref(), ldb::parse)
 }
 
 /// Parses a line of an `.ign` or `.ign2` file, without its line feed; `None` for a comment.
@@ -88,8 +101,13 @@ pub fn hash(line: impl AsRef<[u8]>) -> Result<Option<Record>, Fault> {
 
 /// What all kinds of lines have in common: comments, line ends, length, encoding.
 fn parse<T>(line: &[u8], content: impl Fn(&str) -> Result<T, Fault>) -> Result<Option<T>, Fault> {
-    if line.len() > LINE_BYTES_MAX {
-        let message = format!("the line is {} bytes long; at most {LINE_BYTES_MAX} are allowed", line.len());
+    parse_up_to(LINE_BYTES_MAX, line, content)
+}
+
+/// [`parse`] for lines of up to `bytes_max` bytes.
+fn parse_up_to<T>(bytes_max: usize, line: &[u8], content: impl Fn(&str) -> Result<T, Fault>) -> Result<Option<T>, Fault> {
+    if line.len() > bytes_max {
+        let message = format!("the line is {} bytes long; at most {bytes_max} are allowed", line.len());
         return Err(Fault::new(Code::LineTooLong, message));
     }
     if is_comment(line) {

@@ -113,6 +113,24 @@ codes! {
     TargetNormalised = "target-normalised",
     /// The target is not a number.
     TargetInvalid = "target-invalid",
+    /// The description of a logical signature is not well formed.
+    DescriptionInvalid = "description-invalid",
+    /// The description has an attribute that nobody knows.
+    AttributeUnknown = "attribute-unknown",
+    /// The description has an attribute that is not supported.
+    AttributeUnsupported = "attribute-unsupported",
+    /// The description asks for icons to be compared.
+    IconUnsupported = "icon-unsupported",
+    /// A name of a type of files that is none.
+    FileTypeInvalid = "file-type-invalid",
+    /// The logical expression is not well formed.
+    ExpressionInvalid = "expression-invalid",
+    /// There are more or fewer subsignatures than the expression names.
+    SubsignatureCount = "subsignature-count",
+    /// A subsignature of a form that is not supported.
+    SubsignatureUnsupported = "subsignature-unsupported",
+    /// A modifier of a subsignature that is not supported.
+    ModifierUnsupported = "modifier-unsupported",
     /// The offset is of a form that is not supported.
     OffsetUnsupported = "offset-unsupported",
     /// The offset counts from a place that files of the target do not have.

@@ -11,13 +11,14 @@ mod beside;
 mod crowd;
 mod direct;
 mod key;
+mod logical;
 mod lower;
 mod run;
 mod shapes;
 mod tables;
 
 use crate::model::Model;
-use crate::record::{Body, Digest, FileHash, Record};
+use crate::record::{Digest, FileHash, Record};
 use anchor::{Anchor, Chooser};
 pub use crowd::SIGNATURES_PER_WINDOW;
 use direct::Direct;
@@ -27,6 +28,8 @@ use engine::layout::{
     Source,
 };
 use engine::pattern::Pattern;
+use logical::{LogicalSections, Logicals};
+use lower::Body;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use tables::{DirectTables, TierTables};
@@ -108,25 +111,35 @@ pub fn link(sources: &[LinkSource<'_>]) -> Result<Vec<u8>, LinkError> {
 /// # Errors
 /// [`LinkError`].
 pub fn link_with(sources: &[LinkSource<'_>], options: &LinkOptions<'_>) -> Result<Vec<u8>, LinkError> {
+    let logicals = Logicals::gather(sources, options.model)?;
     let mut linker = Linker::default();
-    linker.anchor(sources, options.model)?;
+    linker.anchor(sources, &logicals, options.model)?;
     for source in sources {
         linker.add(source)?;
     }
-    linker.finish(options)
+    let logicals = linker.add_parts(&logicals)?;
+    linker.finish(&logicals, options)
 }
 
-/// The signatures that must be searched for, those not tied to one offset, and the index of each in the database.
-fn floating<'a>(sources: &'a [LinkSource<'a>]) -> impl Iterator<Item = (u32, &'a Body)> + Clone {
+/// The signatures that must be searched for, those not tied to one offset, and the index of each in the database; then the parts of logical
+/// ones, which are numbered after `signatures`.
+fn floating<'a>(
+    sources: &'a [LinkSource<'a>],
+    signatures: u32,
+    logicals: &'a Logicals<'a>,
+) -> impl Iterator<Item = (u32, Body<'a>)> + Clone {
     let records = (0_u32..).zip(sources.iter().flat_map(|source| source.records));
-    records.filter_map(|(id, record)| match record {
-        Record::Body(body) if !body.offset.is_fixed() => Some((id, body)),
+    let bodies = records.filter_map(|(id, record)| match record {
+        Record::Body(body) => Some((id, Body::of(body))),
         _ => None,
-    })
+    });
+    let parts = logicals.leading().map(move |(part, body)| (signatures + part, body));
+    bodies.chain(parts).filter(|(_, body)| !body.offset.is_fixed())
 }
 
 /// The error that signature `id` has no anchor.
-fn no_anchor(sources: &[LinkSource<'_>], id: u32) -> LinkError {
+fn no_anchor(sources: &[LinkSource<'_>], signatures: u32, logicals: &Logicals<'_>, id: u32) -> LinkError {
+    let id = id.checked_sub(signatures).map_or(Some(id), |part| logicals.first_owner(part)).unwrap_or(id);
     let named = sources.iter().flat_map(|source| source.records.iter().map(move |record| (record.name(), source.channel)));
     let (name, channel) = named.clone().nth(id as usize).unwrap_or_default();
     LinkError::NoAnchor { name: name.to_owned(), channel: channel.to_owned() }
@@ -156,18 +169,18 @@ struct StoredDigest {
 
 impl Linker {
     /// Chooses anchors and enters their windows, for signatures with the fewest places to be found by first: the others can make way.
-    fn anchor(&mut self, sources: &[LinkSource<'_>], model: &Model) -> Result<(), LinkError> {
-        let count: usize = sources.iter().map(|source| source.records.len()).sum();
-        if u32::try_from(count).is_err() {
-            return Err(too_many("signatures", u64::from(u32::MAX)));
-        }
-        let mut chooser = Chooser::new(floating(sources).map(|(_, body)| &body.pattern), model);
-        let mut waiting: Vec<(usize, u32, &Body)> =
-            floating(sources).map(|(id, body)| (chooser.options(&body.pattern), id, body)).collect();
+    fn anchor(&mut self, sources: &[LinkSource<'_>], logicals: &Logicals<'_>, model: &Model) -> Result<(), LinkError> {
+        let signatures: usize = sources.iter().map(|source| source.records.len()).sum();
+        let signatures = u32::try_from(signatures).ok().filter(|count| *count < u32::MAX / 2);
+        let signatures = signatures.ok_or_else(|| too_many("signatures", u64::from(u32::MAX / 2)))?;
+        let floating = floating(sources, signatures, logicals);
+        let mut chooser = Chooser::new(floating.clone().map(|(_, body)| body.pattern), model);
+        let mut waiting: Vec<(usize, u32, Body<'_>)> =
+            floating.map(|(id, body)| (chooser.options(body.pattern), id, body)).collect();
         waiting.sort_unstable_by_key(|&(options, id, _)| (options, id));
         let mut anchors = Vec::with_capacity(waiting.len());
         for (_, id, body) in waiting {
-            let choice = chooser.choose(&body.pattern).ok_or_else(|| no_anchor(sources, id))?;
+            let choice = chooser.choose(body.pattern).ok_or_else(|| no_anchor(sources, signatures, logicals, id))?;
             self.tiers.add(&choice, body.target, id);
             anchors.push((id, choice.anchor));
         }
@@ -186,10 +199,10 @@ impl Linker {
             if record.name() != last_name.0 {
                 last_name = (record.name(), self.text(record.name())?);
             }
-            let id = u32::try_from(self.signatures.len()).ok().filter(|&id| id < u32::MAX);
-            let id = id.ok_or_else(|| too_many("signatures", u64::from(u32::MAX)))?;
+            let id = self.signatures.len() as u32;
             let program = match record {
-                Record::Body(body) => self.add_body(body, id)?,
+                Record::Body(body) => self.add_body(&Body::of(body), id, true)?,
+                Record::Logical(_) => NO_PROGRAM,
                 Record::FileHash(hash) => self.add_digest(hash, id),
             };
             self.signatures.push(Signature {
@@ -202,9 +215,23 @@ impl Linker {
         Ok(())
     }
 
-    /// Enters a body signature in the table that will find it, unless [`Linker::anchor`] did; returns its program.
-    fn add_body(&mut self, body: &Body, id: u32) -> Result<u32, LinkError> {
-        let anchor = if let Some(direct) = Direct::of(body) {
+    /// Enters the parts of logical signatures, after all signatures, and gives their sections.
+    fn add_parts(&mut self, logicals: &Logicals<'_>) -> Result<LogicalSections, LinkError> {
+        let signatures = self.signatures.len() as u32;
+        let mut leading = logicals.leading().map(|(part, _)| part).peekable();
+        let mut programs = Vec::with_capacity(logicals.bodies().len());
+        for (part, body) in (0_u32..).zip(logicals.bodies()) {
+            let leads = leading.next_if_eq(&part).is_some();
+            programs.push(self.add_body(&body, signatures + part, leads)?);
+        }
+        logicals.sections(&programs)
+    }
+
+    /// Enters a body in the table that will find it if it is `searched` for, unless [`Linker::anchor`] did; returns its program.
+    fn add_body(&mut self, body: &Body<'_>, id: u32, searched: bool) -> Result<u32, LinkError> {
+        let anchor = if !searched {
+            Anchor::START
+        } else if let Some(direct) = Direct::of(body) {
             self.direct.add(&direct, id);
             Anchor::START
         } else {
@@ -232,7 +259,7 @@ impl Linker {
         Ok(U32::new(start))
     }
 
-    fn finish(self, options: &LinkOptions<'_>) -> Result<Vec<u8>, LinkError> {
+    fn finish(self, logicals: &LogicalSections, options: &LinkOptions<'_>) -> Result<Vec<u8>, LinkError> {
         let tiers = self.tiers.build(options)?;
         let (direct_groups, direct_entries) = self.direct.build();
         let hashes = HashTables::build(self.digests);
@@ -251,6 +278,10 @@ impl Linker {
             (Section::Signatures, self.signatures.as_bytes()),
             (Section::Sources, self.sources.as_bytes()),
             (Section::Names, &self.names),
+            (Section::Parts, logicals.parts.as_bytes()),
+            (Section::Owners, logicals.owners.as_bytes()),
+            (Section::Logicals, logicals.logicals.as_bytes()),
+            (Section::Conditions, &logicals.conditions),
         ];
         Ok(assemble(tiers.key, &sections))
     }

@@ -8,7 +8,10 @@ mod codec;
 use std::cmp::Ordering;
 use std::fmt;
 
+use std::ops::RangeInclusive;
+
 use engine::FileKind;
+use engine::expression::Expression;
 use engine::pattern::{Offset, Pattern};
 
 pub(crate) use codec::{decode_one, kind_of};
@@ -23,6 +26,8 @@ pub enum Record {
     Body(Body),
     /// Digest of a whole file.
     FileHash(FileHash),
+    /// Several things to be found in one file, and how many of them.
+    Logical(Logical),
 }
 
 /// A body signature: a pattern, and where it may begin.
@@ -47,6 +52,47 @@ pub struct FileHash {
     pub digest: Digest,
     /// Size of the file in bytes; `None` for any size.
     pub size: Option<u64>,
+}
+
+/// A logical signature: subsignatures, and what is asked of them together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Logical {
+    /// Name reported for a match: 1 to [`Record::NAME_BYTES_MAX`] bytes.
+    pub name: String,
+    /// Files it is looked for in.
+    pub target: Target,
+    /// What else must be so of the file.
+    pub limits: Limits,
+    /// What is asked of the subsignatures; it names none that is not there.
+    pub expression: Expression,
+    /// The subsignatures, by their numbers: 1 to [`Expression::SUBSIGNATURES_MAX`].
+    pub subsignatures: Vec<Subsignature>,
+}
+
+/// What must be so of a file besides its content. A range that is `None` allows every file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// Its size in bytes.
+    pub file_size: Option<RangeInclusive<u64>>,
+    /// Where the entry point of an executable is, in bytes from its start.
+    pub entry_point: Option<RangeInclusive<u64>>,
+    /// How many sections an executable has.
+    pub sections: Option<RangeInclusive<u64>>,
+    /// The kind of container that it lies in, by ClamAV's name for it (`CL_TYPE_ZIP`).
+    pub container: Option<String>,
+}
+
+/// One of the things that a logical signature looks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Subsignature {
+    /// Bytes.
+    Bytes {
+        /// Where a match must begin.
+        offset: Offset,
+        /// What is looked for: matches of any of these count. One or two.
+        any_of: Vec<Pattern>,
+    },
 }
 
 /// Files a body signature is meant for.
@@ -116,17 +162,20 @@ pub enum Kind {
     Body,
     /// [`Record::FileHash`].
     FileHash,
+    /// [`Record::Logical`].
+    Logical,
 }
 
 impl Kind {
     /// Every kind, in canonical order.
-    pub const ALL: [Kind; 2] = [Kind::Body, Kind::FileHash];
+    pub const ALL: [Kind; 3] = [Kind::Body, Kind::FileHash, Kind::Logical];
 
     /// The kind in words, as used in errors and listings.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Body => "body",
             Kind::FileHash => "file-hash",
+            Kind::Logical => "logical",
         }
     }
 }
@@ -146,6 +195,7 @@ impl Record {
         match self {
             Record::Body(body) => &body.name,
             Record::FileHash(hash) => &hash.name,
+            Record::Logical(logical) => &logical.name,
         }
     }
 
@@ -154,6 +204,7 @@ impl Record {
         match self {
             Record::Body(body) => body.name,
             Record::FileHash(hash) => hash.name,
+            Record::Logical(logical) => logical.name,
         }
     }
 
@@ -162,6 +213,7 @@ impl Record {
         match self {
             Record::Body(_) => Kind::Body,
             Record::FileHash(_) => Kind::FileHash,
+            Record::Logical(_) => Kind::Logical,
         }
     }
 
@@ -170,7 +222,7 @@ impl Record {
     pub fn can_be_found(&self) -> bool {
         match self {
             Record::Body(body) => body.offset.is_fixed() || crate::link::can_be_searched(&body.pattern),
-            Record::FileHash(_) => true,
+            Record::FileHash(_) | Record::Logical(_) => true,
         }
     }
 

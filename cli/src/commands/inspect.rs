@@ -48,7 +48,7 @@ fn blob(header: &Header, len: usize) -> Value {
     json!({
         "kind": "blob", "bytes": len, "channel": header.channel.to_string(), "release": header.release,
         "created": time(header.created), "engine": [header.engine.min, header.engine.max],
-        "records": {"body": header.counts.bodies, "file-hash": header.counts.file_hashes},
+        "records": {"body": header.counts.bodies, "file-hash": header.counts.file_hashes, "logical": header.counts.logicals},
         "segments": header.segments, "root": header.root.to_string(),
     })
 }

@@ -65,7 +65,7 @@ fn wrong_input_is_told_and_nothing_is_written() {
 fn nothing_in_a_folder_is_dropped_in_silence() {
     let bench = Bench::new();
     bench.file("set/a.ndb", "Good:0:*:aabbccdd\n");
-    bench.file("set/b.ldb", "Logical;Engine:51-255,Target:0;0;aabbccdd\n");
+    bench.file("set/b.cbc", "ClamBC\n");
     bench.file("set/c.ign2", "Gone\n");
     bench.file("set/d.db", "Gone=aabbccdd\n");
     bench.file("set/e.fp", "d41d8cd98f00b204e9800998ecf8427e:7:clean\n");
@@ -73,7 +73,7 @@ fn nothing_in_a_folder_is_dropped_in_silence() {
     bench.file("set/LICENSE.txt", "may be used");
     let ran = bench.expect(1, "compile set -o out.titer --channel acme/main --release 1 --json");
     assert_eq!(
-        ran.json_of("summary")[0]["by_kind"]["ldb"],
+        ran.json_of("summary")[0]["by_kind"]["cbc"],
         json!({"lines": 1, "accepted": 0, "refused": 1, "ignored": 0, "by_code": {"kind-unsupported": 1}})
     );
     let codes: Vec<_> = ran.json_of("diagnostic").iter().map(|d| d["code"].clone()).collect();

@@ -2,7 +2,8 @@
 
 use crate::database::Database;
 use crate::digest::each_digest;
-use crate::layout::{NO_PROGRAM, PROGRAM_TARGET_MASK, PROGRAM_TARGET_SHIFT};
+use crate::layout::{PROGRAM_TARGET_MASK, PROGRAM_TARGET_SHIFT};
+use crate::logical::meaning;
 use crate::matcher::{Literal, Program};
 use sha2::{Digest as _, Sha256};
 
@@ -27,7 +28,18 @@ pub(super) fn fingerprints(database: &Database<'_>) -> Vec<u64> {
 
 fn of_body(database: &Database<'_>, id: u32) -> u64 {
     let mut hasher = Sha256::new();
-    let program = database.signature(id).map_or(NO_PROGRAM, |signature| signature.program.get());
+    if let Some(logical) = database.logical(id) {
+        // The parts by what they mean, so that their numbers make no difference.
+        hasher.update([b'c', logical.target]);
+        let mut parts = Vec::new();
+        meaning(database.condition(logical), &mut |part| hasher.update(part), &mut |part| parts.push(part));
+        for part in parts {
+            let place = database.len() as u32 + part;
+            hasher.update(of_body(database, place).to_le_bytes());
+        }
+        return first_bits(hasher);
+    }
+    let program = database.program(id);
     hasher.update([(program >> PROGRAM_TARGET_SHIFT & PROGRAM_TARGET_MASK) as u8]);
     if let Some(literal) = Literal::read(database.programs, program) {
         hasher.update(b"l");

@@ -7,7 +7,7 @@
 use super::few::Few;
 use super::filter::{Backend, Filter, Positions, load};
 use super::runs::Runs;
-use crate::database::{Database, SignatureId};
+use crate::database::Database;
 use crate::layout::{Entry, EntryPlace, NEAR_REACH, WindowHash, window_mask};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -94,16 +94,12 @@ impl<'a> TierTable<'a> {
         }
     }
 
-    /// Tables of their own for those signatures anchored in tier `index` that are `wanted`; `None` when there are none.
+    /// Tables of their own for those signatures and parts anchored in tier `index` that are `wanted`; `None` when there are none.
     ///
     /// O(windows of the tier).
-    pub(crate) fn part(
-        database: &Database<'a>,
-        index: usize,
-        wanted: impl Fn(SignatureId) -> bool,
-    ) -> Option<TierTable<'a>> {
+    pub(crate) fn part(database: &Database<'a>, index: usize, wanted: impl Fn(u32) -> bool) -> Option<TierTable<'a>> {
         let tier = &database.tiers[index];
-        let windows = database.entries_of(index).filter(|entry| wanted(SignatureId::new(entry.signature.get())));
+        let windows = database.entries_of(index).filter(|entry| wanted(entry.signature.get()));
         let windows: Vec<(u64, Entry)> =
             windows.filter_map(|entry| Some((database.stored_window(index, entry)?.bytes, *entry))).collect();
         if windows.is_empty() {

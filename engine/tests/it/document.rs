@@ -33,6 +33,8 @@ fn the_document_has_every_field_where_the_code_has_it() {
         fields!(Signature: name, name_len, source, program),
         fields!(LiteralHead: len, anchor_shift),
         fields!(Source: name, name_len, release, root),
+        fields!(Part: program, first_owner),
+        fields!(Logical: signature, condition, condition_len, target, reserved),
     ];
     let document = include_str!("../../../docs/database.md");
     let rows = document.lines().filter(|line| line.starts_with("### ") || line.starts_with("| ") && line.contains(" | `"));

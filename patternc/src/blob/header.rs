@@ -24,6 +24,7 @@ pub const LAYOUT: &[(&str, usize)] = &[
     ("engine_max", 4),
     ("body_count", 8),
     ("file_hash_count", 8),
+    ("logical_count", 8),
     ("segment_count", 4),
     ("channel", CHANNEL_LEN),
     ("root", DIGEST_LEN),
@@ -84,18 +85,21 @@ pub struct RecordCounts {
     pub bodies: u64,
     /// [`Kind::FileHash`].
     pub file_hashes: u64,
+    /// [`Kind::Logical`].
+    pub logicals: u64,
 }
 
 impl RecordCounts {
     /// Records of all kinds.
     pub fn total(&self) -> u64 {
-        self.bodies.saturating_add(self.file_hashes)
+        self.bodies.saturating_add(self.file_hashes).saturating_add(self.logicals)
     }
 
     pub(super) fn add(&mut self, kind: Kind) {
         match kind {
             Kind::Body => self.bodies += 1,
             Kind::FileHash => self.file_hashes += 1,
+            Kind::Logical => self.logicals += 1,
         }
     }
 }
@@ -168,7 +172,8 @@ impl Header {
         let check =
             |kind, stated, found| if stated == found { Ok(()) } else { Err(BlobError::Count { kind, stated, found }) };
         check(Kind::Body, self.counts.bodies, found.bodies)?;
-        check(Kind::FileHash, self.counts.file_hashes, found.file_hashes)
+        check(Kind::FileHash, self.counts.file_hashes, found.file_hashes)?;
+        check(Kind::Logical, self.counts.logicals, found.logicals)
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -187,6 +192,7 @@ impl Header {
         out.extend(self.engine.max.to_le_bytes());
         out.extend(self.counts.bodies.to_le_bytes());
         out.extend(self.counts.file_hashes.to_le_bytes());
+        out.extend(self.counts.logicals.to_le_bytes());
         out.extend(self.segments.to_le_bytes());
         frame::put_channel(out, &self.channel);
     }
@@ -199,7 +205,7 @@ impl Header {
             release: reader.u64()?,
             created: reader.i64()?,
             engine: read_engine(reader)?,
-            counts: RecordCounts { bodies: reader.u64()?, file_hashes: reader.u64()? },
+            counts: RecordCounts { bodies: reader.u64()?, file_hashes: reader.u64()?, logicals: reader.u64()? },
             segments: reader.u32()?,
             channel: frame::read_channel(reader)?,
             root: frame::read_root(reader)?,
@@ -245,7 +251,7 @@ mod tests {
             Meta { channel: "acme/stable".parse().unwrap(), release: 1, created: 2, engine: EngineRange { min: 1, max: 1 } };
         let base = Header::new(&meta, RecordCounts::default(), &[], [0; 32]);
         type Change = fn(&mut Header);
-        let changes: [(&str, Change); 11] = [
+        let changes: [(&str, Change); 12] = [
             ("file_len", |header| header.file_bytes = u64::MAX),
             ("release", |header| header.release = u64::MAX),
             ("created", |header| header.created = -1),
@@ -253,6 +259,7 @@ mod tests {
             ("engine_max", |header| header.engine.max = u32::MAX),
             ("body_count", |header| header.counts.bodies = u64::MAX),
             ("file_hash_count", |header| header.counts.file_hashes = u64::MAX),
+            ("logical_count", |header| header.counts.logicals = u64::MAX),
             ("segment_count", |header| header.segments = u32::MAX),
             ("channel", |header| header.channel = "beta/stable".parse().unwrap()),
             ("root", |header| header.root = Root([0xff; 32])),

@@ -225,7 +225,11 @@ pub(super) fn check_joins(segments: &[Ends]) -> Result<RecordCounts, BlobError> 
         }
     }
     let sum = |count: fn(&RecordCounts) -> u64| segments.iter().map(|ends| count(&ends.counts)).sum();
-    Ok(RecordCounts { bodies: sum(|counts| counts.bodies), file_hashes: sum(|counts| counts.file_hashes) })
+    Ok(RecordCounts {
+        bodies: sum(|counts| counts.bodies),
+        file_hashes: sum(|counts| counts.file_hashes),
+        logicals: sum(|counts| counts.logicals),
+    })
 }
 
 /// Collects sorted encoded records to segments.

@@ -73,8 +73,8 @@ kinds! {
     Cvd = "cvd", Container, "container of signature files, signed";
     Cld = "cld", Container, "container of signature files, updated in place, its list of files signed";
     Cud = "cud", Container, "container of signature files, unsigned";
-    Ldb = "ldb", Unsupported, "logical signatures";
-    Ldu = "ldu", Unsupported, "logical signatures of potentially unwanted programs";
+    Ldb = "ldb", Signatures, "logical signatures";
+    Ldu = "ldu", Signatures, "logical signatures of potentially unwanted programs";
     Mdb = "mdb", Unsupported, "hashes of sections of programs, MD5 as a rule";
     Mdu = "mdu", Unsupported, "hashes of sections of potentially unwanted programs, MD5 as a rule";
     Msb = "msb", Unsupported, "hashes of sections of programs, SHA-1 and SHA-256 as a rule";

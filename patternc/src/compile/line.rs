@@ -49,6 +49,7 @@ fn name_in(kind: SourceKind, line: &[u8]) -> Option<&str> {
     let line = str::from_utf8(line).ok()?;
     match kind {
         SourceKind::Db => line.split('=').next(),
+        SourceKind::Ldb | SourceKind::Ldu => line.split(';').next(),
         SourceKind::Ndb | SourceKind::Ndu => line.split(':').next(),
         _ => line.split(':').nth(2),
     }
@@ -62,6 +63,7 @@ pub(super) fn compile(kind: SourceKind, line: &[u8]) -> Outcome {
         SourceKind::Hdb | SourceKind::Hdu | SourceKind::Hsb | SourceKind::Hsu => {
             clamav::hash(line).map(|parsed| parsed.map(record))
         }
+        SourceKind::Ldb | SourceKind::Ldu => clamav::ldb(line).map(|parsed| parsed.map(record)),
         SourceKind::Ign | SourceKind::Ign2 => clamav::ignore(line).map(|parsed| parsed.map(Outcome::Ignore)),
         SourceKind::Info => clamav::info(line).map(|parsed| parsed.map(|()| Outcome::Note)),
         SourceKind::Cfg => clamav::cfg(line).map(|parsed| parsed.map(|()| Outcome::Note)),

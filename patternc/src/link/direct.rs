@@ -1,7 +1,7 @@
 //! Signatures that are found by their offset.
 
+use super::lower::Body;
 use super::run::{Fold, runs};
-use crate::record::Body;
 use engine::pattern::Offset;
 
 /// A signature whose matches begin at one offset, and the key that tells it from others there.
@@ -17,12 +17,12 @@ impl Direct {
     const KEY_MAX: usize = 4;
 
     /// How `body` is found by its offset; `None` when it may begin at several.
-    pub(super) fn of(body: &Body) -> Option<Direct> {
+    pub(super) fn of(body: &Body<'_>) -> Option<Direct> {
         if !body.offset.is_fixed() {
             return None;
         }
         // Only the first element stands at a known place.
-        let runs = runs(&body.pattern, Fold::Exact).take_while(|run| run.element == 0);
+        let runs = runs(body.pattern, Fold::Exact).take_while(|run| run.element == 0);
         let longest = runs.max_by_key(|run| run.bytes.len().min(Direct::KEY_MAX));
         let (key_shift, key) = longest.map(|run| (run.shift, run.bytes)).unwrap_or_default();
         Some(Direct { offset: body.offset, key_shift, key: key.into_iter().take(Direct::KEY_MAX).collect() })

@@ -1,17 +1,31 @@
 //! Lowering a pattern to the program that verifies it.
 
 use super::anchor::Anchor;
-use crate::record::Body;
+use crate::record::Target;
 use engine::layout::{
     LITERAL_PROGRAM, LiteralHead, NEAR_GAP_MAX, Op, PROGRAM_ALIGN, PROGRAM_PLACE, PROGRAM_TARGET_SHIFT, ProgramElement,
     ProgramHead, ProgramOffset,
 };
-use engine::pattern::{Element, MaskedByte, Offset};
+use engine::pattern::{Element, MaskedByte, Offset, Pattern};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
 
+/// What a program verifies: a body signature, or a part of a logical one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Body<'a> {
+    pub(super) target: Target,
+    pub(super) offset: Offset,
+    pub(super) pattern: &'a Pattern,
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn of(body: &'a crate::record::Body) -> Body<'a> {
+        Body { target: body.target, offset: body.offset, pattern: &body.pattern }
+    }
+}
+
 /// Appends the program of `body` and returns what its signature shall say of it; `None` when the section is full.
-pub(super) fn append_program(programs: &mut Vec<u8>, body: &Body, anchor: Anchor) -> Option<u32> {
+pub(super) fn append_program(programs: &mut Vec<u8>, body: &Body<'_>, anchor: Anchor) -> Option<u32> {
     programs.resize(programs.len().next_multiple_of(PROGRAM_ALIGN), 0);
     let place = u32::try_from(programs.len() / PROGRAM_ALIGN).ok().filter(|&place| place <= PROGRAM_PLACE)?;
     let program = place | u32::from(body.target.number()) << PROGRAM_TARGET_SHIFT;

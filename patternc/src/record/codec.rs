@@ -5,11 +5,14 @@
 
 use engine::pattern::{Element, MaskedByte, Offset, Pattern};
 
+mod logical;
+
 use super::{Body, Digest, FileHash, Kind, Record, Target};
 use crate::wire::{Reader, WireError, put_varint};
 
 const BODY: u8 = 0;
 const FILE_HASH: u8 = 1;
+const LOGICAL: u8 = 8;
 
 const OFFSET_ANY: u8 = 0;
 const OFFSET_START: u8 = 1;
@@ -38,6 +41,7 @@ pub(crate) fn kind_of(encoded: &[u8]) -> Option<Kind> {
     match *encoded.first()? {
         BODY => Some(Kind::Body),
         FILE_HASH => Some(Kind::FileHash),
+        LOGICAL => Some(Kind::Logical),
         _ => None,
     }
 }
@@ -50,6 +54,10 @@ pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
             out.push(body.target.number());
             put_offset(out, body.offset);
             put_pattern(out, &body.pattern);
+        }
+        Record::Logical(signature) => {
+            out.push(LOGICAL);
+            logical::put(out, signature);
         }
         Record::FileHash(hash) => {
             out.push(FILE_HASH);
@@ -189,6 +197,7 @@ pub(crate) fn decode_one<'a>(reader: &mut Reader<'a>, scratch: &mut Vec<u8>) -> 
             pattern: pattern(reader)?,
         }),
         FILE_HASH => Record::FileHash(FileHash { name: name(reader)?, digest: digest(reader)?, size: size(reader)? }),
+        LOGICAL => Record::Logical(logical::read(reader)?),
         _ => return Err(reader.fault("the kind of a record is unknown")),
     };
     scratch.clear();

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 const MEMBERS: [(&str, &[u8]); 4] = [
     ("COPYING", b"may be used"),
     ("a.ndb", b"A.B:0:*:aabbccdd\nBad:0:*:aab\nC.D:0:*:aabbccdd\n"),
-    ("b.ldb", b"Logical;Engine:51-255,Target:0;0;aabbccdd\n"),
+    ("b.cbc", b"ClamBC\n"),
     ("c.ign2", b"C.D\n"),
 ];
 
@@ -34,7 +34,7 @@ fn members_are_compiled_like_files() {
         assert_eq!(names, ["A.B"]);
         let said: Vec<String> = compilation.diagnostics.iter().map(ToString::to_string).collect();
         assert!(said[0].starts_with("main.cud:a.ndb:2: hex-odd: "), "{said:?}");
-        assert!(said[1].starts_with("main.cud:b.ldb:0: kind-unsupported: "), "{said:?}");
+        assert!(said[1].starts_with("main.cud:b.cbc:0: kind-unsupported: "), "{said:?}");
         assert_eq!((said.len(), compilation.account.ignored), (2, 1));
     }
 }

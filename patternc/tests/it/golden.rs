@@ -57,6 +57,7 @@ fn said(input: &Path) -> String {
 /// A record in one line, its pattern in hex.
 fn spell(record: &Record) -> String {
     match record {
+        Record::Logical(logical) => format!("{:?}: {logical:?}", logical.name),
         Record::FileHash(hash) => format!("{:?}: {:?}, size {:?}", hash.name, hash.digest, hash.size),
         Record::Body(body) => {
             let elements: Vec<String> = body.pattern.elements().iter().map(spell_element).collect();
@@ -109,7 +110,7 @@ fn diagnostics_are_as_recorded() {
 
 /// A container of each kind of fault, by name.
 fn faulty_containers() -> Vec<(&'static str, Vec<u8>)> {
-    let good = container(Packing::Gzip, &[("a.ndb", b"A:0:*:aabbccdd\nB:0:*:aab\n"), ("b.ldb", b"L;T:0;0;aabb\n")]);
+    let good = container(Packing::Gzip, &[("a.ndb", b"A:0:*:aabbccdd\nB:0:*:aab\n"), ("b.cbc", b"ClamBC\n")]);
     let mut changed = good.clone();
     *changed.last_mut().unwrap() ^= 1;
     let mut cut = good[..good.len() - 20].to_vec();

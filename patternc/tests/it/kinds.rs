@@ -23,7 +23,7 @@ fn compile_file(name: &str, bytes: &[u8]) -> Compilation {
 fn kinds_that_are_not_supported_are_told_once_with_their_lines() {
     let unsupported: Vec<SourceKind> =
         SourceKind::ALL.iter().copied().filter(|kind| kind.content() == Content::Unsupported).collect();
-    assert!(unsupported.contains(&SourceKind::Ldb) && unsupported.contains(&SourceKind::Yara));
+    assert!(unsupported.contains(&SourceKind::Cbc) && unsupported.contains(&SourceKind::Yara));
     for kind in unsupported {
         let compilation = compile_file(&format!("a.{}", kind.as_str()), b"# comment\none\n\ntwo\nthree");
         let [diagnostic] = &compilation.diagnostics[..] else { panic!("{kind:?}: {:?}", compilation.diagnostics) };

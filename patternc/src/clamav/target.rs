@@ -1,0 +1,55 @@
+//! The number of the files that a signature is for.
+
+use super::digits;
+use crate::diagnostic::{Code, Fault, quote};
+use crate::record::Target;
+
+pub(super) fn parse(field: &str) -> Result<Target, Fault> {
+    if field == "*" {
+        return Ok(Target::Any);
+    }
+    let number = digits(field).ok_or_else(|| {
+        let message = format!("the target {} is not a number from 0 to 12", quote(field));
+        Fault::new(Code::TargetInvalid, message)
+    })?;
+    let known = u8::try_from(number).ok().and_then(Target::from_number);
+    known.ok_or_else(|| {
+        let normalised = match number {
+            3 => "HTML",
+            4 => "mail",
+            7 => "text",
+            _ => {
+                return Fault::new(
+                    Code::TargetUnsupported,
+                    format!("target {number} is no type of files that is supported"),
+                );
+            }
+        };
+        let message = format!("target {number} ({normalised}) is searched after normalisation, which is not supported");
+        Fault::new(Code::TargetNormalised, message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::FileKind;
+
+    #[test]
+    fn targets() {
+        for any in ["0", "00", "", "*"] {
+            assert_eq!(parse(any), Ok(Target::Any));
+        }
+        for kind in FileKind::ALL {
+            assert_eq!(parse(&(kind as u8).to_string()), Ok(Target::Kind(kind)));
+        }
+        for normalised in ["3", "4", "07"] {
+            assert_eq!(parse(normalised).unwrap_err().code, Code::TargetNormalised);
+        }
+        for unknown in ["8", "13", "257"] {
+            assert_eq!(parse(unknown).unwrap_err().code, Code::TargetUnsupported);
+        }
+        assert_eq!(parse("99999999999999999999").unwrap_err().code, Code::TargetUnsupported);
+        assert_eq!(parse(" 0").unwrap_err().code, Code::TargetInvalid);
+    }
+}

@@ -1,0 +1,156 @@
+//! Logical signatures: name, target, limits, subsignatures, expression.
+
+use std::ops::RangeInclusive;
+
+use engine::expression::{Comparison, Expression};
+
+use super::super::{Limits, Logical, Subsignature};
+use super::{name, offset, pattern, put_name, put_offset, put_pattern, target};
+use crate::wire::{Reader, WireError, put_varint};
+
+const FILE_SIZE: u8 = 1;
+const ENTRY_POINT: u8 = 2;
+const SECTIONS: u8 = 4;
+const CONTAINER: u8 = 8;
+
+const BYTES: u8 = 0;
+/// Most patterns of one subsignature: as it stands, and with two bytes to a character.
+const PATTERNS_MAX: u64 = 2;
+
+const SUBSIGNATURE: u8 = 0;
+const ALL: u8 = 1;
+const ANY: u8 = 2;
+const COUNT: u8 = 3;
+
+pub(super) fn put(out: &mut Vec<u8>, logical: &Logical) {
+    put_name(out, &logical.name);
+    out.push(logical.target.number());
+    put_limits(out, &logical.limits);
+    put_varint(out, logical.subsignatures.len() as u64);
+    for subsignature in &logical.subsignatures {
+        put_subsignature(out, subsignature);
+    }
+    put_expression(out, &logical.expression);
+}
+
+pub(super) fn read(reader: &mut Reader<'_>) -> Result<Logical, WireError> {
+    let (name, target, limits) = (name(reader)?, target(reader)?, limits(reader)?);
+    let count = reader.varint_to(Expression::SUBSIGNATURES_MAX as u64, "a signature has too many subsignatures")?;
+    if count == 0 {
+        return Err(reader.fault("a signature has no subsignature"));
+    }
+    let subsignatures = (0..count).map(|_| subsignature(reader)).collect::<Result<Vec<_>, _>>()?;
+    let expression = expression(reader, 0)?;
+    if usize::from(expression.highest()) >= subsignatures.len() {
+        return Err(reader.fault("an expression names a subsignature that is not there"));
+    }
+    Ok(Logical { name, target, limits, expression, subsignatures })
+}
+
+/// A bit for each limit that is set, then those that are, in the order of their bits.
+fn put_limits(out: &mut Vec<u8>, limits: &Limits) {
+    let ranges = [(FILE_SIZE, &limits.file_size), (ENTRY_POINT, &limits.entry_point), (SECTIONS, &limits.sections)];
+    let container = if limits.container.is_some() { CONTAINER } else { 0 };
+    out.push(ranges.iter().filter(|(_, range)| range.is_some()).fold(container, |set, (bit, _)| set | bit));
+    for range in ranges.iter().filter_map(|(_, range)| range.as_ref()) {
+        put_varint(out, *range.start());
+        put_varint(out, *range.end());
+    }
+    if let Some(container) = &limits.container {
+        put_name(out, container);
+    }
+}
+
+fn limits(reader: &mut Reader<'_>) -> Result<Limits, WireError> {
+    let set = reader.u8()?;
+    if set > FILE_SIZE | ENTRY_POINT | SECTIONS | CONTAINER {
+        return Err(reader.fault("a limit of a signature is unknown"));
+    }
+    let mut range = |bit: u8| -> Result<Option<RangeInclusive<u64>>, WireError> {
+        if set & bit == 0 { Ok(None) } else { Ok(Some(reader.varint()?..=reader.varint()?)) }
+    };
+    let (file_size, entry_point, sections) = (range(FILE_SIZE)?, range(ENTRY_POINT)?, range(SECTIONS)?);
+    let container = if set & CONTAINER == 0 { None } else { Some(name(reader)?) };
+    Ok(Limits { file_size, entry_point, sections, container })
+}
+
+fn put_subsignature(out: &mut Vec<u8>, subsignature: &Subsignature) {
+    match subsignature {
+        Subsignature::Bytes { offset, any_of } => {
+            out.push(BYTES);
+            put_offset(out, *offset);
+            put_varint(out, any_of.len() as u64);
+            for pattern in any_of {
+                put_pattern(out, pattern);
+            }
+        }
+    }
+}
+
+fn subsignature(reader: &mut Reader<'_>) -> Result<Subsignature, WireError> {
+    match reader.u8()? {
+        BYTES => {
+            let offset = offset(reader)?;
+            let count = reader.varint_to(PATTERNS_MAX, "a subsignature has too many patterns")?;
+            if count == 0 {
+                return Err(reader.fault("a subsignature has no pattern"));
+            }
+            let any_of = (0..count).map(|_| pattern(reader)).collect::<Result<_, _>>()?;
+            Ok(Subsignature::Bytes { offset, any_of })
+        }
+        _ => Err(reader.fault("the form of a subsignature is unknown")),
+    }
+}
+
+fn put_expression(out: &mut Vec<u8>, expression: &Expression) {
+    let mut put_several = |op: u8, several: &[Expression]| {
+        out.push(op);
+        put_varint(out, several.len() as u64);
+        for one in several {
+            put_expression(out, one);
+        }
+    };
+    match expression {
+        Expression::Subsignature(number) => out.extend([SUBSIGNATURE, *number]),
+        Expression::All(all) => put_several(ALL, all),
+        Expression::Any(any) => put_several(ANY, any),
+        Expression::Count { of, comparison, matches, distinct } => {
+            out.extend([COUNT, *comparison as u8, *distinct]);
+            put_varint(out, u64::from(*matches));
+            put_expression(out, of);
+        }
+    }
+}
+
+fn expression(reader: &mut Reader<'_>, depth: usize) -> Result<Expression, WireError> {
+    if depth >= Expression::DEPTH_MAX {
+        return Err(reader.fault("an expression is nested too deeply"));
+    }
+    match reader.u8()? {
+        SUBSIGNATURE => Ok(Expression::Subsignature(reader.u8()?)),
+        op @ (ALL | ANY) => {
+            let count = reader.varint()?;
+            // No reservation: a count is believed only as far as expressions follow it.
+            let mut several = Vec::new();
+            for _ in 0..count {
+                several.push(expression(reader, depth + 1)?);
+            }
+            let same = |one: &Expression| match one {
+                Expression::All(_) => op == ALL,
+                Expression::Any(_) => op == ANY,
+                _ => false,
+            };
+            if several.len() < 2 || several.iter().any(same) {
+                return Err(reader.fault("an expression is not in its shortest form"));
+            }
+            Ok(if op == ALL { Expression::All(several) } else { Expression::Any(several) })
+        }
+        COUNT => {
+            let (comparison, distinct) = (Comparison::from_number(reader.u8()?), reader.u8()?);
+            let comparison = comparison.ok_or_else(|| reader.fault("a comparison is unknown"))?;
+            let matches = reader.varint_to(u64::from(u32::MAX), "a number of matches is too large")? as u32;
+            Ok(Expression::Count { of: Box::new(expression(reader, depth + 1)?), comparison, matches, distinct })
+        }
+        _ => Err(reader.fault("an expression is of an unknown form")),
+    }
+}
