@@ -21,6 +21,7 @@ mod db;
 mod hash;
 mod hex;
 mod ignore;
+pub mod modifier;
 mod ndb;
 mod notes;
 mod offset;

@@ -157,6 +157,8 @@ codes! {
     NegatedInvalid = "negated-invalid",
     /// A word or line boundary.
     BoundaryUnsupported = "boundary-unsupported",
+    /// A letter that is no modifier of a subsignature.
+    ModifierInvalid = "modifier-invalid",
     /// More elements or bytes than a pattern can have.
     PatternTooLarge = "pattern-too-large",
     /// A digest whose length is that of no known algorithm.

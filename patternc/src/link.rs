@@ -27,6 +27,7 @@ use engine::layout::{
     Source,
 };
 use engine::pattern::Pattern;
+pub(crate) use run::is_letter_of_either_case;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use tables::{DirectTables, TierTables};
