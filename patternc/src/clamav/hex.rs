@@ -169,7 +169,7 @@ enum End {
     Text,
 }
 
-impl<'a> Parser<'a> {
+impl Parser<'_> {
     fn fault(&self, code: Code, what: &str) -> Fault {
         Fault::new(code, format!("{what} (at character {} of the pattern)", self.at + 1))
     }
