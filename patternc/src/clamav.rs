@@ -22,6 +22,7 @@ mod hash;
 mod hex;
 mod ignore;
 mod ldb;
+pub mod modifier;
 mod ndb;
 mod notes;
 mod offset;

@@ -129,8 +129,6 @@ codes! {
     SubsignatureCount = "subsignature-count",
     /// A subsignature of a form that is not supported.
     SubsignatureUnsupported = "subsignature-unsupported",
-    /// A modifier of a subsignature that is not supported.
-    ModifierUnsupported = "modifier-unsupported",
     /// The offset is of a form that is not supported.
     OffsetUnsupported = "offset-unsupported",
     /// The offset counts from a place that files of the target do not have.
@@ -175,6 +173,8 @@ codes! {
     NegatedInvalid = "negated-invalid",
     /// A word or line boundary.
     BoundaryUnsupported = "boundary-unsupported",
+    /// A letter that is no modifier of a subsignature.
+    ModifierInvalid = "modifier-invalid",
     /// More elements or bytes than a pattern can have.
     PatternTooLarge = "pattern-too-large",
     /// A digest whose length is that of no known algorithm.

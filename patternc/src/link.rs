@@ -30,6 +30,7 @@ use engine::layout::{
 use engine::pattern::Pattern;
 use logical::{LogicalSections, Logicals};
 use lower::Body;
+pub(crate) use run::is_letter_of_either_case;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use tables::{DirectTables, TierTables};

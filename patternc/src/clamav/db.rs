@@ -11,7 +11,7 @@ pub(super) fn parse(line: &str) -> Result<Record, Fault> {
         .split_once('=')
         .ok_or_else(|| Fault::new(Code::FieldCount, "the line has no `=` between a name and hex digits"))?;
     let name = name(name_field)?;
-    let pattern = hex::parse(hex_field, Offset::Any)?;
+    let pattern = hex::parse(hex_field, Offset::Any, hex::Context::BODY)?;
     Ok(Record::Body(Body { name, target: Target::Any, offset: Offset::Any, pattern }))
 }
 

@@ -6,8 +6,8 @@ mod expression;
 use engine::expression::Expression;
 use engine::pattern::Offset;
 
-use super::{hex, name, offset};
-use crate::diagnostic::{Code, Fault, quote};
+use super::{modifier, name, offset};
+use crate::diagnostic::{Code, Fault};
 use crate::record::{Logical, Record, Subsignature, Target};
 
 pub(super) fn parse(line: &str) -> Result<Record, Fault> {
@@ -63,17 +63,12 @@ fn subsignature(text: &str, target: Target) -> Result<Subsignature, Fault> {
         return unsupported("comparisons of bytes");
     }
     let (text, modifiers) = text.split_once("::").unwrap_or((text, ""));
-    if !modifiers.is_empty() {
-        return Err(Fault::new(
-            Code::ModifierUnsupported,
-            format!("the modifiers {} are not supported yet", quote(modifiers)),
-        ));
-    }
+    let modifiers = modifier::parse(modifiers)?;
     let (offset, text) = match text.split_once(':') {
         Some((offset, text)) => (offset::parse(offset, target)?, text),
         None => (Offset::Any, text),
     };
-    Ok(Subsignature::Bytes { offset, any_of: vec![hex::parse(text, offset)?] })
+    Ok(Subsignature::Bytes { offset, any_of: modifier::apply(text, offset, modifiers)? })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ pub(super) fn parse(line: &str) -> Result<Record, Fault> {
     let name = name(name_field.unwrap_or_default())?;
     let target = target::parse(target_field.unwrap_or_default())?;
     let offset = offset::parse(offset_field.unwrap_or_default(), target)?;
-    let pattern = hex::parse(hex_field.unwrap_or_default(), offset)?;
+    let pattern = hex::parse(hex_field.unwrap_or_default(), offset, hex::Context::BODY)?;
     Ok(Record::Body(Body { name, target, offset, pattern }))
 }
 

@@ -1,7 +1,8 @@
 //! Diagnostics, each with its text.
 //!
 //! `golden/NAME.in` is a signature file whose first line is `# KIND`, KIND being the extension it would have; `golden/NAME.out`
-//! is what the compiler says; `golden/containers.out` is what it says of containers that the test makes.
+//! is what the compiler says; `golden/containers.out` is what it says of containers that the test makes, and
+//! `golden/subsignatures.out` what it makes of hex texts with modifiers.
 //! `TITER_BLESS=1 cargo test -p patternc golden` rewrites the `.out` files.
 
 use std::collections::BTreeSet;
@@ -9,7 +10,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use engine::pattern::{Element, MaskedByte};
+use engine::pattern::{Element, MaskedByte, Offset};
+use patternc::clamav::modifier;
 use patternc::compile::{Compiler, SourceKind};
 use patternc::diagnostic::Code;
 use patternc::fuzzing::{Packing, container, container_of, seal_container};
@@ -60,15 +62,18 @@ fn spell(record: &Record) -> String {
         Record::Logical(logical) => format!("{:?}: {logical:?}", logical.name),
         Record::FileHash(hash) => format!("{:?}: {:?}, size {:?}", hash.name, hash.digest, hash.size),
         Record::Body(body) => {
-            let elements: Vec<String> = body.pattern.elements().iter().map(spell_element).collect();
             let name: String = body.name.chars().take(50).collect();
             let target = match body.target {
                 Target::Kind(kind) => format!("{}: ", kind.name()),
                 _ => String::new(),
             };
-            format!("{name:?}: {target}{:?}: {}", body.offset, elements.join(" "))
+            format!("{name:?}: {target}{:?}: {}", body.offset, spell_pattern(body.pattern.elements()))
         }
     }
+}
+
+fn spell_pattern(elements: &[Element]) -> String {
+    elements.iter().map(spell_element).collect::<Vec<String>>().join(" ")
 }
 
 fn spell_element(element: &Element) -> String {
@@ -87,6 +92,7 @@ fn spell_byte(byte: MaskedByte) -> String {
         0xff => format!("{:02x}", byte.value()),
         0xf0 => format!("{:x}?", byte.value() >> 4),
         0x0f => format!("?{:x}", byte.value()),
+        0xdf => format!("'{}'", char::from(byte.value()).to_ascii_lowercase()),
         _ => "??".to_owned(),
     }
 }
@@ -145,6 +151,39 @@ fn containers_are_as_recorded() {
     }
     assert_eq!(fs::read_to_string(&output).unwrap_or_default(), said, "TITER_BLESS=1 rewrites it");
 }
+
+#[test]
+fn subsignatures_are_as_recorded() {
+    let mut said = String::new();
+    for subsignature in SUBSIGNATURES {
+        let (hex, modifiers) = subsignature.split_once("::").unwrap();
+        match modifier::parse(modifiers).and_then(|modifiers| modifier::apply(hex, Offset::Any, modifiers)) {
+            Ok(patterns) => {
+                let spelled: Vec<String> = patterns.iter().map(|pattern| spell_pattern(pattern.elements())).collect();
+                writeln!(said, "{subsignature} = {}", spelled.join(" or ")).unwrap();
+            }
+            Err(fault) => writeln!(said, "{subsignature}: {fault}").unwrap(),
+        }
+    }
+    let output = folder().join("subsignatures.out");
+    if std::env::var_os("TITER_BLESS").is_some() {
+        fs::write(&output, &said).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&output).unwrap_or_default(), said, "TITER_BLESS=1 rewrites it");
+}
+
+const SUBSIGNATURES: &[&str] = &[
+    "61::",
+    "6162::",
+    "6130::i",
+    "616?::i",
+    "6130::w",
+    "61??{1}63::w",
+    "6130(62|63)*6465::wia",
+    "6130!(62)::i",
+    "6130::x",
+    "6130::i::w",
+];
 
 #[test]
 fn every_code_has_a_golden() {
