@@ -15,11 +15,13 @@
 pub mod executables;
 pub mod flood;
 pub mod fuzzing;
+mod instance;
 mod plant;
 mod seal;
 mod synthetic;
 
-pub use plant::{Planted, instance, near_miss, plant, planted};
+pub use instance::{instance, near_miss};
+pub use plant::{Planted, plant, planted};
 pub use seal::{seal_blob, seal_database, seal_delta};
 pub use synthetic::{haystack, near_clean_ndb, synthetic_ndb};
 

@@ -4,7 +4,8 @@
 //! given out.
 
 use crate::executables;
-use engine::pattern::{Element, MaskedByte, Offset, Pattern};
+use crate::instance::{Instance, spoil};
+use engine::pattern::{Element, Offset, Pattern};
 use engine::{FileKind, Image, naive};
 use patternc::record::{Body, Digest, Record, Target};
 
@@ -29,68 +30,20 @@ const FILLER: u8 = b'~';
 /// Largest planted file, in bytes; signatures that need a larger one are not planted.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// A string that `pattern` matches from its first byte to its last: the least of what each element allows, with `filler` where
-/// anything goes.
-///
-/// `None` for a pattern whose negated alternatives leave no room for a repeated byte.
-pub fn instance(pattern: &Pattern, filler: u8) -> Option<Vec<u8>> {
-    let fill = |masked: &MaskedByte| masked.value() | (filler & !masked.mask());
-    let mut bytes = Vec::new();
-    for element in pattern.elements() {
-        match element {
-            Element::Bytes(string) => bytes.extend(string.iter().map(fill)),
-            Element::Alternatives { strings, negated: false } => bytes.extend(strings[0].iter().map(fill)),
-            Element::Alternatives { strings, negated: true } => bytes.extend(other_than(strings, filler)?),
-            Element::Gap { min, .. } => bytes.resize(bytes.len() + *min as usize, filler),
-        }
-    }
-    let at_start = Offset::Start { from: 0, shift: 0 };
-    naive::ends(pattern, at_start, &bytes).contains(&(bytes.len() as u64)).then_some(bytes)
-}
-
-/// One byte over and over, `filler` if possible, that is none of `strings`.
-fn other_than(strings: &[Vec<MaskedByte>], filler: u8) -> Option<Vec<u8>> {
-    let is_one_of = |byte: u8| strings.iter().any(|string| string.iter().all(|masked| masked.agrees(byte)));
-    let byte = (0..=u8::MAX).map(|step| filler.wrapping_add(step)).find(|&byte| !is_one_of(byte))?;
-    Some(vec![byte; strings[0].len()])
-}
-
-/// An [`instance`] of `pattern` changed in one byte, so that `pattern` matches nowhere in it.
-///
-/// `None` when there is no instance, or no such byte.
-pub fn near_miss(pattern: &Pattern, filler: u8) -> Option<Vec<u8>> {
-    let bytes = instance(pattern, filler)?;
-    let len = bytes.len();
-    spoil(bytes, 0..len, |changed| naive::ends(pattern, Offset::Any, changed).is_empty())
-}
-
-/// `bytes` with one byte of `places` changed so that `spoiled` holds. Places are tried from the middle on: a scanner that only
-/// looks at a part is found out by a change outside it, and which part that is, nobody knows.
-fn spoil(mut bytes: Vec<u8>, places: std::ops::Range<usize>, spoiled: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
-    let middle = places.start + places.len() / 2;
-    for at in (middle..places.end).chain(places.start..middle) {
-        bytes[at] ^= 0x15;
-        if spoiled(&bytes) {
-            return Some(bytes);
-        }
-        bytes[at] ^= 0x15;
-    }
-    None
-}
-
 /// Plants `body` in a small clean file of the kind that it is for, where its offset wants it.
 ///
 /// `None` when there is no instance, when its offset cannot hold it, or when the file would be larger than 1 MiB.
 pub fn plant(body: &Body) -> Option<Planted> {
-    let instance = instance(&body.pattern, FILLER)?;
+    let instance = Instance::of(&body.pattern, FILLER)?;
     let mut carrier = carrier(body)?;
     let image = Image::all_of(&carrier).into_iter().next();
     let place = match body.offset {
-        Offset::Any => carrier.len(),
+        Offset::Any => carrier.len() + instance.before.len(),
         Offset::Start { from, .. } => usize::try_from(from).ok().filter(|_| from < FILE_BYTES_MAX)?,
         Offset::End { back, .. } => {
-            let after = back.checked_sub(instance.len() as u64).filter(|_| back < FILE_BYTES_MAX)?;
-            carrier.resize(carrier.len() + instance.len() + after as usize, FILLER);
+            let len = instance.bytes.len();
+            let after = back.checked_sub(len as u64).filter(|_| back < FILE_BYTES_MAX)?;
+            carrier.resize(carrier.len() + len + after as usize, FILLER);
             carrier.len() - back as usize
         }
         offset => place_in(&image?, offset)?,
@@ -99,7 +52,7 @@ pub fn plant(body: &Body) -> Option<Planted> {
     if !bears(body, &hit) {
         return None;
     }
-    let places = place..place + instance.len();
+    let places = place..place + instance.bytes.len();
     let near_miss = spoil(hit.clone(), places, |changed| !bears(body, changed));
     let before = body.offset.needs_image().then(|| first_place(&carrier, body.offset)).flatten();
     let misplaced = before.and_then(|first| Some(placed(&carrier, first.checked_sub(1)?, &instance)));
@@ -178,11 +131,18 @@ fn first_place(carrier: &[u8], offset: Offset) -> Option<usize> {
     }
 }
 
-/// `carrier` with `instance` written over it from `place` on.
-fn placed(carrier: &[u8], place: usize, instance: &[u8]) -> Vec<u8> {
+/// `carrier` with `instance` written over it from `place` on, and what it asks for beside that where there is room.
+fn placed(carrier: &[u8], place: usize, instance: &Instance) -> Vec<u8> {
+    let Instance { before, bytes, after } = instance;
     let mut file = carrier.to_vec();
-    file.resize(file.len().max(place + instance.len()), FILLER);
-    file[place..place + instance.len()].copy_from_slice(instance);
+    let end = place + bytes.len();
+    // A file that ends with the match stays so, as the offset may count from there; nothing to come is a boundary too.
+    let after = if end == carrier.len() { &[][..] } else { after };
+    file.resize(file.len().max(end + after.len()), FILLER);
+    let start = place.saturating_sub(before.len());
+    file[start..place].copy_from_slice(&before[before.len() - (place - start)..]);
+    file[place..end].copy_from_slice(bytes);
+    file[end..end + after.len()].copy_from_slice(after);
     file
 }
 
@@ -233,16 +193,6 @@ mod tests {
     }
 
     #[test]
-    fn instances_keep_clear_of_negated_strings() {
-        let fixed = |text: &[u8]| text.iter().map(|&byte| MaskedByte::fixed(byte)).collect::<Vec<_>>();
-        let not_a = Element::Alternatives { strings: vec![fixed(b"a"), fixed(b"b")], negated: true };
-        let pattern = Pattern::new([Element::Bytes(fixed(b"xy")), not_a]).unwrap();
-        assert_eq!(instance(&pattern, b'a').unwrap(), b"xyc");
-        let nothing_left = Element::Alternatives { strings: vec![vec![MaskedByte::ANY]], negated: true };
-        assert_eq!(instance(&Pattern::new([nothing_left]).unwrap(), 0), None);
-    }
-
-    #[test]
     fn offsets_that_cannot_hold_the_pattern_are_not_planted() {
         let pattern = Pattern::literal(b"four").unwrap();
         let body = |offset| Body { name: "n".to_owned(), target: Target::Any, offset, pattern: pattern.clone() };
@@ -274,14 +224,6 @@ mod tests {
                 assert!(!bears(&body, &planted.other_kind.unwrap()));
                 assert_eq!(planted.misplaced.is_some(), offset.needs_image());
             }
-        }
-    }
-
-    #[test]
-    fn near_misses_of_patterns_alone() {
-        for body in bodies() {
-            let near_miss = near_miss(&body.pattern, 0).unwrap();
-            assert_eq!(naive::ends(&body.pattern, Offset::Any, &near_miss), BTreeSet::new(), "{}", body.name);
         }
     }
 

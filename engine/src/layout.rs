@@ -387,11 +387,12 @@ impl ProgramOffset {
 pub struct ProgramElement {
     /// An [`Op`] as a number.
     pub op: u8,
-    /// [`Op::Alternatives`]: 1 when negated. [`Op::Gap`] and [`Op::FarGap`]: 1 when there is no upper bound. Else 0.
+    /// [`Op::Alternatives`]: 1 when negated. [`Op::Gap`] and [`Op::FarGap`]: 1 when there is no upper bound. [`Op::Boundary`]: a
+    /// [`crate::pattern::Boundary`] as a number. Else 0.
     pub flag: u8,
     /// [`Op::Literal`], [`Op::Masked`]: bytes. [`Op::Alternatives`]: strings. Else 0.
     pub count: U16,
-    /// Gaps: fewest bytes. Others: where their bytes begin, from the end of the element table.
+    /// Gaps: fewest bytes. [`Op::Boundary`]: 0. Others: where their bytes begin, from the end of the element table.
     pub a: U32,
     /// Gaps: most bytes. [`Op::Alternatives`]: length of their bytes. Else 0.
     pub b: U32,
@@ -412,6 +413,8 @@ pub enum Op {
     Gap = 3,
     /// From `a` to `b` bytes, more of difference than that: it parts the program.
     FarGap = 4,
+    /// No byte, where a boundary holds.
+    Boundary = 5,
 }
 
 /// A gap whose bounds differ by more than this many bytes parts a program: its sides are searched one after the other over the

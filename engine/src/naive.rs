@@ -4,7 +4,7 @@
 //! anchor, no order of evaluation to get wrong; O(haystack² × elements) and worse. Every fast path must report what this reports.
 
 use crate::image::Image;
-use crate::pattern::{Element, MaskedByte, Offset, Pattern};
+use crate::pattern::{Boundary, BoundaryClass, Element, MaskedByte, Offset, Pattern, Side};
 use std::collections::BTreeSet;
 
 /// Where matches of `pattern` that begin at an `offset` allowed end in `haystack`: byte offsets in `0..=haystack.len()`.
@@ -76,6 +76,31 @@ fn after(element: &Element, at: usize, haystack: &[u8]) -> Vec<usize> {
             let furthest = max.map_or(rest.len(), |max| rest.len().min(max as usize));
             (*min as usize..=furthest).map(|gap| at + gap).collect()
         }
+        Element::Boundary(boundary) => {
+            (is_boundary(*boundary, haystack, at) != boundary.negated).then_some(at).into_iter().collect()
+        }
+    }
+}
+
+/// Whether there is one of this class on this side of `at`, negated or not.
+fn is_boundary(boundary: Boundary, haystack: &[u8], at: usize) -> bool {
+    // The byte so many bytes away on that side, if the haystack goes so far.
+    let byte = |distance: usize| match boundary.side {
+        Side::Before => Some(haystack[at.checked_sub(distance)?]),
+        Side::After => haystack.get(at + distance - 1).copied(),
+    };
+    let is_word = |byte: Option<u8>| byte.is_some_and(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'));
+    let Some(nearest) = byte(1) else { return true };
+    match (boundary.class, boundary.side) {
+        (BoundaryClass::Word, Side::Before) => matches!(nearest, b' ' | b'-' | b'.' | b'/' | b'<' | b'@' | b'_'),
+        (BoundaryClass::Word, Side::After) => {
+            matches!(nearest, b'\n' | b'\r' | b' ' | b'"' | b'\'' | b'-' | b'/' | b'=' | b'>' | b'_')
+        }
+        (BoundaryClass::Line, Side::Before) => nearest == b'\n',
+        (BoundaryClass::Line, Side::After) => nearest == b'\n' || nearest == b'\r' && byte(2) == Some(b'\n'),
+        (BoundaryClass::NonAlphanumeric, _) => !is_word(Some(nearest)),
+        (BoundaryClass::WideNonAlphanumeric, Side::Before) => !(nearest == 0 && is_word(byte(2))),
+        (BoundaryClass::WideNonAlphanumeric, Side::After) => !(is_word(Some(nearest)) && byte(2).unwrap_or(0) == 0),
     }
 }
 

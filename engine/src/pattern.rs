@@ -9,10 +9,15 @@
 //! A pattern is a sequence of [`Element`]s. It matches a range of the haystack when the range can be cut into consecutive
 //! pieces, one for each element: a [`Element::Bytes`] piece has its length and agrees under its masks, an
 //! [`Element::Alternatives`] piece is one of its strings (or, negated, is of their common length and none of them), a
-//! [`Element::Gap`] piece is any bytes, as many as it allows. Every such range counts: there is no longest, no first, no greedy
+//! [`Element::Gap`] piece is any bytes, as many as it allows, and an [`Element::Boundary`] piece is no byte at a place where the boundary
+//! holds, in the whole haystack. Every such range counts: there is no longest, no first, no greedy
 //! choice. What is reported is the set of ends of these ranges.
 
+mod boundary;
+
 use crate::image::Image;
+
+pub use boundary::{Boundary, BoundaryClass, Side};
 
 /// One byte under a mask: it agrees with `b` when `b & mask == value`.
 ///
@@ -77,13 +82,15 @@ pub enum Element {
         /// Most bytes, not below `min`; `None` for no limit.
         max: Option<u32>,
     },
+    /// No byte, where a boundary holds.
+    Boundary(Boundary),
 }
 
 /// Why elements do not make a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatternError {
-    /// Nothing but gaps, or nothing at all.
+    /// Nothing but gaps and boundaries, or nothing at all.
     #[error("the pattern has no byte to look for")]
     Empty,
     /// A gap with `max < min`.
@@ -123,7 +130,7 @@ pub enum PatternError {
 ///
 /// Normal form, so that the usual spellings of one meaning are one value: exact gaps of up to [`Pattern::INLINE_GAP_MAX`] bytes are any-bytes of a
 /// [`Element::Bytes`]; neighbouring bytes are one element, neighbouring gaps one gap; an alternative of one string is bytes; the
-/// strings of an alternative are sorted and distinct.
+/// strings of an alternative are sorted and distinct, and so are boundaries at one place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pattern {
     elements: Vec<Element>,
@@ -149,7 +156,7 @@ impl Pattern {
             bytes_len += match &element {
                 Element::Bytes(bytes) => bytes.len(),
                 Element::Alternatives { strings, .. } => strings.iter().map(Vec::len).sum(),
-                Element::Gap { .. } => 0,
+                Element::Gap { .. } | Element::Boundary(_) => 0,
             };
             push(&mut normal, element);
             if normal.len() > Pattern::ELEMENTS_MAX || bytes_len > Pattern::LEN_MAX {
@@ -159,7 +166,7 @@ impl Pattern {
         let looks_for_something = normal.iter().any(|element| match element {
             Element::Bytes(bytes) => bytes.iter().any(|byte| byte.mask() != 0),
             Element::Alternatives { .. } => true,
-            Element::Gap { .. } => false,
+            Element::Gap { .. } | Element::Boundary(_) => false,
         });
         if looks_for_something { Ok(Pattern { elements: normal }) } else { Err(PatternError::Empty) }
     }
@@ -195,7 +202,18 @@ fn push(normal: &mut Vec<Element>, element: Element) {
             *min = min.saturating_add(more_min);
             *max = max.zip(more_max).map(|(a, b)| a.saturating_add(b));
         }
+        (_, Element::Boundary(boundary)) => push_boundary(normal, boundary),
         (_, element) => normal.push(element),
+    }
+}
+
+/// Adds `boundary` to those that end a normal list, in their order.
+fn push_boundary(normal: &mut Vec<Element>, boundary: Boundary) {
+    let others = normal.iter().rev().take_while(|element| matches!(element, Element::Boundary(_))).count();
+    let first = normal.len() - others;
+    let element = Element::Boundary(boundary);
+    if let Err(place) = normal[first..].binary_search(&element) {
+        normal.insert(first + place, element);
     }
 }
 
@@ -206,7 +224,7 @@ fn normalise(element: Element) -> Result<Element, PatternError> {
         Element::Gap { min, max: Some(max) } if min == max && max <= Pattern::INLINE_GAP_MAX => {
             Ok(Element::Bytes(vec![MaskedByte::ANY; min as usize]))
         }
-        Element::Bytes(_) | Element::Gap { .. } => Ok(element),
+        Element::Bytes(_) | Element::Gap { .. } | Element::Boundary(_) => Ok(element),
         Element::Alternatives { mut strings, negated } => {
             strings.sort_unstable();
             strings.dedup();
@@ -367,6 +385,18 @@ mod tests {
             fixed(b"b"),
         ]);
         assert_eq!(pattern.unwrap().elements()[1], Element::Gap { min: 4, max: None });
+    }
+
+    #[test]
+    fn boundaries_at_one_place_are_a_set() {
+        let boundary = |number| Element::Boundary(Boundary::from_number(number).unwrap());
+        let pattern = |numbers: &[u8]| {
+            let boundaries = numbers.iter().map(|&number| boundary(number));
+            Pattern::new([fixed(b"a")].into_iter().chain(boundaries).chain([fixed(b"b"), boundary(0)])).unwrap()
+        };
+        assert_eq!(pattern(&[9, 2, 4, 2, 9]), pattern(&[2, 4, 9]));
+        assert_eq!(pattern(&[9, 2, 4, 2, 9]).elements().len(), 6);
+        assert_eq!(Pattern::new([boundary(2), Element::Bytes(vec![MaskedByte::ANY])]), Err(PatternError::Empty));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod in_run;
 mod literal;
 mod masked;
 mod moves;
+mod probe;
 mod read;
 mod work;
 
@@ -110,13 +111,15 @@ impl Program<'_> {
         let haystack = subject.haystack;
         self.allow(subject, &mut work.allowed);
         work.from.clone_from(&work.allowed);
-        for index in 0..self.elements.len() {
-            if !self.step(index, haystack, work) {
+        let mut index = 0;
+        while index < self.elements.len() {
+            let Some(next) = self.step_over(index, haystack, work) else {
                 work.ends.clear();
                 return None;
-            }
+            };
+            index = next;
             // Past a gap without an upper bound only the lowest position matters.
-            if self.is_open(index + 1) {
+            if self.is_open(index) {
                 work.from.keep_first();
             }
         }

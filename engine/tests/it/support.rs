@@ -1,6 +1,6 @@
 //! Databases and haystacks for tests.
 
-use engine::pattern::{Element, MaskedByte, Offset, Pattern};
+use engine::pattern::{Boundary, Element, MaskedByte, Offset, Pattern};
 use engine::{Database, Scanner, naive};
 use patternc::link::{LinkSource, link};
 use patternc::record::{Body, Digest, FileHash, Record, Target};
@@ -57,7 +57,8 @@ pub(crate) fn open(bytes: &[u8]) -> Database<'_> {
 
 /// Bytes of a small alphabet, so that patterns meet haystacks often.
 fn letter() -> impl Strategy<Value = u8> {
-    prop_oneof![6 => Just(b'a'), 3 => Just(b'b'), 1 => Just(0), 1 => any::<u8>()]
+    // The last but one: what makes a boundary.
+    prop_oneof![6 => Just(b'a'), 3 => Just(b'b'), 1 => Just(0), 1 => prop::sample::select(b" -\n\r".to_vec()), 1 => any::<u8>()]
 }
 
 fn masked() -> impl Strategy<Value = MaskedByte> {
@@ -65,6 +66,7 @@ fn masked() -> impl Strategy<Value = MaskedByte> {
         8 => letter().prop_map(MaskedByte::fixed),
         1 => letter().prop_map(|b| MaskedByte::new(b, 0xf0)),
         1 => letter().prop_map(|b| MaskedByte::new(b, 0x0f)),
+        2 => letter().prop_map(|b| MaskedByte::new(b, 0xdf)),
         1 => Just(MaskedByte::ANY),
     ]
 }
@@ -84,6 +86,7 @@ fn element() -> impl Strategy<Value = Element> {
         2 => (0..6_u32, 0..6_u32).prop_map(|(min, more)| Element::Gap { min, max: Some(min + more) }),
         1 => (0..3_u32, 257..400_u32).prop_map(|(min, more)| Element::Gap { min, max: Some(min + more) }),
         1 => (0..6_u32).prop_map(|min| Element::Gap { min, max: None }),
+        2 => (0..Boundary::COUNT).prop_map(|number| Element::Boundary(Boundary::from_number(number).unwrap())),
     ]
 }
 
@@ -116,6 +119,7 @@ pub(crate) fn instance(pattern: &Pattern, filler: u8) -> Vec<u8> {
             Element::Alternatives { strings, negated: false } => bytes.extend(strings[0].iter().map(byte)),
             Element::Alternatives { strings, negated: true } => bytes.extend(vec![filler; strings[0].len()]),
             Element::Gap { min, .. } => bytes.extend(vec![filler; *min as usize]),
+            Element::Boundary(_) => {}
         }
     }
     bytes

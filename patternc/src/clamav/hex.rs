@@ -3,12 +3,13 @@
 //! ```text
 //! pattern     = piece { gap piece }
 //! piece       = [ byte near ] body [ near byte ]
-//! body        = { byte | alternative | "{n}" }            n from 1 to 127, before the first other gap in braces: any-bytes
+//! body        = { byte | alternative | boundary | "{n}" }   n from 1 to 127, before the first other gap in braces: any-bytes
 //! byte        = nibble nibble
 //! nibble      = hex digit | "?"
 //! gap         = "*" | "{n}" | "{n-m}" | "{-m}" | "{n-}"   a most of 0 is no limit
 //! near        = "[n]" | "[n-m]"                           m up to 32
 //! alternative = ["!"] "(" string { "|" string } ")"
+//! boundary    = ["!"] ( "(B)" | "(L)" | "(W)" )
 //! string      = { byte | "(" string { "|" string } ")" | "{n}" }
 //! ```
 //!
@@ -19,6 +20,7 @@
 //! [`Pattern::LEN_MAX`] bytes.
 
 mod alternative;
+mod boundary;
 mod bytes;
 mod gap;
 
@@ -26,6 +28,7 @@ use engine::pattern::{Element, MaskedByte, Offset, Pattern, PatternError};
 
 use crate::diagnostic::{Code, Fault, quote};
 use crate::link::is_letter_of_either_case;
+use boundary::{Place, Written, full_word};
 use bytes::{Nibbles, nibble};
 use gap::{Braces, Gap};
 
@@ -43,11 +46,14 @@ pub(super) struct Context {
     pub(super) nocase: bool,
     /// Each byte is followed by a zero.
     pub(super) wide: bool,
+    /// What stands beside the whole is no letter and no digit.
+    pub(super) fullword: bool,
 }
 
 impl Context {
     /// The body of an `.ndb` or `.db` signature.
-    pub(super) const BODY: Context = Context { subsignature: false, modified: false, nocase: false, wide: false };
+    pub(super) const BODY: Context =
+        Context { subsignature: false, modified: false, nocase: false, wide: false, fullword: false };
 
     /// Bytes in the file for each byte of the text.
     fn bytes_per_byte(self) -> usize {
@@ -56,8 +62,9 @@ impl Context {
 }
 
 pub(super) fn parse(text: &str, offset: Offset, context: Context) -> Result<Pattern, Fault> {
-    let mut parser = Parser { text, at: 0, room: Pattern::LEN_MAX, braced: false, context };
-    let (pieces, gaps) = parser.pieces()?;
+    let mut parser = Parser { text, at: 0, room: Pattern::LEN_MAX, braced: false, context, offset };
+    let (mut pieces, gaps) = parser.pieces()?;
+    full_word(&mut pieces, &parser)?;
     check_places(&pieces, &gaps, offset)?;
     if !context.subsignature {
         check_plain_len(&pieces)?;
@@ -74,6 +81,10 @@ struct Piece {
     byte_first: bool,
     /// Whether it ends with a `[n-m]` and a single byte.
     byte_last: bool,
+    /// Whether it begins with a boundary.
+    boundary_first: bool,
+    /// Whether it ends with a boundary.
+    boundary_last: bool,
     /// Its length when it is nothing but fixed bytes.
     plain_len: Option<usize>,
 }
@@ -117,6 +128,8 @@ fn pattern_fault(error: &PatternError) -> Fault {
 struct Section {
     nibbles: Nibbles,
     elements: Vec<Element>,
+    /// Boundaries, and before which element each stands.
+    boundaries: Vec<(usize, Written)>,
 }
 
 impl Section {
@@ -141,7 +154,9 @@ impl Section {
 
     fn plain_len(&self) -> Option<usize> {
         match &self.elements[..] {
-            [Element::Bytes(bytes)] if bytes.iter().all(|byte| is_searched(*byte)) => Some(bytes.len()),
+            [Element::Bytes(bytes)] if self.boundaries.is_empty() && bytes.iter().all(|byte| is_searched(*byte)) => {
+                Some(bytes.len())
+            }
             _ => None,
         }
     }
@@ -160,6 +175,8 @@ struct Parser<'a> {
     /// Whether a gap in braces was met: from there on every `{n}` is a gap too.
     braced: bool,
     context: Context,
+    /// Where the pattern may begin.
+    offset: Offset,
 }
 
 /// What ends a section of a pattern.
@@ -187,11 +204,11 @@ impl Parser<'_> {
             match end {
                 End::Near(gap) => nears.push(gap),
                 End::Far(gap) => {
-                    pieces.push(self.piece(&mut sections, &mut nears)?);
+                    pieces.push(self.piece(&mut sections, &mut nears, pieces.is_empty())?);
                     gaps.push(gap);
                 }
                 End::Text => {
-                    pieces.push(self.piece(&mut sections, &mut nears)?);
+                    pieces.push(self.piece(&mut sections, &mut nears, pieces.is_empty())?);
                     return Ok((pieces, gaps));
                 }
             }
@@ -199,7 +216,7 @@ impl Parser<'_> {
     }
 
     /// Joins the sections of a piece and the near gaps between them.
-    fn piece(&self, sections: &mut Vec<Section>, nears: &mut Vec<Gap>) -> Result<Piece, Fault> {
+    fn piece(&self, sections: &mut Vec<Section>, nears: &mut Vec<Gap>, starts_pattern: bool) -> Result<Piece, Fault> {
         if matches!(&sections[..], [only] if only.elements.is_empty()) {
             return Err(self.fault(Code::PieceEmpty, "a gap needs bytes on both sides"));
         }
@@ -214,13 +231,49 @@ impl Parser<'_> {
         }
         let byte_last = sections.len() > body + 1;
         let plain_len = if sections.len() == 1 { sections[0].plain_len() } else { None };
+        let (boundary_first, boundary_last) = self.place_boundaries(sections, body, starts_pattern)?;
         let nears = nears.drain(..).map(|gap| Some(gap.element())).chain([None]);
         let elements = sections.drain(..).zip(nears).flat_map(|(section, near)| section.elements.into_iter().chain(near));
-        Ok(Piece { elements: elements.collect(), byte_first, byte_last, plain_len })
+        Ok(Piece { elements: elements.collect(), byte_first, byte_last, boundary_first, boundary_last, plain_len })
+    }
+
+    /// Puts the boundaries of a piece among its elements; whether one stands first, and last.
+    fn place_boundaries(&self, sections: &mut [Section], body: usize, starts_pattern: bool) -> Result<(bool, bool), Fault> {
+        let alone = sections.len() == 1;
+        let fault = |what| Err(self.fault(Code::BoundaryUnsupported, what));
+        let (mut boundary_first, mut boundary_last) = (false, false);
+        for (index, section) in sections.iter_mut().enumerate() {
+            let end = section.elements.len();
+            let boundaries = std::mem::take(&mut section.boundaries);
+            if index != body && !boundaries.is_empty() {
+                return fault("a boundary stands beside the single byte of a `[n-m]`");
+            }
+            // From the last on, so that the places of those before stay what they are.
+            for (at, boundary) in boundaries.into_iter().rev() {
+                let (is_first, is_last) = (at == 0, at == end);
+                if (is_first || is_last) && !alone {
+                    return fault("a boundary stands beside a `[n-m]`");
+                }
+                if is_first && boundary_first || is_last && boundary_last {
+                    return fault("two boundaries stand at one end of a piece");
+                }
+                boundary_first |= is_first;
+                boundary_last |= is_last;
+                let place = if is_first {
+                    Place::First
+                } else if is_last {
+                    Place::Last
+                } else {
+                    Place::Within
+                };
+                section.elements.splice(at..at, boundary.elements(place, self, starts_pattern)?);
+            }
+        }
+        Ok((boundary_first, boundary_last))
     }
 
     fn section(&mut self) -> Result<(Section, End), Fault> {
-        let mut section = Section { nibbles: Nibbles::new(self.context), elements: Vec::new() };
+        let mut section = Section { nibbles: Nibbles::new(self.context), elements: Vec::new(), boundaries: Vec::new() };
         let end = loop {
             let Some(byte) = self.peek() else { break End::Text };
             if let Some(nibble) = nibble(byte) {
@@ -238,14 +291,16 @@ impl Parser<'_> {
                     Braces::Gap(gap) => break End::Far(gap),
                 },
                 b'[' => break End::Near(self.near()?),
-                b'(' => {
+                b'(' | b'!' => {
                     section.flush(self)?;
-                    let strings = self.alternative(1)?;
-                    section.elements.push(Element::Alternatives { strings, negated: false });
-                }
-                b'!' => {
-                    section.flush(self)?;
-                    section.elements.push(self.negated()?);
+                    if let Some(boundary) = self.boundary() {
+                        section.boundaries.push((section.elements.len(), boundary));
+                    } else if byte == b'!' {
+                        section.elements.push(self.negated()?);
+                    } else {
+                        let strings = self.alternative(1)?;
+                        section.elements.push(Element::Alternatives { strings, negated: false });
+                    }
                 }
                 _ => return Err(self.unexpected()),
             }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `i` | ASCII letters stand for both their cases; a byte of which only a nibble is given stays as it is |
 //! | `w` | each byte of the text, also `??`, is followed by a zero; `{n}` and gaps count bytes of the file |
+//! | `f` | what stands before and behind the match is no ASCII letter and no digit, or the file begins or ends there; with `w` no letter or digit with a zero behind it |
 //! | `a` | with `w`: also the bytes as they stand. Alone it changes nothing |
 //!
 //! They are applied while the text is read and not to a [`Pattern`], in which `??` and `{1}` are one thing.
@@ -28,6 +29,8 @@ pub struct Modifiers {
     pub nocase: bool,
     /// `w`: each byte is followed by a zero.
     pub wide: bool,
+    /// `f`: the match is a whole word.
+    pub fullword: bool,
     /// `a`: with `w`, the bytes as they stand match as well.
     pub ascii: bool,
 }
@@ -42,6 +45,7 @@ pub fn parse(text: &str) -> Result<Modifiers, Fault> {
         match letter {
             'i' => modifiers.nocase = true,
             'w' => modifiers.wide = true,
+            'f' => modifiers.fullword = true,
             'a' => modifiers.ascii = true,
             _ => {
                 let message = format!("the modifiers {} are not made of `i`, `w`, `f` and `a`", quote(text));
@@ -60,9 +64,9 @@ pub fn parse(text: &str) -> Result<Modifiers, Fault> {
 /// # Errors
 /// A [`Fault`] that names why the hex text, or what the modifiers make of it, is refused.
 pub fn apply(hex: &str, offset: Offset, modifiers: Modifiers) -> Result<Vec<Pattern>, Fault> {
-    let Modifiers { nocase, wide, ascii } = modifiers;
+    let Modifiers { nocase, wide, fullword, ascii } = modifiers;
     let modified = modifiers != Modifiers::default();
-    let spelled = |wide| hex::parse(hex, offset, hex::Context { subsignature: true, modified, nocase, wide });
+    let spelled = |wide| hex::parse(hex, offset, hex::Context { subsignature: true, modified, nocase, wide, fullword });
     if wide && ascii { Ok(vec![spelled(false)?, spelled(true)?]) } else { Ok(vec![spelled(wide)?]) }
 }
 
@@ -118,6 +122,20 @@ mod tests {
         assert_eq!(matches("6865{2-3}6c6c::w", &[&wide("hexll"), b"h\0e\0xyl\0l\0", b"h\0e\0l\0l\0"]), [true, true, false]);
         assert_eq!(matches("6865(6c6c|6d)6f::w", &[&wide("hello"), &wide("hemo"), &wide("helo")]), [true, true, false]);
         assert_eq!(matches("68[1-2]656c::w", &[b"h\0-e\0l\0", b"h\0--e\0l\0", b"h-e\0l\0"]), [true, true, false]);
+    }
+
+    #[test]
+    fn whole_words_have_no_letters_and_digits_beside_them() {
+        let files: [&[u8]; 6] = [b"word", b"-word_", b"aword", b"word1", b"\x80word\xff", b"words word"];
+        assert_eq!(matches("776f7264::f", &files), [true, true, false, false, true, true]);
+        assert_eq!(matches("776f7264::fi", &[b"WORD", b"WORDS"]), [true, false]);
+        let wide: [&[u8]; 6] = [b"w\0o\0", b"a\0w\0o\0", b"w\0o\0a\0", b"aw\0o\0ab", b"a\0\0w\0o\0\0a", b"w\0o\0a"];
+        assert_eq!(matches("776f::fw", &wide), [true, false, false, true, true, false]);
+        assert_eq!(matches("776f::fwa", &[b"wo", b"w\0o\0", b"woo", b"w\0o\0o\0"]), [true, true, false, false]);
+        // Only the ends of the whole count, and what is no letter is a word too.
+        assert_eq!(matches("776f*7264::f", &[b"woo ord", b"wo 1rd", b"awo rd", b"wo rda"]), [true, true, false, false]);
+        assert_eq!(matches("2d2d::f", &[b"a--a", b" --."]), [false, true]);
+        assert_eq!(refused("(B)776f7264::f"), Code::BoundaryUnsupported);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::lower::Body;
 use super::run::{Fold, runs};
-use engine::pattern::Offset;
+use engine::pattern::{Element, Offset};
 
 /// A signature whose matches begin at one offset, and the key that tells it from others there.
 #[derive(Clone, Debug)]
@@ -21,8 +21,9 @@ impl Direct {
         if !body.offset.is_fixed() {
             return None;
         }
-        // Only the first element stands at a known place.
-        let runs = runs(body.pattern, Fold::Exact).take_while(|run| run.element == 0);
+        // Only the first element stands at a known place, boundaries aside.
+        let first = body.pattern.elements().iter().position(|element| !matches!(element, Element::Boundary(_)));
+        let runs = runs(body.pattern, Fold::Exact).take_while(|run| Some(run.element) == first);
         let longest = runs.max_by_key(|run| run.bytes.len().min(Direct::KEY_MAX));
         let (key_shift, key) = longest.map(|run| (run.shift, run.bytes)).unwrap_or_default();
         Some(Direct { offset: body.offset, key_shift, key: key.into_iter().take(Direct::KEY_MAX).collect() })

@@ -85,6 +85,7 @@ fn lower(element: &Element, data: &mut Vec<u8>) -> ProgramElement {
         }
         Element::Gap { min, max: Some(max) } if max - min <= NEAR_GAP_MAX => record(Op::Gap, false, 0, *min, *max),
         Element::Gap { min, max } => record(Op::FarGap, max.is_none(), 0, *min, max.unwrap_or(0)),
+        Element::Boundary(boundary) => ProgramElement { flag: boundary.number(), ..record(Op::Boundary, false, 0, 0, 0) },
     }
 }
 

@@ -3,7 +3,7 @@
 //! Decoding reads a record, encodes it again and compares: whatever is spelled in another way than [`encode`] spells it (a
 //! pattern not in normal form, a long number, runs cut elsewhere) is refused without a rule for each case.
 
-use engine::pattern::{Element, MaskedByte, Offset, Pattern};
+use engine::pattern::{Boundary, Element, MaskedByte, Offset, Pattern};
 
 mod logical;
 
@@ -28,6 +28,7 @@ const ALTERNATIVES: u8 = 1;
 const NEGATED: u8 = 2;
 const GAP: u8 = 3;
 const OPEN_GAP: u8 = 4;
+const BOUNDARY: u8 = 5;
 
 const MD5: u8 = 0;
 const SHA1: u8 = 1;
@@ -129,6 +130,7 @@ fn put_pattern(out: &mut Vec<u8>, pattern: &Pattern) {
                     put_varint(out, u64::from(*max));
                 }
             }
+            Element::Boundary(boundary) => out.extend([BOUNDARY, boundary.number()]),
         }
     }
 }
@@ -288,6 +290,10 @@ fn element(reader: &mut Reader<'_>, room: &mut usize) -> Result<Element, WireErr
         }
         GAP => Ok(Element::Gap { min: gap_len(reader)?, max: Some(gap_len(reader)?) }),
         OPEN_GAP => Ok(Element::Gap { min: gap_len(reader)?, max: None }),
+        BOUNDARY => {
+            let boundary = Boundary::from_number(reader.u8()?);
+            boundary.map(Element::Boundary).ok_or_else(|| reader.fault("a boundary of a pattern is of an unknown form"))
+        }
         _ => Err(reader.fault("an element of a pattern is of an unknown form")),
     }
 }
@@ -375,6 +381,26 @@ mod tests {
             let record = Record::Body(Body { name: "N".into(), target: Target::Kind(kind), offset, pattern });
             assert_eq!(decode(&record.encode()), Ok(record));
         }
+    }
+
+    #[test]
+    fn boundaries_come_back_in_their_order() {
+        let boundaries = |numbers: &[u8]| -> Vec<Element> {
+            numbers.iter().map(|&number| Element::Boundary(Boundary::from_number(number).unwrap())).collect()
+        };
+        for number in 0..Boundary::COUNT {
+            let record = body(boundaries(&[number]).into_iter().chain([Element::Bytes(vec![MaskedByte::fixed(0xaa); 2])]));
+            assert_eq!(decode(&record.encode()), Ok(record));
+        }
+        let spelled = |numbers: [u8; 2]| {
+            let boundaries = numbers.map(|number| [BOUNDARY, number]).concat();
+            [&[BODY, 1, b'N', ANY_FILE, OFFSET_ANY, 3][..], &boundaries, &[BYTES, 1, 0, 0xaa]].concat()
+        };
+        let outcome = |numbers| decode(&spelled(numbers)).map(|_| ()).map_err(|error| error.what);
+        assert_eq!(outcome([4, 8]), Err("a record is not in canonical form"), "class before side before negation");
+        assert_eq!(outcome([8, 4]), Ok(()));
+        assert_eq!(outcome([4, 4]), Err("a record is not in canonical form"));
+        assert_eq!(outcome([4, 16]), Err("a boundary of a pattern is of an unknown form"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use engine::pattern::{Element, MaskedByte, Offset};
+use engine::pattern::{Boundary, Element, MaskedByte, Offset};
 use patternc::clamav::modifier;
 use patternc::compile::{Compiler, SourceKind};
 use patternc::diagnostic::Code;
@@ -83,6 +83,9 @@ fn spell_element(element: &Element) -> String {
         Element::Alternatives { strings, negated } => {
             let strings: Vec<String> = strings.iter().map(|bytes| bytes.iter().copied().map(spell_byte).collect()).collect();
             format!("{}({})", if *negated { "!" } else { "" }, strings.join("|"))
+        }
+        Element::Boundary(Boundary { class, side, negated }) => {
+            format!("{}({class:?} {side:?})", if *negated { "!" } else { "" })
         }
     }
 }

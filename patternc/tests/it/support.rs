@@ -1,6 +1,6 @@
 //! Records and blobs to test with.
 
-use engine::pattern::{Element, MaskedByte, Offset, Pattern};
+use engine::pattern::{Boundary, Element, MaskedByte, Offset, Pattern};
 use patternc::blob::{self, EngineRange, Meta};
 use patternc::record::{Body, Digest, FileHash, Record, Target};
 use proptest::prelude::*;
@@ -85,6 +85,7 @@ fn any_element() -> impl Strategy<Value = Element> {
         prop::collection::vec(any_byte(), 1..200).prop_map(Element::Bytes),
         strings,
         gap.prop_map(|(min, more)| Element::Gap { min, max: more.map(|more| min.saturating_add(more)) }),
+        (0..Boundary::COUNT).prop_map(|number| Element::Boundary(Boundary::from_number(number).unwrap())),
     ]
 }
 

@@ -6,9 +6,29 @@ use super::masked::{masked_agreement, masked_forward};
 use super::read::Piece;
 use super::work::{BYTES_PER_STEP, Steps, Workspace};
 use crate::matcher::spans::Spans;
+use crate::pattern::Boundary;
 use memchr::memmem;
 
 impl Program<'_> {
+    /// Moves the positions in `work.from` over element `index`, and over the bytes behind it when it is a boundary: bytes are searched for
+    /// and stand in few places, boundaries in many. The element that comes next; `None` when no positions or no steps are left.
+    pub(super) fn step_over(&self, index: usize, haystack: &[u8], work: &mut Workspace) -> Option<usize> {
+        let piece = |index: usize| self.elements.get(index).and_then(|element| self.piece(element));
+        let (boundary, len) = match (piece(index), piece(index + 1)) {
+            (Some(Piece::Boundary(boundary)), Some(Piece::Literal(bytes))) => (boundary, bytes.len()),
+            (Some(Piece::Boundary(boundary)), Some(Piece::Masked { values, .. })) => (boundary, values.len()),
+            _ => return self.step(index, haystack, work).then_some(index + 1),
+        };
+        if !self.step(index + 1, haystack, work) {
+            return None;
+        }
+        let Workspace { from, into, steps, .. } = work;
+        into.clear();
+        let go_on = keep(boundary, len, haystack, from, into, steps);
+        std::mem::swap(from, into);
+        (go_on && !from.is_empty()).then_some(index + 2)
+    }
+
     /// Moves the positions in `work.from` over element `index`; whether any are left, and steps to go on with.
     pub(super) fn step(&self, index: usize, haystack: &[u8], work: &mut Workspace) -> bool {
         let Workspace { from, into, steps, .. } = work;
@@ -28,6 +48,7 @@ impl Program<'_> {
                     );
                 }
             }
+            Some(Piece::Boundary(boundary)) => go_on &= keep(boundary, 0, haystack, from, into, steps),
             Some(Piece::Gap { min, max }) => {
                 for &(first, last) in from.ranges() {
                     let furthest = max.map_or(haystack.len(), |max| last.saturating_add(max).min(haystack.len()));
@@ -81,6 +102,7 @@ impl Program<'_> {
                     );
                 }
             }
+            Some(Piece::Boundary(boundary)) => go_on &= keep(boundary, 0, haystack, from, into, steps),
             Some(Piece::Gap { min, max }) => {
                 for &(first, last) in from.ranges() {
                     let Some(nearest) = last.checked_sub(min) else { continue };
@@ -92,6 +114,19 @@ impl Program<'_> {
         std::mem::swap(from, into);
         go_on && !from.is_empty()
     }
+}
+
+/// Keeps the positions so many bytes before which a boundary holds; whether there are steps to go on with.
+fn keep(boundary: Boundary, back: usize, haystack: &[u8], from: &Spans, into: &mut Spans, steps: &mut Steps) -> bool {
+    for position in from.positions() {
+        if position.checked_sub(back).is_some_and(|place| boundary.holds(haystack, place)) {
+            into.push_one(position);
+        }
+        if !steps.take(1) {
+            return false;
+        }
+    }
+    true
 }
 
 impl Spans {

@@ -4,6 +4,7 @@ use super::Program;
 use super::alternatives::Strings;
 use crate::database::slice;
 use crate::layout::{LITERAL_PROGRAM, Op, PROGRAM_ALIGN, PROGRAM_PLACE, ProgramElement, ProgramHead};
+use crate::pattern::Boundary;
 use zerocopy::FromBytes;
 
 /// One element, its bytes found.
@@ -12,6 +13,7 @@ pub(super) enum Piece<'a> {
     Masked { values: &'a [u8], masks: &'a [u8] },
     Alternatives { strings: Strings<'a>, negated: bool },
     Gap { min: usize, max: Option<usize> },
+    Boundary(Boundary),
 }
 
 impl<'a> Program<'a> {
@@ -32,7 +34,7 @@ impl<'a> Program<'a> {
         let element = self.elements.get(usize::from(self.head.anchor_element.get()))?;
         match self.piece(element)? {
             Piece::Literal(values) | Piece::Masked { values, .. } => values.get(usize::from(self.head.anchor_shift.get())..),
-            Piece::Alternatives { .. } | Piece::Gap { .. } => None,
+            Piece::Alternatives { .. } | Piece::Gap { .. } | Piece::Boundary(_) => None,
         }
     }
 
@@ -64,7 +66,8 @@ impl<'a> Program<'a> {
                     add(&(min as u64).to_le_bytes());
                     add(&max.map_or(u64::MAX, |max| max as u64).to_le_bytes());
                 }
-                None => {}
+                // Its number was added with the element.
+                Some(Piece::Boundary(_)) | None => {}
             }
         }
     }
@@ -100,6 +103,7 @@ impl<'a> Program<'a> {
                 let max = (element.flag == 0).then_some(element.b.get() as usize);
                 Some(Piece::Gap { min: element.a.get() as usize, max })
             }
+            op if op == Op::Boundary as u8 => Some(Piece::Boundary(Boundary::from_number(element.flag)?)),
             _ => None,
         }
     }

@@ -39,7 +39,7 @@ impl Parser<'_> {
         self.at += 1;
         if matches!(self.text.as_bytes().get(self.at..self.at + 2), Some([b'B' | b'L' | b'W', b')'])) {
             self.at = start;
-            return Err(self.fault(Code::BoundaryUnsupported, "the boundaries `(B)`, `(L)` and `(W)` are not supported yet"));
+            return Err(self.fault(Code::AlternativeInvalid, "a boundary cannot stand in an alternative"));
         }
         let mut strings = Vec::new();
         loop {

@@ -1,5 +1,6 @@
 use super::alternative::DEPTH_MAX;
 use super::*;
+use engine::naive;
 
 fn code(text: &str) -> Result<(), Code> {
     parse(text, Offset::Any, Context::BODY).map(|_| ()).map_err(|fault| fault.code)
@@ -115,7 +116,10 @@ fn refused_as_by_clamscan() {
         (Code::AlternativeInvalid, &["1122(aa*bb|cc)dd", "1122(aa[1-2]bb|cc)dd", "aabb(11|!(22))cc", "aabb(11{1-2}22)cc"]),
         (Code::NegatedLengths, &["aabb!(11|2233)cc"]),
         (Code::NegatedInvalid, &["aabb!(1?)cc", "aabb!11cc", "aabb!!(11)cc", "aabb!((22|33))cc"]),
-        (Code::BoundaryUnsupported, &["aabb(B)", "(L)aabb", "aabb!(W)"]),
+        (
+            Code::BoundaryUnsupported,
+            &["(W)(B)aabb", "aabb(W)(W)", "aabb(W)[1-3]cc", "cc[1-2](B)aabb", "(B)cc[1-2]aabb", "aabb[1-2]cc(B)"],
+        ),
         (Code::GapBounds, &["aabb{5-3}ccdd"]),
         (Code::GapAmbiguous, &["aabb[1-3]cc{2-3}ddee", "aabb{2-3}cc[1-3]ddee"]),
     ] {
@@ -127,6 +131,46 @@ fn refused_as_by_clamscan() {
         parse("dd[1-3]aabbcc", Offset::Start { from: 0, shift: 0 }, Context::BODY).unwrap_err().code,
         Code::GapAmbiguous
     );
+}
+
+#[test]
+fn boundaries_as_clamscan_reads_them() {
+    let matches = |text: &str, haystack: &[u8]| {
+        let pattern = parse(text, Offset::Any, Context::BODY).unwrap();
+        !naive::ends(&pattern, Offset::Any, haystack).is_empty()
+    };
+    for (text, hits, misses) in [
+        ("(B)6162", &["ab", "-ab", "<ab", "@ab"][..], &["\nab", "\"ab", "xab"][..]),
+        ("6162(B)", &["ab", "ab\n", "ab\"", "ab=", "ab_"], &["ab<", "ab.", "abx"]),
+        ("6162(B)6364", &["ab\ncd", "ab<cd", "ab.cd", "ab=cd"], &["abcd", "ab,cd", "ab--cd"]),
+        ("!(B)6162", &["xab", ",ab"], &["ab", "-ab", "=ab", "<ab"]),
+        ("6162!(B)", &["abx", "ab<"], &["ab", "ab="]),
+        ("6162!(B)6364", &["abxcd"], &["abcd", "ab<cd", "ab=cd"]),
+        ("(L)6162", &["ab", "\nab", "\r\nab"], &["\rab", " ab"]),
+        ("6162(L)", &["ab", "ab\n", "ab\r\n"], &["ab\r", "ab "]),
+        ("6162(L)6364", &["ab\ncd", "ab\r\ncd"], &["abcd", "ab\rcd"]),
+        ("!(L)6162", &["xab", "\rab"], &["ab", "\nab"]),
+        ("6162!(L)", &["abx", "ab\r"], &["ab", "ab\n", "ab\r\n"]),
+        ("6162!(L)0a6364", &["abx\ncd"], &["ab\r\ncd", "ab\n\ncd"]),
+        ("(W)6162", &["ab", "-ab", "\u{1}ab"], &["xab", "0ab"]),
+        ("6162(W)6364", &["ab-cd", "ab\ncd"], &["abcd", "abxcd", "ab--cd"]),
+        ("6162!(W)6364", &["abxcd", "ab0cd"], &["abcd", "ab-cd"]),
+        // Beside a gap they take no byte, but negated and first they do.
+        ("6162(W){2-2}6364", &["ab--cd", "ab-xcd"], &["ab---cd", "abx-cd"]),
+        ("6162{2-2}(W)6364", &["ab--cd", "abx-cd"], &["ab---cd", "ab-xcd"]),
+        ("6162{2-2}!(W)6364", &["ab--xcd", "abxxxcd"], &["ab-xcd", "abxx-cd"]),
+        ("6162!(W){2-2}6364", &["abx-cd", "abxxcd"], &["ab--cd", "abx--cd"]),
+    ] {
+        for hit in hits {
+            assert!(matches(text, hit.as_bytes()), "{text} {hit:?}");
+        }
+        for miss in misses {
+            assert!(!matches(text, miss.as_bytes()), "{text} {miss:?}");
+        }
+    }
+    let fixed = Offset::Start { from: 0, shift: 0 };
+    assert!(parse("(B)6162", fixed, Context::BODY).is_ok());
+    assert_eq!(parse("!(B)6162", fixed, Context::BODY).unwrap_err().code, Code::BoundaryUnsupported);
 }
 
 #[test]
