@@ -4,6 +4,8 @@
 //! being true or false, and counts compare those. `docs/clamav.md` has the rules in words. [`Expression::value`] is the definition;
 //! scanners evaluate a lowered form that looks at no more subsignatures than it must.
 
+use std::fmt;
+
 /// What is asked of the subsignatures of one signature.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Expression {
@@ -50,6 +52,27 @@ impl Comparison {
             Comparison::Equal => found == asked,
             Comparison::Less => found < asked,
             Comparison::More => found > asked,
+        }
+    }
+}
+
+/// With every group in parentheses: `0&(1|2)>1,3`.
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Expression::Subsignature(number) => write!(f, "{number}"),
+            Expression::All(several) | Expression::Any(several) => {
+                let operator = if matches!(self, Expression::All(_)) { "&" } else { "|" };
+                f.write_str("(")?;
+                for (index, one) in several.iter().enumerate() {
+                    write!(f, "{}{one}", if index == 0 { "" } else { operator })?;
+                }
+                f.write_str(")")
+            }
+            Expression::Count { of, comparison, matches, distinct } => {
+                write!(f, "{of}{}{matches}", ["=", "<", ">"][*comparison as usize])?;
+                if *distinct > 0 { write!(f, ",{distinct}") } else { Ok(()) }
+            }
         }
     }
 }

@@ -10,12 +10,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use engine::pattern::{Boundary, Element, MaskedByte, Offset};
+use engine::pattern::{Boundary, Element, MaskedByte, Offset, Pattern};
 use patternc::clamav::modifier;
 use patternc::compile::{Compiler, SourceKind};
 use patternc::diagnostic::Code;
 use patternc::fuzzing::{Packing, container, container_of, seal_container};
-use patternc::record::{Record, Target};
+use patternc::record::{Record, Subsignature, Target};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden")
@@ -59,7 +59,11 @@ fn said(input: &Path) -> String {
 /// A record in one line, its pattern in hex.
 fn spell(record: &Record) -> String {
     match record {
-        Record::Logical(logical) => format!("{:?}: {logical:?}", logical.name),
+        Record::Logical(logical) => {
+            let subsignatures: Vec<String> = logical.subsignatures.iter().map(spell_subsignature).collect();
+            let (target, limits) = (logical.target, &logical.limits);
+            format!("{:?}: {target:?} {limits:?} {}: {}", logical.name, logical.expression, subsignatures.join("; "))
+        }
         Record::FileHash(hash) => format!("{:?}: {:?}, size {:?}", hash.name, hash.digest, hash.size),
         Record::Body(body) => {
             let name: String = body.name.chars().take(50).collect();
@@ -74,6 +78,16 @@ fn spell(record: &Record) -> String {
 
 fn spell_pattern(elements: &[Element]) -> String {
     elements.iter().map(spell_element).collect::<Vec<String>>().join(" ")
+}
+
+fn spell_subsignature(subsignature: &Subsignature) -> String {
+    match subsignature {
+        Subsignature::Bytes { offset, any_of } => {
+            let spell = |pattern: &Pattern| pattern.elements().iter().map(spell_element).collect::<Vec<String>>().join(" ");
+            format!("{offset:?}: {}", any_of.iter().map(spell).collect::<Vec<String>>().join(" or "))
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 fn spell_element(element: &Element) -> String {

@@ -167,20 +167,6 @@ impl Parser<'_> {
 mod tests {
     use super::*;
 
-    /// The expression with all its parentheses.
-    fn spell(expression: &Expression) -> String {
-        let several =
-            |several: &[Expression], by: &str| format!("({})", several.iter().map(spell).collect::<Vec<_>>().join(by));
-        match expression {
-            Expression::Subsignature(number) => number.to_string(),
-            Expression::All(all) => several(all, "&"),
-            Expression::Any(any) => several(any, "|"),
-            Expression::Count { of, comparison, matches, distinct } => {
-                format!("{}{}{matches},{distinct}", spell(of), ["=", "<", ">"][*comparison as usize])
-            }
-        }
-    }
-
     #[test]
     fn operators_bind_as_clamscan_has_them_bind() {
         for (text, expected) in [
@@ -198,25 +184,25 @@ mod tests {
             ("((0|1)&2|3)", "(((0|1)&2)|3)"),
             ("((0&1|2)&3)", "(((0&1)|2)&3)"),
         ] {
-            assert_eq!(parse(text).map(|parsed| spell(&parsed)), Ok(expected.to_owned()), "{text}");
+            assert_eq!(parse(text).map(|parsed| parsed.to_string()), Ok(expected.to_owned()), "{text}");
         }
     }
 
     #[test]
     fn comparisons() {
         for (text, expected) in [
-            ("0>1", "0>1,0"),
-            ("0==1", "0=1,0"),
-            ("0=2,&1", "(0=2,0&1)"),
+            ("0>1", "0>1"),
+            ("0==1", "0=1"),
+            ("0=2,&1", "(0=2&1)"),
             ("(0|1)>2,2", "(0|1)>2,2"),
-            ("(0|1)<3&2=0", "((0|1)<3,0&2=0,0)"),
+            ("(0|1)<3&2=0", "((0|1)<3&2=0)"),
             ("0 & ( 1 | 2 ) > 1 , 3 ", "(0&(1|2)>1,3)"),
             ("0,1-4&1,1-4", "(0&1)"),
-            ("0&1,1-5&2=1", "(0&1&2=1,0)"),
-            ("(0>1)&1", "(0>1,0&1)"),
+            ("0&1,1-5&2=1", "(0&1&2=1)"),
+            ("(0>1)&1", "(0>1&1)"),
             ("01&1", "(1&1)"),
         ] {
-            assert_eq!(parse(text).map(|parsed| spell(&parsed)), Ok(expected.to_owned()), "{text}");
+            assert_eq!(parse(text).map(|parsed| parsed.to_string()), Ok(expected.to_owned()), "{text}");
         }
     }
 
