@@ -32,6 +32,7 @@ pub mod mapping;
 mod matcher;
 pub mod naive;
 pub mod pattern;
+pub mod regex;
 mod scanner;
 mod subject;
 mod tally;
