@@ -92,6 +92,14 @@ impl Regex {
         Ok(Regex { linear: Linear::new(&parsed.node), program: program::compile(&parsed), anchored: flags.anchored })
     }
 
+    /// Whether [`Regex::new`] takes a pattern; some microseconds.
+    ///
+    /// # Errors
+    /// Those of [`Regex::new`].
+    pub fn check(pattern: &str, flags: Flags) -> Result<(), RegexError> {
+        parse::parse(pattern, flags).map(drop)
+    }
+
     /// Whether an automaton alone finds its matches, in time linear in the subject.
     pub fn is_linear(&self) -> bool {
         self.linear.as_ref().is_some_and(|linear| linear.exact)

@@ -24,6 +24,7 @@ mod ignore;
 mod ndb;
 mod notes;
 mod offset;
+pub mod pcre;
 
 pub use ignore::IgnoreRule;
 
