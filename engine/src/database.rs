@@ -9,7 +9,7 @@ use crate::layout::{
     DigestKind, DirectEntry, DirectGroup, Entry, EntryPlace, FORMAT, HashSize, HashTable, Header, Logical, MAGIC,
     NO_PROGRAM, Part, SECTION_ALIGN, Section, SectionEntry, Signature, Source, Tier, window_mask,
 };
-use crate::logical::is_sound;
+use crate::logical::Soundness;
 use crate::matcher::{Literal, Program};
 use sha2::{Digest as _, Sha256};
 use zerocopy::byteorder::little_endian::{U32, U64};
@@ -144,7 +144,7 @@ pub struct Database<'a> {
     parts: &'a [Part],
     owners: &'a [U32],
     pub(crate) logicals: &'a [Logical],
-    conditions: &'a [u8],
+    pub(crate) conditions: &'a [u8],
 }
 
 impl<'a> Database<'a> {
@@ -476,7 +476,7 @@ impl<'a> Database<'a> {
                 return fault(Section::Logicals, index, "its signatures do not ascend");
             }
             next = logical.signature.get() + 1;
-            if !is_sound(self.condition(logical), self.parts.len() as u32) {
+            if !Soundness::new(self.conditions, self.parts.len() as u32).holds(self.condition(logical)) {
                 return fault(Section::Logicals, index, "its condition cannot be read");
             }
         }

@@ -186,12 +186,21 @@ impl Expression {
 
     /// The highest number of a subsignature in it.
     pub fn highest(&self) -> u8 {
+        let mut highest = 0;
+        self.each_subsignature(&mut |number| highest = highest.max(number));
+        highest
+    }
+
+    /// Calls `add` with the number of each subsignature in it, as often as it stands there.
+    pub fn each_subsignature(&self, add: &mut impl FnMut(u8)) {
         match self {
-            Expression::Subsignature(number) => *number,
+            Expression::Subsignature(number) => add(*number),
             Expression::All(several) | Expression::Any(several) => {
-                several.iter().map(Expression::highest).max().unwrap_or(0)
+                for one in several {
+                    one.each_subsignature(add);
+                }
             }
-            Expression::Count { of, .. } => of.highest(),
+            Expression::Count { of, .. } => of.each_subsignature(add),
         }
     }
 }

@@ -632,11 +632,23 @@ pub enum ConditionOp {
     Sections = 6,
     /// The file lies in a container of a kind that this build does not open: never.
     Never = 7,
+    /// A subsignature that is a regular expression: its number (1 byte), and where in the section it is defined (4 bytes). There: its flags (1
+    /// byte, [`crate::regex::Flags::bits`]); 1 for all matches, 2 for an offset that is the first place, 4 for one whose shift is the end (1
+    /// byte, added up); its offset: kind, section (1 byte each), distance, slack (8 bytes each), as in [`ProgramHead`]; the length of its
+    /// trigger (4 bytes), its trigger, which names subsignatures of lower numbers only; the length of its pattern (4 bytes), its pattern.
+    Regex = 8,
 }
+
+/// In the definition of a regular expression: all matches count, not only the first.
+pub const REGEX_GLOBAL: u8 = 1;
+/// In the definition of a regular expression: an offset without a shift is the first place where a match may begin.
+pub const REGEX_ROLLING: u8 = 2;
+/// In the definition of a regular expression: the file ends where its shift does.
+pub const REGEX_ENCOMPASS: u8 = 4;
 
 impl ConditionOp {
     /// All of them, by their numbers.
-    pub const ALL: [ConditionOp; 8] = [
+    pub const ALL: [ConditionOp; 9] = [
         ConditionOp::Subsignature,
         ConditionOp::All,
         ConditionOp::Any,
@@ -645,6 +657,7 @@ impl ConditionOp {
         ConditionOp::EntryPoint,
         ConditionOp::Sections,
         ConditionOp::Never,
+        ConditionOp::Regex,
     ];
 
     /// The operation with this number, if there is one.

@@ -34,6 +34,7 @@ pub mod mapping;
 mod matcher;
 pub mod naive;
 pub mod pattern;
+pub mod regex;
 mod scanner;
 mod subject;
 mod tally;

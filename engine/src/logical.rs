@@ -2,11 +2,18 @@
 //!
 //! A file is searched for the parts that lead to signatures; what they lead to is evaluated here, with the other parts run over the file
 //! one by one, cheapest first, and no further than the answer needs. A part is run once for a file, however many signatures ask for
-//! it.
+//! it; so is a regular expression for its signature.
+
+mod read;
+mod regexes;
+
+pub(crate) use read::{Soundness, meaning};
+pub(crate) use regexes::Regexes;
 
 use crate::database::Database;
 use crate::expression::{Comparison, Expression, Value};
 use crate::layout::ConditionOp;
+use crate::logical::read::{Definition, children, definition, range};
 use crate::matcher::{Literal, Program, Workspace};
 use crate::subject::Subject;
 use crate::tally::Budget;
@@ -19,6 +26,11 @@ pub(crate) struct Evaluation<'e, 'd> {
     work: &'e mut Workspace,
     budget: Budget,
     parts: HashMap<u32, Found>,
+    regexes: &'e Regexes,
+    /// Matches of regular expressions of the signature that is evaluated, by where they are defined.
+    defined: HashMap<u32, Found>,
+    /// What is evaluated is about subsignatures of lower numbers than this.
+    below: u8,
 }
 
 /// Matches of a part.
@@ -39,14 +51,17 @@ impl<'e, 'd> Evaluation<'e, 'd> {
         database: &'e Database<'d>,
         subject: &'e Subject<'e>,
         work: &'e mut Workspace,
+        regexes: &'e Regexes,
         leading: &[u32],
     ) -> Evaluation<'e, 'd> {
         let parts = leading.iter().map(|&part| (part, Found { matches: 1, all: false })).collect();
-        Evaluation { database, subject, work, budget: Budget::of(subject.haystack.len()), parts }
+        let budget = Budget::of(subject.haystack.len());
+        Evaluation { database, subject, work, budget, parts, regexes, defined: HashMap::new(), below: u8::MAX }
     }
 
     /// Whether a condition holds; a damaged one does not.
     pub(crate) fn holds(&mut self, condition: &[u8]) -> Result<bool, Exceeded> {
+        self.defined.clear();
         self.value(condition, None, 0).map(|value| value.is_some_and(|value| value.holds))
     }
 
@@ -90,6 +105,7 @@ impl<'e, 'd> Evaluation<'e, 'd> {
                 holds(self.subject.images().iter().any(sections))
             }),
             ConditionOp::Never => Some(Value::default()),
+            ConditionOp::Regex => self.regex(rest, counted, depth)?,
         })
     }
 
@@ -99,7 +115,7 @@ impl<'e, 'd> Evaluation<'e, 'd> {
         let asked = u64::from(u32::from_le_bytes([a, b, c, d]));
         let counted = counted.unwrap_or(0).max(asked + 1);
         let single = match child {
-            [op, number, ..] if *op == ConditionOp::Subsignature as u8 => Some(*number),
+            [op, number, ..] if [ConditionOp::Subsignature as u8, ConditionOp::Regex as u8].contains(op) => Some(*number),
             _ => None,
         };
         let value = self.value(child, Some(counted), depth + 1)?;
@@ -117,6 +133,46 @@ impl<'e, 'd> Evaluation<'e, 'd> {
             matches += self.matches_of(u32::from_le_bytes(*part), needed - matches)?;
         }
         Ok(Some(Value::of_subsignature(number, matches)))
+    }
+
+    /// A subsignature that is a regular expression: searched for while its trigger holds.
+    fn regex(&mut self, node: &[u8], counted: Option<u64>, depth: usize) -> Result<Option<Value>, Exceeded> {
+        let Some((&[number, a, b, c, d], [])) = node.split_first_chunk() else { return Ok(None) };
+        let place = u32::from_le_bytes([a, b, c, d]);
+        let needed = counted.unwrap_or(1);
+        if let Some(found) = self.defined.get(&place).filter(|found| found.all || found.matches >= needed) {
+            return Ok(Some(Value::of_subsignature(number, found.matches)));
+        }
+        // Triggers are about lower numbers only, in a damaged database too, so that they come to an end.
+        let Some(definition) = definition(self.database.conditions, place).filter(|_| number < self.below) else {
+            return Ok(None);
+        };
+        let below = std::mem::replace(&mut self.below, number);
+        let triggered = self.value(definition.trigger, None, depth + 1);
+        self.below = below;
+        let Some(triggered) = triggered? else { return Ok(None) };
+        let matches = if triggered.holds { self.search(place, &definition, needed)? } else { 0 };
+        self.defined.insert(place, Found { matches, all: matches < needed });
+        Ok(Some(Value::of_subsignature(number, matches)))
+    }
+
+    /// How often a regular expression matches; exact below `needed`.
+    fn search(&mut self, place: u32, definition: &Definition<'_>, needed: u64) -> Result<u64, Exceeded> {
+        let Some(regex) = self.regexes.get(place, definition) else { return Ok(0) };
+        let mut extents = Vec::new();
+        self.subject.each_range(definition.offset, |first, last| extents.extend(definition.extent(first, last)));
+        let mut matches = 0_u64;
+        for extent in extents {
+            let before = self.budget.left();
+            let mut left = before;
+            let found = regex.matches(self.subject.haystack, extent, needed - matches, &mut left);
+            self.budget.take(before - left);
+            matches += found.map_err(|_| Exceeded)?.count;
+            if matches >= needed {
+                break;
+            }
+        }
+        Ok(matches)
     }
 
     /// How often a part matches; exact below `needed`.
@@ -152,79 +208,5 @@ impl<'e, 'd> Evaluation<'e, 'd> {
     }
 }
 
-/// Most nodes inside one another; the linker writes fewer.
-const DEPTH_MAX: usize = 2 * Expression::DEPTH_MAX;
-
-/// The children of a node, each after its length. Ends where the bytes do.
-pub(crate) fn children(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let (len, after) = rest.split_first_chunk()?;
-        let (child, after) = after.split_at_checked(u32::from_le_bytes(*len) as usize)?;
-        rest = after;
-        Some(child)
-    })
-}
-
-/// The least and the most that a node of that form allows.
-fn range(node: &[u8]) -> Option<std::ops::RangeInclusive<u64>> {
-    let (least, rest) = node.split_first_chunk()?;
-    Some(u64::from_le_bytes(*least)..=u64::from_le_bytes(*rest.first_chunk()?))
-}
-
-/// Whether every node of a condition can be read, with parts below `parts`.
-pub(crate) fn is_sound(condition: &[u8], parts: u32) -> bool {
-    is_sound_at(condition, parts, 0)
-}
-
-fn is_sound_at(node: &[u8], parts: u32, depth: usize) -> bool {
-    let Some((&op, rest)) = node.split_first() else { return false };
-    let Some(op) = ConditionOp::from_number(op).filter(|_| depth < DEPTH_MAX) else { return false };
-    match op {
-        ConditionOp::Subsignature => rest.split_first().is_some_and(|(&number, listed)| {
-            let (listed, left) = listed.as_chunks();
-            let known = |part: &[u8; 4]| u32::from_le_bytes(*part) < parts;
-            usize::from(number) < Expression::SUBSIGNATURES_MAX
-                && !listed.is_empty()
-                && left.is_empty()
-                && listed.iter().all(known)
-        }),
-        ConditionOp::All | ConditionOp::Any => {
-            let read: usize = children(rest).map(|child| 4 + child.len()).sum();
-            read == rest.len() && read > 0 && children(rest).all(|child| is_sound_at(child, parts, depth + 1))
-        }
-        ConditionOp::Count => rest
-            .split_first_chunk::<6>()
-            .is_some_and(|(head, child)| Comparison::from_number(head[0]).is_some() && is_sound_at(child, parts, depth + 1)),
-        ConditionOp::FileSize | ConditionOp::EntryPoint | ConditionOp::Sections => rest.len() == 16,
-        ConditionOp::Never => rest.is_empty(),
-    }
-}
-
-/// Calls `add` with what a condition asks, node by node, and `part` with the parts in it: everything but where they lie.
-pub(crate) fn meaning(condition: &[u8], add: &mut impl FnMut(&[u8]), part: &mut impl FnMut(u32)) {
-    meaning_at(condition, add, part, 0);
-}
-
-fn meaning_at(node: &[u8], add: &mut impl FnMut(&[u8]), part: &mut impl FnMut(u32), depth: usize) {
-    let Some((&op, rest)) = node.split_first().filter(|_| depth < DEPTH_MAX) else { return };
-    match ConditionOp::from_number(op) {
-        Some(ConditionOp::Subsignature) => {
-            let (number, parts) = rest.split_at(rest.len().min(1));
-            add(&[op]);
-            add(number);
-            parts.as_chunks().0.iter().for_each(|listed| part(u32::from_le_bytes(*listed)));
-        }
-        Some(ConditionOp::All | ConditionOp::Any) => {
-            add(&[op]);
-            children(rest).for_each(|child| meaning_at(child, add, part, depth + 1));
-            add(&[u8::MAX]);
-        }
-        Some(ConditionOp::Count) => {
-            let (head, child) = rest.split_at(rest.len().min(6));
-            add(&[op]);
-            add(head);
-            meaning_at(child, add, part, depth + 1);
-        }
-        _ => add(node),
-    }
-}
+/// Most nodes inside one another; the linker writes fewer, triggers of triggers included.
+pub(super) const DEPTH_MAX: usize = 10 * Expression::DEPTH_MAX;

@@ -3,7 +3,7 @@
 use crate::database::{Database, SignatureId};
 use crate::digest::{Kinds, Running, digest_hits, equal_to};
 use crate::layout::DigestKind;
-use crate::logical::Evaluation;
+use crate::logical::{Evaluation, Regexes};
 use crate::matcher::{Backend, Candidate, Hits, InRun, Literal, Outcome, Program, TierTable, Workspace, direct_hits};
 use crate::subject::Subject;
 use crate::tally::{Budget, Report, Tally};
@@ -79,6 +79,7 @@ pub struct Scanner<'d> {
     backend: Backend,
     /// The signatures scanned for, sorted; all of them when there is no list.
     only: Option<Arc<[SignatureId]>>,
+    regexes: Arc<Regexes>,
 }
 
 /// Bytes that all tiers look at before any looks further: they stay in the first-level cache meanwhile.
@@ -101,7 +102,7 @@ impl<'d> Scanner<'d> {
     /// A scanner with a certain loop, to compare loops.
     pub fn with_backend(database: &Database<'d>, backend: Backend) -> Scanner<'d> {
         let tiers = (0..database.tiers.len()).map(|index| TierTable::new(database, index)).collect();
-        Scanner { database: *database, tiers, backend, only: None }
+        Scanner { database: *database, tiers, backend, only: None, regexes: Arc::default() }
     }
 
     /// A scanner for some signatures of `database` only, as when what is new in it is to be searched in files that were clean before.
@@ -115,7 +116,7 @@ impl<'d> Scanner<'d> {
         let tiers = (0..database.tiers.len())
             .filter_map(|index| TierTable::part(database, index, |id| asks_for(database, id, wanted)))
             .collect();
-        Scanner { database: *database, tiers, backend: Backend::best(), only: Some(only.into()) }
+        Scanner { database: *database, tiers, backend: Backend::best(), only: Some(only.into()), regexes: Arc::default() }
     }
 
     /// Whether this scanner scans for a signature of its database.
@@ -313,7 +314,7 @@ impl<'d> Scanner<'d> {
         led.sort_unstable();
         led.dedup();
         let len = subject.haystack.len();
-        let mut evaluation = Evaluation::new(&self.database, subject, work, &leading);
+        let mut evaluation = Evaluation::new(&self.database, subject, work, &self.regexes, &leading);
         for logical in led.into_iter().filter_map(|index| self.database.logicals.get(index as usize)) {
             let id = logical.signature.get();
             if !subject.admits_target(logical.target) || !self.scans_for(SignatureId::new(id)) {

@@ -26,6 +26,7 @@ pub mod modifier;
 mod ndb;
 mod notes;
 mod offset;
+pub mod pcre;
 mod target;
 
 pub use ignore::IgnoreRule;

@@ -175,6 +175,16 @@ codes! {
     BoundaryUnsupported = "boundary-unsupported",
     /// A letter that is no modifier of a subsignature.
     ModifierInvalid = "modifier-invalid",
+    /// A trigger of a subsignature that names one after it, or is one of too many in a row.
+    TriggerInvalid = "trigger-invalid",
+    /// A PCRE subsignature that is not `trigger/pattern/flags`.
+    PcreForm = "pcre-form",
+    /// A flag that PCRE subsignatures do not have.
+    PcreFlag = "pcre-flag",
+    /// A regular expression that PCRE refuses too.
+    RegexInvalid = "regex-invalid",
+    /// A regular expression with something that PCRE has and this engine has not.
+    RegexUnsupported = "regex-unsupported",
     /// More elements or bytes than a pattern can have.
     PatternTooLarge = "pattern-too-large",
     /// A digest whose length is that of no known algorithm.

@@ -13,6 +13,7 @@ use std::ops::RangeInclusive;
 use engine::FileKind;
 use engine::expression::Expression;
 use engine::pattern::{Offset, Pattern};
+use engine::regex::Flags;
 
 pub(crate) use codec::{decode_one, kind_of};
 
@@ -93,6 +94,51 @@ pub enum Subsignature {
         /// What is looked for: matches of any of these count. One or two.
         any_of: Vec<Pattern>,
     },
+    /// A regular expression.
+    Regex(RegexSubsignature),
+}
+
+/// A regular expression, searched for when other subsignatures are there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RegexSubsignature {
+    /// Over subsignatures before this one: while it does not hold, this one has no matches.
+    pub trigger: Expression,
+    /// Where a match must begin.
+    pub offset: Offset,
+    /// The expression, which [`engine::regex::Regex::new`] takes with `flags`. 1 to [`engine::regex::PATTERN_BYTES_MAX`] bytes.
+    pub pattern: String,
+    /// Options of the expression.
+    pub flags: Flags,
+    /// All matches count, not only the first.
+    pub global: bool,
+    /// An offset without a shift is the first place where a match may begin, not the only one.
+    pub rolling: bool,
+    /// The file ends, for the expression, as many bytes after the offset as the shift says.
+    pub encompass: bool,
+}
+
+impl Logical {
+    /// Most regular expressions that trigger one another in a row.
+    pub const TRIGGERS_MAX: usize = 8;
+
+    /// Whether every trigger is about subsignatures before its own, and no row of them too long.
+    pub(crate) fn are_triggers_sound(&self) -> bool {
+        let mut rows: Vec<usize> = Vec::with_capacity(self.subsignatures.len());
+        for subsignature in &self.subsignatures {
+            let row = match subsignature {
+                Subsignature::Bytes { .. } => 0,
+                Subsignature::Regex(regex) => {
+                    let mut named = Vec::new();
+                    regex.trigger.each_subsignature(&mut |number| named.push(usize::from(number)));
+                    let before: Option<Vec<usize>> = named.into_iter().map(|number| rows.get(number).copied()).collect();
+                    let Some(before) = before else { return false };
+                    1 + before.into_iter().max().unwrap_or(0)
+                }
+            };
+            rows.push(row);
+        }
+        rows.into_iter().all(|row| row <= Logical::TRIGGERS_MAX)
+    }
 }
 
 /// Files a body signature is meant for.

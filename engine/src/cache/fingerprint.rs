@@ -32,7 +32,9 @@ fn of_body(database: &Database<'_>, id: u32) -> u64 {
         // The parts by what they mean, so that their numbers make no difference.
         hasher.update([b'c', logical.target]);
         let mut parts = Vec::new();
-        meaning(database.condition(logical), &mut |part| hasher.update(part), &mut |part| parts.push(part));
+        meaning(database.conditions, database.condition(logical), &mut |part| hasher.update(part), &mut |part| {
+            parts.push(part);
+        });
         for part in parts {
             let place = database.len() as u32 + part;
             hasher.update(of_body(database, place).to_le_bytes());

@@ -6,9 +6,10 @@ mod expression;
 use engine::expression::Expression;
 use engine::pattern::Offset;
 
+use super::pcre::{self, Pcre};
 use super::{modifier, name, offset};
 use crate::diagnostic::{Code, Fault};
-use crate::record::{Logical, Record, Subsignature, Target};
+use crate::record::{Logical, Record, RegexSubsignature, Subsignature, Target};
 
 pub(super) fn parse(line: &str) -> Result<Record, Fault> {
     let mut fields = line.split(';');
@@ -30,7 +31,15 @@ pub(super) fn parse(line: &str) -> Result<Record, Fault> {
             .map_err(|Fault { code, message }| Fault::new(code, format!("subsignature {number}: {message}")))
     };
     let subsignatures = texts.iter().enumerate().map(subsignature).collect::<Result<_, _>>()?;
-    Ok(Record::Logical(Logical { name, target, limits, expression, subsignatures }))
+    let logical = Logical { name, target, limits, expression, subsignatures };
+    if !logical.are_triggers_sound() {
+        let message = format!(
+            "a trigger names subsignatures before its own only, and no more than {} of them trigger one another in a row",
+            Logical::TRIGGERS_MAX
+        );
+        return Err(Fault::new(Code::TriggerInvalid, message));
+    }
+    Ok(Record::Logical(logical))
 }
 
 /// There are as many subsignatures as the highest number in the expression says, as clamscan demands.
@@ -56,8 +65,8 @@ fn subsignature(text: &str, target: Target) -> Result<Subsignature, Fault> {
     if text.starts_with("${") {
         return unsupported("macros");
     }
-    if text.contains('/') {
-        return unsupported("regular expressions");
+    if pcre::is_pcre(text) {
+        return regex(text, target).map(Subsignature::Regex);
     }
     if text.contains('#') {
         return unsupported("comparisons of bytes");
@@ -69,6 +78,12 @@ fn subsignature(text: &str, target: Target) -> Result<Subsignature, Fault> {
         None => (Offset::Any, text),
     };
     Ok(Subsignature::Bytes { offset, any_of: modifier::apply(text, offset, modifiers)? })
+}
+
+fn regex(text: &str, target: Target) -> Result<RegexSubsignature, Fault> {
+    let Pcre { offset, trigger, pattern, flags, global, rolling, encompass } = pcre::parse(text, target)?;
+    let (trigger, pattern) = (expression::parse(trigger)?, pattern.to_owned());
+    Ok(RegexSubsignature { trigger, offset, pattern, flags, global, rolling, encompass })
 }
 
 #[cfg(test)]

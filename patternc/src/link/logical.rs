@@ -8,10 +8,10 @@ use super::run::Fold;
 use super::shapes::prices;
 use super::{LinkError, LinkSource, too_many};
 use crate::model::Model;
-use crate::record::{Limits, Logical, Record, Subsignature, Target};
+use crate::record::{Limits, Logical, Record, RegexSubsignature, Subsignature, Target};
 use engine::expression::{Comparison, Expression};
-use engine::layout::{self, ConditionOp};
-use engine::pattern::Pattern;
+use engine::layout::{self, ConditionOp, ProgramOffset, REGEX_ENCOMPASS, REGEX_GLOBAL, REGEX_ROLLING};
+use engine::pattern::{Offset, Pattern};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -106,6 +106,9 @@ impl<'a> Logicals<'a> {
         match expression {
             Expression::Subsignature(number) => {
                 let subsignature = logical.subsignatures.get(usize::from(*number))?;
+                if let Subsignature::Regex(regex) = subsignature {
+                    return self.lead_of(logical, &regex.trigger);
+                }
                 let parts = self.parts_of(logical, subsignature);
                 together(parts.into_iter().map(|part| {
                     let Part { price, uses, .. } = self.parts[part as usize];
@@ -164,8 +167,7 @@ impl<'a> Logicals<'a> {
             built.owners.extend(part.owners.iter().copied().map(U32::new));
         }
         for (signature, logical) in &self.signatures {
-            let start = built.conditions.len();
-            self.put_condition(&mut built.conditions, logical);
+            let start = self.put_condition(&mut built.conditions, logical);
             let place = u32::try_from(start).map_err(|_| too_many("bytes of conditions", u64::from(u32::MAX)))?;
             built.logicals.push(layout::Logical {
                 signature: U32::new(*signature),
@@ -178,26 +180,57 @@ impl<'a> Logicals<'a> {
         Ok(built)
     }
 
-    /// Limits and expression, cheapest first.
-    fn put_condition(&self, out: &mut Vec<u8>, logical: &Logical) {
+    /// Appends the definitions that the condition refers to, then the condition; returns where this begins.
+    fn put_condition(&self, out: &mut Vec<u8>, logical: &Logical) -> usize {
+        // A trigger names subsignatures of lower numbers only, so what it refers to was defined before it.
+        let mut defined: Defined = [0; Expression::SUBSIGNATURES_MAX];
+        for (place, subsignature) in logical.subsignatures.iter().enumerate() {
+            if let Subsignature::Regex(regex) = subsignature {
+                let start = out.len() as u32;
+                self.put_regex(out, logical, regex, &defined);
+                defined[place] = start;
+            }
+        }
+        let start = out.len();
         let limits = limits(&logical.limits);
         if limits.is_empty() {
-            return self.put_expression(out, logical, &logical.expression);
+            self.put_expression(out, logical, &logical.expression, &defined);
+            return start;
         }
         out.push(ConditionOp::All as u8);
         for limit in limits {
             put_child(out, |out| out.extend(limit));
         }
-        put_child(out, |out| self.put_expression(out, logical, &logical.expression));
+        put_child(out, |out| self.put_expression(out, logical, &logical.expression, &defined));
+        start
     }
 
-    fn put_expression(&self, out: &mut Vec<u8>, logical: &Logical, expression: &Expression) {
+    fn put_regex(&self, out: &mut Vec<u8>, logical: &Logical, regex: &RegexSubsignature, defined: &Defined) {
+        let ways = [(regex.global, REGEX_GLOBAL), (regex.rolling, REGEX_ROLLING), (regex.encompass, REGEX_ENCOMPASS)];
+        let (kind, section, distance, slack) = ProgramOffset::of(regex.offset);
+        out.extend([regex.flags.bits(), ways.into_iter().map(|(set, bit)| if set { bit } else { 0 }).sum()]);
+        out.extend([kind as u8, section]);
+        out.extend(distance.to_le_bytes());
+        out.extend(slack.to_le_bytes());
+        put_child(out, |out| self.put_expression(out, logical, &regex.trigger, defined));
+        put_child(out, |out| out.extend_from_slice(regex.pattern.as_bytes()));
+    }
+
+    fn put_expression(&self, out: &mut Vec<u8>, logical: &Logical, expression: &Expression, defined: &Defined) {
         match expression {
             Expression::Subsignature(number) => {
-                out.extend([ConditionOp::Subsignature as u8, *number]);
-                let parts = self.parts_of(logical, &logical.subsignatures[usize::from(*number)]);
-                for part in parts {
-                    out.extend(part.to_le_bytes());
+                let place = usize::from(*number);
+                match &logical.subsignatures[place] {
+                    Subsignature::Regex(_) => {
+                        out.extend([ConditionOp::Regex as u8, *number]);
+                        out.extend(defined[place].to_le_bytes());
+                    }
+                    subsignature => {
+                        out.extend([ConditionOp::Subsignature as u8, *number]);
+                        for part in self.parts_of(logical, subsignature) {
+                            out.extend(part.to_le_bytes());
+                        }
+                    }
                 }
             }
             Expression::All(several) | Expression::Any(several) => {
@@ -206,13 +239,13 @@ impl<'a> Logicals<'a> {
                 let mut sorted: Vec<&Expression> = several.iter().collect();
                 sorted.sort_by_key(|one| self.effort(logical, one));
                 for one in sorted {
-                    put_child(out, |out| self.put_expression(out, logical, one));
+                    put_child(out, |out| self.put_expression(out, logical, one, defined));
                 }
             }
             Expression::Count { of, comparison, matches, distinct } => {
                 out.extend([ConditionOp::Count as u8, *comparison as u8, *distinct]);
                 out.extend(matches.to_le_bytes());
-                self.put_expression(out, logical, of);
+                self.put_expression(out, logical, of, defined);
             }
         }
     }
@@ -221,7 +254,11 @@ impl<'a> Logicals<'a> {
     fn effort(&self, logical: &Logical, expression: &Expression) -> u32 {
         match expression {
             Expression::Subsignature(number) => {
-                let parts = self.parts_of(logical, &logical.subsignatures[usize::from(*number)]);
+                let subsignature = &logical.subsignatures[usize::from(*number)];
+                if matches!(subsignature, Subsignature::Regex(_)) {
+                    return 10_000;
+                }
+                let parts = self.parts_of(logical, subsignature);
                 let of_part = |part: u32| match &self.parts[part as usize] {
                     part if !part.owners.is_empty() => 0,
                     part if part.body.offset.is_fixed() => 1,
@@ -237,6 +274,9 @@ impl<'a> Logicals<'a> {
     }
 }
 
+/// Where each subsignature that has a definition is defined.
+type Defined = [u32; Expression::SUBSIGNATURES_MAX];
+
 /// The sections of logical signatures.
 #[derive(Default)]
 pub(super) struct LogicalSections {
@@ -248,8 +288,11 @@ pub(super) struct LogicalSections {
 
 /// The patterns of a subsignature.
 fn bodies(subsignature: &Subsignature, target: Target) -> impl Iterator<Item = Body<'_>> {
-    let Subsignature::Bytes { offset, any_of } = subsignature;
-    any_of.iter().map(move |pattern| Body { target, offset: *offset, pattern })
+    let (offset, any_of) = match subsignature {
+        Subsignature::Bytes { offset, any_of } => (*offset, &any_of[..]),
+        Subsignature::Regex(_) => (Offset::Any, &[][..]),
+    };
+    any_of.iter().map(move |pattern| Body { target, offset, pattern })
 }
 
 /// All of `leads`, as any of them must be searched for.

@@ -86,6 +86,7 @@ fn spell_subsignature(subsignature: &Subsignature) -> String {
             let spell = |pattern: &Pattern| pattern.elements().iter().map(spell_element).collect::<Vec<String>>().join(" ");
             format!("{offset:?}: {}", any_of.iter().map(spell).collect::<Vec<String>>().join(" or "))
         }
+        Subsignature::Regex(regex) => format!("{:?}: {}/{}/ {:?}", regex.offset, regex.trigger, regex.pattern, regex.flags),
         other => panic!("{other:?}"),
     }
 }

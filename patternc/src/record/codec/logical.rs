@@ -3,8 +3,9 @@
 use std::ops::RangeInclusive;
 
 use engine::expression::{Comparison, Expression};
+use engine::regex::{Flags, PATTERN_BYTES_MAX, Regex};
 
-use super::super::{Limits, Logical, Subsignature};
+use super::super::{Limits, Logical, RegexSubsignature, Subsignature};
 use super::{name, offset, pattern, put_name, put_offset, put_pattern, target};
 use crate::wire::{Reader, WireError, put_varint};
 
@@ -14,6 +15,11 @@ const SECTIONS: u8 = 4;
 const CONTAINER: u8 = 8;
 
 const BYTES: u8 = 0;
+const REGEX: u8 = 1;
+
+const GLOBAL: u8 = 1;
+const ROLLING: u8 = 2;
+const ENCOMPASS: u8 = 4;
 /// Most patterns of one subsignature: as it stands, and with two bytes to a character.
 const PATTERNS_MAX: u64 = 2;
 
@@ -44,7 +50,12 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Logical, WireError> {
     if usize::from(expression.highest()) >= subsignatures.len() {
         return Err(reader.fault("an expression names a subsignature that is not there"));
     }
-    Ok(Logical { name, target, limits, expression, subsignatures })
+    let logical = Logical { name, target, limits, expression, subsignatures };
+    if logical.are_triggers_sound() {
+        Ok(logical)
+    } else {
+        Err(reader.fault("a trigger is about subsignatures after its own, or in too long a row"))
+    }
 }
 
 /// A bit for each limit that is set, then those that are, in the order of their bits.
@@ -84,6 +95,15 @@ fn put_subsignature(out: &mut Vec<u8>, subsignature: &Subsignature) {
                 put_pattern(out, pattern);
             }
         }
+        Subsignature::Regex(regex) => {
+            out.push(REGEX);
+            put_offset(out, regex.offset);
+            put_expression(out, &regex.trigger);
+            let ways = [(regex.global, GLOBAL), (regex.rolling, ROLLING), (regex.encompass, ENCOMPASS)];
+            out.extend([regex.flags.bits(), ways.into_iter().map(|(set, bit)| if set { bit } else { 0 }).sum()]);
+            put_varint(out, regex.pattern.len() as u64);
+            out.extend_from_slice(regex.pattern.as_bytes());
+        }
     }
 }
 
@@ -98,8 +118,25 @@ fn subsignature(reader: &mut Reader<'_>) -> Result<Subsignature, WireError> {
             let any_of = (0..count).map(|_| pattern(reader)).collect::<Result<_, _>>()?;
             Ok(Subsignature::Bytes { offset, any_of })
         }
+        REGEX => regex(reader).map(Subsignature::Regex),
         _ => Err(reader.fault("the form of a subsignature is unknown")),
     }
+}
+
+fn regex(reader: &mut Reader<'_>) -> Result<RegexSubsignature, WireError> {
+    let (offset, trigger) = (offset(reader)?, expression(reader, 0)?);
+    let (flags, ways) = (Flags::from_bits(reader.u8()?), reader.u8()?);
+    let flags = flags.filter(|_| ways <= GLOBAL | ROLLING | ENCOMPASS);
+    let flags = flags.ok_or_else(|| reader.fault("a flag of a regular expression is unknown"))?;
+    let len = reader.varint_to(PATTERN_BYTES_MAX as u64, "a regular expression is too long")?;
+    let pattern =
+        str::from_utf8(reader.take(len as usize)?).map_err(|_| reader.fault("a regular expression is not UTF-8"))?;
+    if Regex::check(pattern, flags).is_err() {
+        return Err(reader.fault("a regular expression is not one that is supported"));
+    }
+    let is = |bit: u8| ways & bit != 0;
+    let (global, rolling, encompass) = (is(GLOBAL), is(ROLLING), is(ENCOMPASS));
+    Ok(RegexSubsignature { trigger, offset, pattern: pattern.to_owned(), flags, global, rolling, encompass })
 }
 
 fn put_expression(out: &mut Vec<u8>, expression: &Expression) {
