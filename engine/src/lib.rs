@@ -20,6 +20,7 @@
 //! `unsafe` code is confined to [`mapping`] and to the loops for single processors in `matcher::filter` and `digest::lanes`.
 #![deny(unsafe_code)]
 
+pub mod byte_compare;
 pub mod cache;
 pub mod class;
 pub mod database;

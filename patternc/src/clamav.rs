@@ -16,6 +16,7 @@
 //!
 //! Parsers take time linear in the line, nest at most 16 deep, and never panic.
 
+pub mod byte_compare;
 pub mod container;
 mod db;
 mod hash;

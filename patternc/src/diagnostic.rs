@@ -181,6 +181,8 @@ codes! {
     PcreForm = "pcre-form",
     /// A flag that PCRE subsignatures do not have.
     PcreFlag = "pcre-flag",
+    /// A byte comparison that is not `trigger(offset#options#comparisons)`, or that could never hold.
+    ByteCompareForm = "byte-compare-form",
     /// A regular expression that PCRE refuses too.
     RegexInvalid = "regex-invalid",
     /// A regular expression with something that PCRE has and this engine has not.

@@ -1,0 +1,231 @@
+//! Numbers read from a file near a match, and compared: what byte-compare subsignatures of ClamAV do.
+//!
+//! A number is read as text or as raw bytes, at a distance from where the trigger's last match begins. Everything is a signed number of
+//! 64 bits; text that means more than that means the largest or least one.
+
+/// A number in a file, and what is asked of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByteCompare {
+    /// Bytes from where the trigger matched to where the number begins.
+    pub delta: i64,
+    /// How the number is written.
+    pub form: NumberForm,
+    /// How many bytes are read.
+    pub len: u8,
+    /// Text must be of digits to its end.
+    pub exact: bool,
+    /// What must hold of the number: all of them.
+    pub comparisons: Vec<Comparison>,
+}
+
+/// How a number is written in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumberForm {
+    /// As decimal text.
+    Decimal,
+    /// As hexadecimal text, the pairs of digits in this order.
+    Hex(Order),
+    /// As hexadecimal text if it begins with `0x`, else as decimal text. Decimal text has no other order than big-endian.
+    Automatic(Order),
+    /// As 1, 2, 4 or 8 bytes.
+    Raw(Order),
+}
+
+/// Which byte of a number comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The most significant.
+    Big,
+    /// The least significant.
+    Little,
+}
+
+/// What is asked of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// It is more than this.
+    More(i64),
+    /// It is less than this.
+    Less(i64),
+    /// It is this.
+    Equal(i64),
+}
+
+impl ByteCompare {
+    /// Whether the comparisons hold of the number near a match that begins at `trigger`. They do not when it would begin before the
+    /// second byte of the file, as in clamscan, or end behind its end. Reads at most `len` bytes; any `file` and `trigger` will do.
+    pub fn holds(&self, file: &[u8], trigger: u64) -> bool {
+        let number = i64::try_from(trigger)
+            .ok()
+            .and_then(|trigger| trigger.checked_add(self.delta))
+            .and_then(|at| usize::try_from(at).ok().filter(|at| *at > 0))
+            .and_then(|at| file.get(at..at.checked_add(usize::from(self.len))?))
+            .and_then(|bytes| self.number(bytes));
+        number.is_some_and(|number| {
+            self.comparisons.iter().all(|comparison| match comparison {
+                Comparison::More(than) => number > *than,
+                Comparison::Less(than) => number < *than,
+                Comparison::Equal(to) => number == *to,
+            })
+        })
+    }
+
+    fn number(&self, bytes: &[u8]) -> Option<i64> {
+        match self.form {
+            NumberForm::Raw(order) => raw(bytes, order),
+            NumberForm::Decimal => text(bytes, 10, self.exact),
+            NumberForm::Hex(order) => self.hex(bytes, order),
+            NumberForm::Automatic(order) => {
+                let digits = bytes.trim_ascii_start();
+                match (digits.starts_with(b"0x") || digits.starts_with(b"0X"), order) {
+                    (true, _) => self.hex(bytes, order),
+                    (false, Order::Big) => text(bytes, 10, self.exact),
+                    (false, Order::Little) => None,
+                }
+            }
+        }
+    }
+
+    fn hex(&self, bytes: &[u8], order: Order) -> Option<i64> {
+        match order {
+            Order::Big => text(bytes, 16, self.exact),
+            Order::Little if self.exact && !bytes.iter().all(u8::is_ascii_hexdigit) => None,
+            Order::Little => Some(reversed_pairs(bytes)),
+        }
+    }
+}
+
+/// The number of raw bytes. Short ones have no sign.
+fn raw(bytes: &[u8], order: Order) -> Option<i64> {
+    let mut number = [0; 8];
+    match order {
+        Order::Big => number.get_mut(8usize.checked_sub(bytes.len())?..)?.copy_from_slice(bytes),
+        Order::Little => number.get_mut(..bytes.len())?.copy_from_slice(bytes),
+    }
+    Some(if order == Order::Big { i64::from_be_bytes(number) } else { i64::from_le_bytes(number) })
+}
+
+/// The number that text begins with, after blanks, or 0; with `exact`, none unless it is all of the text.
+fn text(bytes: &[u8], radix: u32, exact: bool) -> Option<i64> {
+    let begins = bytes.trim_ascii_start();
+    let negative = begins.first() == Some(&b'-');
+    let digits = begins.strip_prefix(b"-").or_else(|| begins.strip_prefix(b"+")).unwrap_or(begins);
+    let digits = if radix == 16 { without_prefix(digits) } else { digits };
+    let digit = |byte: &u8| char::from(*byte).to_digit(radix);
+    let count = digits.iter().take_while(|byte| digit(byte).is_some()).count();
+    if exact && (count == 0 || count < digits.len() || begins.len() < bytes.len()) {
+        return None;
+    }
+    let step = |number: i64, value: u32| {
+        let shifted = number.saturating_mul(radix.into());
+        if negative { shifted.saturating_sub(value.into()) } else { shifted.saturating_add(value.into()) }
+    };
+    Some(digits[..count].iter().filter_map(digit).fold(0, step))
+}
+
+/// Text without the `0x` before its digits.
+fn without_prefix(text: &[u8]) -> &[u8] {
+    match text {
+        [b'0', b'x' | b'X', digits @ ..] if digits.first().is_some_and(u8::is_ascii_hexdigit) => digits,
+        _ => text,
+    }
+}
+
+/// The number whose bytes are the pairs of digits that text begins with, the least significant first. Of an odd number of
+/// characters, the first is a pair of its own.
+fn reversed_pairs(bytes: &[u8]) -> i64 {
+    let digits = without_prefix(bytes.trim_ascii_start());
+    let (first, rest) = digits.split_at(digits.len() % 2);
+    let pairs = std::iter::once(first).filter(|first| !first.is_empty()).chain(rest.chunks(2));
+    let value =
+        |pair: &[u8]| pair.iter().try_fold(0, |sum, digit| Some(sum * 16 + u64::from(char::from(*digit).to_digit(16)?)));
+    pairs.map_while(value).take(8).enumerate().fold(0, |number, (index, byte)| number | byte << (8 * index)).cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FILE: &[u8] = b"....trigger\x01\x02\x03\x04 1234 0x1F ff 99999 -5 12ab  77 zz\n";
+    const BIG: Order = Order::Big;
+    const LITTLE: Order = Order::Little;
+
+    fn compare(delta: i64, form: NumberForm, len: u8, exact: bool, to: i64) -> ByteCompare {
+        ByteCompare { delta, form, len, exact, comparisons: vec![Comparison::Equal(to)] }
+    }
+
+    /// What clamscan finds equal in that file, whose trigger is at 4.
+    #[test]
+    fn numbers_as_clamscan_reads_them() {
+        use NumberForm::{Automatic, Decimal, Hex, Raw};
+        let cases = [
+            (7, Raw(BIG), 4, false, 0x01020304),
+            (7, Raw(LITTLE), 4, false, 0x04030201),
+            (7, Raw(BIG), 1, false, 1),
+            (12, Decimal, 4, true, 1234),
+            (11, Decimal, 5, false, 1234),
+            (31, Decimal, 6, false, -5),
+            (34, Decimal, 4, false, 12),
+            (43, Decimal, 2, false, 0),
+            (12, Hex(BIG), 4, true, 0x1234),
+            (17, Hex(BIG), 4, true, 0x1f),
+            (17, Hex(BIG), 2, false, 0),
+            (22, Hex(BIG), 3, false, 255),
+            (31, Hex(BIG), 2, true, -5),
+            (12, Hex(LITTLE), 4, false, 0x3412),
+            (12, Hex(LITTLE), 4, true, 0x3412),
+            (11, Hex(LITTLE), 5, false, 0x3412),
+            (17, Hex(LITTLE), 4, false, 31),
+            (17, Hex(LITTLE), 5, false, 1),
+            (19, Hex(LITTLE), 3, false, 1),
+            (19, Hex(LITTLE), 4, false, 31),
+            (40, Hex(LITTLE), 3, false, 7),
+            (41, Hex(LITTLE), 4, false, 0),
+            (31, Hex(LITTLE), 2, false, 0),
+            (16, Automatic(BIG), 5, false, 31),
+            (17, Automatic(LITTLE), 4, false, 31),
+            (34, Automatic(BIG), 4, false, 12),
+            (45, Raw(BIG), 1, false, 10),
+        ];
+        for (delta, form, len, exact, to) in cases {
+            assert!(compare(delta, form, len, exact, to).holds(FILE, 4), "{delta} {form:?} {len} {exact} {to}");
+            assert!(!compare(delta, form, len, exact, to + 1).holds(FILE, 4), "{delta} {form:?} {len} {exact} {to}");
+        }
+        let none = [
+            (11, Decimal, 5, true, 1234),
+            (22, Hex(BIG), 3, true, 255),
+            (12, Automatic(LITTLE), 4, false, 1234),
+            (-4, Raw(BIG), 1, false, 46),
+            (-5, Raw(BIG), 1, false, 46),
+            (45, Raw(BIG), 2, false, 10),
+            (i64::MAX, Raw(BIG), 1, false, 0),
+            (i64::MIN, Raw(BIG), 1, false, 0),
+        ];
+        for (delta, form, len, exact, to) in none {
+            assert!(!compare(delta, form, len, exact, to).holds(FILE, 4), "{delta} {form:?} {len} {exact} {to}");
+        }
+    }
+
+    #[test]
+    fn every_comparison_must_hold() {
+        let holds = |comparisons: &[Comparison]| {
+            ByteCompare { comparisons: comparisons.to_vec(), ..compare(7, NumberForm::Raw(BIG), 4, false, 0) }.holds(FILE, 4)
+        };
+        use Comparison::{Equal, Less, More};
+        assert!(holds(&[More(5), Less(0x02000000)]) && !holds(&[More(5), Less(6)]));
+        assert!(!holds(&[More(0x01020304)]) && !holds(&[Less(0x01020304)]) && holds(&[Equal(0x01020304)]));
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_will_do(file in proptest::collection::vec(any::<u8>(), 0..40), trigger: u64, near in 0u64..40, delta in -40i64..40, len: u8) {
+            for form in [NumberForm::Decimal, NumberForm::Hex(BIG), NumberForm::Hex(LITTLE), NumberForm::Automatic(BIG), NumberForm::Raw(LITTLE)] {
+                let compare = compare(delta, form, len, len % 2 == 0, 0);
+                let end = usize::try_from(near.cast_signed() + delta).unwrap_or(0) + usize::from(len);
+                prop_assert!(!compare.holds(&file, near) || end <= file.len());
+                compare.holds(&file, trigger);
+            }
+        }
+    }
+}
