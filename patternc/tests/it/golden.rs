@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use engine::pattern::{Boundary, Element, MaskedByte, Offset, Pattern};
-use patternc::clamav::modifier;
+use patternc::clamav::{byte_compare, modifier, pcre};
 use patternc::compile::{Compiler, SourceKind};
 use patternc::diagnostic::Code;
 use patternc::fuzzing::{Packing, container, container_of, seal_container};
@@ -201,6 +201,45 @@ const SUBSIGNATURES: &[&str] = &[
     "6130!(62)::i",
     "6130::x",
     "6130::i::w",
+];
+
+/// Regular expressions and byte comparisons, as their parsers understand them.
+#[test]
+fn other_subsignatures_are_as_recorded() {
+    let mut said = String::new();
+    for text in OTHER_SUBSIGNATURES {
+        let parsed = if pcre::is_pcre(text) {
+            pcre::parse(text, Target::Any).map(|parsed| format!("{parsed:?}"))
+        } else {
+            byte_compare::parse(text).map(|parsed| format!("{parsed:?}"))
+        };
+        match parsed {
+            Ok(parsed) => writeln!(said, "{text} = {parsed}").unwrap(),
+            Err(fault) => writeln!(said, "{text}: {fault}").unwrap(),
+        }
+    }
+    let output = folder().join("other-subsignatures.out");
+    if std::env::var_os("TITER_BLESS").is_some() {
+        fs::write(&output, &said).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&output).unwrap_or_default(), said, "TITER_BLESS=1 rewrites it");
+}
+
+const OTHER_SUBSIGNATURES: &[&str] = &[
+    "0/a b/",
+    "EOF-32,8:(0>1)&2/a/b\\/c/gise",
+    "/a/",
+    "0/a/z",
+    "0/(a/",
+    "0/(?<=a+)b/",
+    "0/(?R)/",
+    "EP+0/a/",
+    "EP+0:0/a/",
+    "1(>>4#ib4#>5,<0x100)",
+    "1(<<2#hle8#=255)",
+    "1(4#ib4#=5)",
+    "1(>>4#i4#=5)",
+    "1(>>4#ib3#=5)",
 ];
 
 #[test]
