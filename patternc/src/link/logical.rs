@@ -316,7 +316,7 @@ fn price(body: &Body<'_>, model: &Model) -> f64 {
 
 /// The same of a pattern at a fixed offset. What stands there is often what tells kinds of files apart, so a few bytes are worth little.
 fn price_there(pattern: &Pattern) -> f64 {
-    let bytes = super::run::runs(pattern, Fold::Exact).map(|run| run.bytes.len()).max().unwrap_or(0);
+    let bytes = super::run::runs(pattern, Fold::Folded).map(|run| run.bytes.len()).max().unwrap_or(0);
     match bytes {
         12.. => 1e-6,
         6.. => 1e-4,

@@ -20,6 +20,15 @@ impl Strings<'_> {
     }
 }
 
+impl Strings<'_> {
+    /// The bytes of each of them, if all have as many.
+    pub(super) fn common_len(&self) -> Option<usize> {
+        let mut lengths = self.clone().map(|(values, _)| values.len());
+        let first = lengths.next()?;
+        lengths.all(|len| len == first).then_some(first)
+    }
+}
+
 impl<'a> Iterator for Strings<'a> {
     type Item = (&'a [u8], &'a [u8]);
 

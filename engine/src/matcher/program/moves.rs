@@ -10,10 +10,23 @@ use crate::pattern::Boundary;
 use memchr::memmem;
 
 impl Program<'_> {
-    /// Moves the positions in `work.from` over element `index`, and over the bytes behind it when it is a boundary: bytes are searched for
-    /// and stand in few places, boundaries in many. The element that comes next; `None` when no positions or no steps are left.
+    /// Moves the positions in `work.from` over element `index`, and over the bytes behind it when it is a boundary, or an alternative of one
+    /// length: bytes are searched for and stand in few places, boundaries and alternatives must be tried at each. The element that comes next; `None` when no positions or no steps are left.
     pub(super) fn step_over(&self, index: usize, haystack: &[u8], work: &mut Workspace) -> Option<usize> {
         let piece = |index: usize| self.elements.get(index).and_then(|element| self.piece(element));
+        if let (Some(Piece::Alternatives { strings, negated }), Some(Piece::Literal(bytes))) =
+            (piece(index), piece(index + 1))
+            && work.from.len() >= SEARCH_MIN
+            && let Some(len) = strings.common_len()
+        {
+            return self.step_over_alternative(
+                index,
+                &Alternatives { strings, negated },
+                (len, bytes.len()),
+                haystack,
+                work,
+            );
+        }
         let (boundary, len) = match (piece(index), piece(index + 1)) {
             (Some(Piece::Boundary(boundary)), Some(Piece::Literal(bytes))) => (boundary, bytes.len()),
             (Some(Piece::Boundary(boundary)), Some(Piece::Masked { values, .. })) => (boundary, values.len()),
@@ -27,6 +40,41 @@ impl Program<'_> {
         let go_on = keep(boundary, len, haystack, from, into, steps);
         std::mem::swap(from, into);
         (go_on && !from.is_empty()).then_some(index + 2)
+    }
+
+    /// Moves the positions over an alternative of `len` bytes and the literal of `literal` bytes behind it, this first.
+    fn step_over_alternative(
+        &self,
+        index: usize,
+        alternatives: &Alternatives<'_>,
+        (len, literal): (usize, usize),
+        haystack: &[u8],
+        work: &mut Workspace,
+    ) -> Option<usize> {
+        let Workspace { from, into, .. } = work;
+        into.clear();
+        for &(first, last) in from.ranges() {
+            into.push(first.saturating_add(len), last.saturating_add(len));
+        }
+        std::mem::swap(from, into);
+        if !self.step(index + 1, haystack, work) {
+            return None;
+        }
+        let Workspace { from, into, steps, .. } = work;
+        into.clear();
+        let mut go_on = steps.take(alternatives.strings.steps().saturating_mul(from.len() as u64));
+        for end in from.positions().take_while(|_| go_on) {
+            let start = end.checked_sub(len + literal);
+            let bytes = start.and_then(|start| haystack.get(start..start + len));
+            let mut agrees = false;
+            alternatives.each_len(|_| bytes, |_| agrees = true);
+            if agrees {
+                into.push_one(end);
+            }
+        }
+        go_on &= !into.is_empty();
+        std::mem::swap(from, into);
+        go_on.then_some(index + 2)
     }
 
     /// Moves the positions in `work.from` over element `index`; whether any are left, and steps to go on with.
