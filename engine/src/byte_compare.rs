@@ -4,7 +4,7 @@
 //! 64 bits; text that means more than that means the largest or least one.
 
 /// A number in a file, and what is asked of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ByteCompare {
     /// Bytes from where the trigger matched to where the number begins.
     pub delta: i64,
@@ -19,7 +19,7 @@ pub struct ByteCompare {
 }
 
 /// How a number is written in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NumberForm {
     /// As decimal text.
     Decimal,
@@ -32,7 +32,7 @@ pub enum NumberForm {
 }
 
 /// Which byte of a number comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     /// The most significant.
     Big,
@@ -41,7 +41,7 @@ pub enum Order {
 }
 
 /// What is asked of a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Comparison {
     /// It is more than this.
     More(i64),
@@ -51,7 +51,56 @@ pub enum Comparison {
     Equal(i64),
 }
 
+impl NumberForm {
+    /// All of them, by their numbers in encodings.
+    const ALL: [NumberForm; 7] = [
+        NumberForm::Decimal,
+        NumberForm::Hex(Order::Big),
+        NumberForm::Hex(Order::Little),
+        NumberForm::Automatic(Order::Big),
+        NumberForm::Automatic(Order::Little),
+        NumberForm::Raw(Order::Big),
+        NumberForm::Raw(Order::Little),
+    ];
+}
+
 impl ByteCompare {
+    /// Appends its encoding: delta (8 bytes, signed, little-endian), form, length, 1 when exact (1 byte each); for each comparison 0 more, 1 less
+    /// or 2 equal (1 byte) and the number (8 bytes, signed).
+    pub fn encode_into(&self, out: &mut Vec<u8>) {
+        let form = NumberForm::ALL.iter().position(|form| *form == self.form).unwrap_or(0) as u8;
+        out.extend(self.delta.to_le_bytes());
+        out.extend([form, self.len, u8::from(self.exact)]);
+        for comparison in &self.comparisons {
+            let (op, number) = match comparison {
+                Comparison::More(number) => (0, number),
+                Comparison::Less(number) => (1, number),
+                Comparison::Equal(number) => (2, number),
+            };
+            out.push(op);
+            out.extend(number.to_le_bytes());
+        }
+    }
+
+    /// What `encoded` is the encoding of, the whole of it.
+    pub fn decode(encoded: &[u8]) -> Option<ByteCompare> {
+        let (delta, rest) = encoded.split_first_chunk()?;
+        let (&[form, len, exact], rest) = rest.split_first_chunk()?;
+        let (listed, left) = rest.as_chunks::<9>();
+        let comparison = |[op, number @ ..]: &[u8; 9]| {
+            let number = i64::from_le_bytes(*number);
+            [Comparison::More(number), Comparison::Less(number), Comparison::Equal(number)].get(usize::from(*op)).copied()
+        };
+        let comparisons: Option<Vec<Comparison>> = listed.iter().map(comparison).collect();
+        Some(ByteCompare {
+            delta: i64::from_le_bytes(*delta),
+            form: *NumberForm::ALL.get(usize::from(form))?,
+            len,
+            exact: [false, true].get(usize::from(exact)).copied()?,
+            comparisons: comparisons.filter(|_| left.is_empty())?,
+        })
+    }
+
     /// Whether the comparisons hold of the number near a match that begins at `trigger`. They do not when it would begin before the
     /// second byte of the file, as in clamscan, or end behind its end. Reads at most `len` bytes; any `file` and `trigger` will do.
     pub fn holds(&self, file: &[u8], trigger: u64) -> bool {

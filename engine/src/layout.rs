@@ -637,6 +637,9 @@ pub enum ConditionOp {
     /// byte, added up); its offset: kind, section (1 byte each), distance, slack (8 bytes each), as in [`ProgramHead`]; the length of its
     /// trigger (4 bytes), its trigger, which names subsignatures of lower numbers only; the length of its pattern (4 bytes), its pattern.
     Regex = 8,
+    /// A subsignature that is a number near the last match of another: its number (1 byte), how many parts that other has (4 bytes), these (4
+    /// bytes each), what is asked ([`crate::byte_compare::ByteCompare::encode_into`]).
+    ByteCompare = 9,
 }
 
 /// In the definition of a regular expression: all matches count, not only the first.
@@ -648,7 +651,7 @@ pub const REGEX_ENCOMPASS: u8 = 4;
 
 impl ConditionOp {
     /// All of them, by their numbers.
-    pub const ALL: [ConditionOp; 9] = [
+    pub const ALL: [ConditionOp; 10] = [
         ConditionOp::Subsignature,
         ConditionOp::All,
         ConditionOp::Any,
@@ -658,6 +661,7 @@ impl ConditionOp {
         ConditionOp::Sections,
         ConditionOp::Never,
         ConditionOp::Regex,
+        ConditionOp::ByteCompare,
     ];
 
     /// The operation with this number, if there is one.

@@ -12,8 +12,8 @@ pub(crate) use regexes::Regexes;
 
 use crate::database::Database;
 use crate::expression::{Comparison, Expression, Value};
-use crate::layout::ConditionOp;
-use crate::logical::read::{Definition, children, definition, range};
+use crate::layout::{ConditionOp, NO_PROGRAM};
+use crate::logical::read::{ByteCompareNode, Definition, byte_compare, children, definition, is_single, range};
 use crate::matcher::{Literal, Program, Workspace};
 use crate::subject::Subject;
 use crate::tally::Budget;
@@ -106,6 +106,7 @@ impl<'e, 'd> Evaluation<'e, 'd> {
             }),
             ConditionOp::Never => Some(Value::default()),
             ConditionOp::Regex => self.regex(rest, counted, depth)?,
+            ConditionOp::ByteCompare => self.byte_compare(rest)?,
         })
     }
 
@@ -115,7 +116,7 @@ impl<'e, 'd> Evaluation<'e, 'd> {
         let asked = u64::from(u32::from_le_bytes([a, b, c, d]));
         let counted = counted.unwrap_or(0).max(asked + 1);
         let single = match child {
-            [op, number, ..] if [ConditionOp::Subsignature as u8, ConditionOp::Regex as u8].contains(op) => Some(*number),
+            [op, number, ..] if is_single(*op) => Some(*number),
             _ => None,
         };
         let value = self.value(child, Some(counted), depth + 1)?;
@@ -154,6 +155,33 @@ impl<'e, 'd> Evaluation<'e, 'd> {
         let matches = if triggered.holds { self.search(place, &definition, needed)? } else { 0 };
         self.defined.insert(place, Found { matches, all: matches < needed });
         Ok(Some(Value::of_subsignature(number, matches)))
+    }
+
+    /// A subsignature that is a number near the last match of another.
+    fn byte_compare(&mut self, node: &[u8]) -> Result<Option<Value>, Exceeded> {
+        let Some(ByteCompareNode { number, parts, compare }) = byte_compare(node) else { return Ok(None) };
+        let mut last = None;
+        for part in parts {
+            last = last.max(self.last_start(u32::from_le_bytes(*part))?);
+        }
+        let holds = last.is_some_and(|start| compare.holds(self.subject.haystack, start as u64));
+        Ok(Some(Value::of_subsignature(number, u64::from(holds))))
+    }
+
+    /// Where the last match of a part begins: of those that end last, the last.
+    fn last_start(&mut self, part: u32) -> Result<Option<usize>, Exceeded> {
+        let program = self.database.part(part).map_or(NO_PROGRAM, |part| part.program.get());
+        if !self.subject.admits(program) {
+            return Ok(None);
+        }
+        let start = if let Some(literal) = Literal::read(self.database.programs, program) {
+            self.work.add_search(self.subject.haystack.len());
+            literal.places(self.subject.haystack).last().map(|place| place.start)
+        } else {
+            let program = Program::read(self.database.programs, program);
+            program.and_then(|program| program.last_start(self.subject, self.work, self.budget.left()))
+        };
+        if self.budget.take(self.work.take_steps()) { Ok(start) } else { Err(Exceeded) }
     }
 
     /// How often a regular expression matches; exact below `needed`.

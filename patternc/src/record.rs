@@ -11,6 +11,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use engine::FileKind;
+use engine::byte_compare::ByteCompare;
 use engine::expression::Expression;
 use engine::pattern::{Offset, Pattern};
 use engine::regex::Flags;
@@ -96,6 +97,13 @@ pub enum Subsignature {
     },
     /// A regular expression.
     Regex(RegexSubsignature),
+    /// A number near the last match of another subsignature, compared; it matches once or not at all.
+    ByteCompare {
+        /// The number of that subsignature, which is one of bytes before this one.
+        trigger: u8,
+        /// What is asked.
+        compare: ByteCompare,
+    },
 }
 
 /// A regular expression, searched for when other subsignatures are there.
@@ -127,6 +135,13 @@ impl Logical {
         for subsignature in &self.subsignatures {
             let row = match subsignature {
                 Subsignature::Bytes { .. } => 0,
+                Subsignature::ByteCompare { trigger, .. } => {
+                    let of = self.subsignatures[..rows.len()].get(usize::from(*trigger));
+                    if !matches!(of, Some(Subsignature::Bytes { .. })) {
+                        return false;
+                    }
+                    0
+                }
                 Subsignature::Regex(regex) => {
                     let mut named = Vec::new();
                     regex.trigger.each_subsignature(&mut |number| named.push(usize::from(number)));

@@ -1,6 +1,7 @@
 //! Conditions as bytes: what their nodes hold, whether they are sound, what they mean.
 
 use super::DEPTH_MAX;
+use crate::byte_compare::ByteCompare;
 use crate::expression::{Comparison, Expression};
 use crate::layout::{ConditionOp, ProgramOffset, REGEX_ENCOMPASS, REGEX_GLOBAL, REGEX_ROLLING};
 use crate::pattern::Offset;
@@ -22,6 +23,27 @@ pub(super) fn children(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub(super) fn range(node: &[u8]) -> Option<RangeInclusive<u64>> {
     let (least, rest) = node.split_first_chunk()?;
     Some(u64::from_le_bytes(*least)..=u64::from_le_bytes(*rest.first_chunk()?))
+}
+
+/// Whether a node of this operation is a single subsignature, whose number follows.
+pub(super) fn is_single(op: u8) -> bool {
+    [ConditionOp::Subsignature, ConditionOp::Regex, ConditionOp::ByteCompare].into_iter().any(|single| single as u8 == op)
+}
+
+/// A byte comparison.
+pub(super) struct ByteCompareNode<'a> {
+    pub(super) number: u8,
+    /// The parts of the subsignature near which the number is.
+    pub(super) parts: &'a [[u8; 4]],
+    pub(super) compare: ByteCompare,
+}
+
+/// The byte comparison that a node holds.
+pub(super) fn byte_compare(node: &[u8]) -> Option<ByteCompareNode<'_>> {
+    let (&[number, a, b, c, d], rest) = node.split_first_chunk()?;
+    let len = (u32::from_le_bytes([a, b, c, d]) as usize).checked_mul(4)?;
+    let (parts, compare) = rest.split_at_checked(len)?;
+    Some(ByteCompareNode { number, parts: parts.as_chunks().0, compare: ByteCompare::decode(compare)? })
 }
 
 /// A regular expression as it is defined.
@@ -107,6 +129,9 @@ impl<'a> Soundness<'a> {
             }),
             ConditionOp::FileSize | ConditionOp::EntryPoint | ConditionOp::Sections => rest.len() == 16,
             ConditionOp::Never => rest.is_empty(),
+            ConditionOp::ByteCompare => byte_compare(rest).is_some_and(|node| {
+                is_number(node.number) && node.parts.iter().all(|part| u32::from_le_bytes(*part) < self.parts)
+            }),
             ConditionOp::Regex => match rest.split_first_chunk() {
                 Some((&[number, a, b, c, d], [])) => {
                     is_number(number) && number < below && self.definition(u32::from_le_bytes([a, b, c, d]), depth, number)
@@ -179,6 +204,15 @@ fn meaning_of(
             add(&[op]);
             add(head);
             meaning_of(child, add, part, definitions, depth + 1);
+        }
+        Some(ConditionOp::ByteCompare) => {
+            add(&[op]);
+            if let Some(node) = byte_compare(rest) {
+                let mut encoded = vec![node.number];
+                node.compare.encode_into(&mut encoded);
+                add(&encoded);
+                node.parts.iter().for_each(|listed| part(u32::from_le_bytes(*listed)));
+            }
         }
         Some(ConditionOp::Regex) => {
             add(&[op]);

@@ -125,7 +125,19 @@ impl Program<'_> {
         }
         std::mem::swap(&mut work.from, &mut work.ends);
         let lowest = work.ends.first()?;
-        work.from.set(lowest, lowest);
+        self.start_of(lowest, haystack, work)
+    }
+
+    /// The last start of a match that ends last; costs as [`Program::run`].
+    pub(crate) fn last_start(&self, subject: &Subject<'_>, work: &mut Workspace, steps_max: u64) -> Option<usize> {
+        self.run(subject, work, steps_max)?;
+        let highest = work.ends.last()?;
+        self.start_of(highest, subject.haystack, work)
+    }
+
+    /// The highest start of a match that ends at `end`, after [`Program::run`].
+    fn start_of(&self, end: usize, haystack: &[u8], work: &mut Workspace) -> Option<usize> {
+        work.from.set(end, end);
         for index in (0..self.elements.len()).rev() {
             if !self.step_back(index, haystack, work) {
                 return None;

@@ -6,6 +6,7 @@ mod expression;
 use engine::expression::Expression;
 use engine::pattern::Offset;
 
+use super::byte_compare;
 use super::pcre::{self, Pcre};
 use super::{modifier, name, offset};
 use crate::diagnostic::{Code, Fault};
@@ -34,7 +35,8 @@ pub(super) fn parse(line: &str) -> Result<Record, Fault> {
     let logical = Logical { name, target, limits, expression, subsignatures };
     if !logical.are_triggers_sound() {
         let message = format!(
-            "a trigger names subsignatures before its own only, and no more than {} of them trigger one another in a row",
+            "a trigger names subsignatures before its own only, that of a byte comparison one of bytes, and no more than {} \
+             trigger one another in a row",
             Logical::TRIGGERS_MAX
         );
         return Err(Fault::new(Code::TriggerInvalid, message));
@@ -68,8 +70,9 @@ fn subsignature(text: &str, target: Target) -> Result<Subsignature, Fault> {
     if pcre::is_pcre(text) {
         return regex(text, target).map(Subsignature::Regex);
     }
-    if text.contains('#') {
-        return unsupported("comparisons of bytes");
+    if byte_compare::is_byte_compare(text) {
+        let (trigger, compare) = byte_compare::parse(text)?;
+        return Ok(Subsignature::ByteCompare { trigger, compare });
     }
     let (text, modifiers) = text.split_once("::").unwrap_or((text, ""));
     let modifiers = modifier::parse(modifiers)?;

@@ -106,8 +106,12 @@ impl<'a> Logicals<'a> {
         match expression {
             Expression::Subsignature(number) => {
                 let subsignature = logical.subsignatures.get(usize::from(*number))?;
-                if let Subsignature::Regex(regex) = subsignature {
-                    return self.lead_of(logical, &regex.trigger);
+                match subsignature {
+                    Subsignature::Regex(regex) => return self.lead_of(logical, &regex.trigger),
+                    Subsignature::ByteCompare { trigger, .. } => {
+                        return self.lead_of(logical, &Expression::Subsignature(*trigger));
+                    }
+                    Subsignature::Bytes { .. } => {}
                 }
                 let parts = self.parts_of(logical, subsignature);
                 together(parts.into_iter().map(|part| {
@@ -225,6 +229,15 @@ impl<'a> Logicals<'a> {
                         out.extend([ConditionOp::Regex as u8, *number]);
                         out.extend(defined[place].to_le_bytes());
                     }
+                    Subsignature::ByteCompare { trigger, compare } => {
+                        let parts = self.parts_of(logical, &logical.subsignatures[usize::from(*trigger)]);
+                        out.extend([ConditionOp::ByteCompare as u8, *number]);
+                        out.extend((parts.len() as u32).to_le_bytes());
+                        for part in parts {
+                            out.extend(part.to_le_bytes());
+                        }
+                        compare.encode_into(out);
+                    }
                     subsignature => {
                         out.extend([ConditionOp::Subsignature as u8, *number]);
                         for part in self.parts_of(logical, subsignature) {
@@ -255,8 +268,10 @@ impl<'a> Logicals<'a> {
         match expression {
             Expression::Subsignature(number) => {
                 let subsignature = &logical.subsignatures[usize::from(*number)];
-                if matches!(subsignature, Subsignature::Regex(_)) {
-                    return 10_000;
+                match subsignature {
+                    Subsignature::Regex(_) => return 10_000,
+                    Subsignature::ByteCompare { .. } => return 200,
+                    Subsignature::Bytes { .. } => {}
                 }
                 let parts = self.parts_of(logical, subsignature);
                 let of_part = |part: u32| match &self.parts[part as usize] {
@@ -290,7 +305,7 @@ pub(super) struct LogicalSections {
 fn bodies(subsignature: &Subsignature, target: Target) -> impl Iterator<Item = Body<'_>> {
     let (offset, any_of) = match subsignature {
         Subsignature::Bytes { offset, any_of } => (*offset, &any_of[..]),
-        Subsignature::Regex(_) => (Offset::Any, &[][..]),
+        Subsignature::Regex(_) | Subsignature::ByteCompare { .. } => (Offset::Any, &[][..]),
     };
     any_of.iter().map(move |pattern| Body { target, offset, pattern })
 }

@@ -87,6 +87,7 @@ fn spell_subsignature(subsignature: &Subsignature) -> String {
             format!("{offset:?}: {}", any_of.iter().map(spell).collect::<Vec<String>>().join(" or "))
         }
         Subsignature::Regex(regex) => format!("{:?}: {}/{}/ {:?}", regex.offset, regex.trigger, regex.pattern, regex.flags),
+        Subsignature::ByteCompare { trigger, compare } => format!("{trigger}: {compare:?}"),
         other => panic!("{other:?}"),
     }
 }

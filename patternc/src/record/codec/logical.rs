@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use engine::byte_compare::ByteCompare;
 use engine::expression::{Comparison, Expression};
 use engine::regex::{Flags, PATTERN_BYTES_MAX, Regex};
 
@@ -16,6 +17,9 @@ const CONTAINER: u8 = 8;
 
 const BYTES: u8 = 0;
 const REGEX: u8 = 1;
+const BYTE_COMPARE: u8 = 2;
+/// Most comparisons of a number.
+const COMPARISONS_BYTES_MAX: u64 = 11 + 9 * 16;
 
 const GLOBAL: u8 = 1;
 const ROLLING: u8 = 2;
@@ -95,6 +99,13 @@ fn put_subsignature(out: &mut Vec<u8>, subsignature: &Subsignature) {
                 put_pattern(out, pattern);
             }
         }
+        Subsignature::ByteCompare { trigger, compare } => {
+            let mut encoded = Vec::new();
+            compare.encode_into(&mut encoded);
+            out.extend([BYTE_COMPARE, *trigger]);
+            put_varint(out, encoded.len() as u64);
+            out.extend(encoded);
+        }
         Subsignature::Regex(regex) => {
             out.push(REGEX);
             put_offset(out, regex.offset);
@@ -119,6 +130,13 @@ fn subsignature(reader: &mut Reader<'_>) -> Result<Subsignature, WireError> {
             Ok(Subsignature::Bytes { offset, any_of })
         }
         REGEX => regex(reader).map(Subsignature::Regex),
+        BYTE_COMPARE => {
+            let trigger = reader.u8()?;
+            let len = reader.varint_to(COMPARISONS_BYTES_MAX, "a comparison of bytes is too long")?;
+            let compare = ByteCompare::decode(reader.take(len as usize)?);
+            let compare = compare.ok_or_else(|| reader.fault("a comparison of bytes is of an unknown form"))?;
+            Ok(Subsignature::ByteCompare { trigger, compare })
+        }
         _ => Err(reader.fault("the form of a subsignature is unknown")),
     }
 }
