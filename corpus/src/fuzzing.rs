@@ -107,7 +107,7 @@ pub fn scan_equals_naive(bytes: &[u8]) {
     let bodies: Vec<(Offset, Pattern)> = lines
         .filter_map(|line| match clamav::ndb(line).ok()?? {
             Record::Body(body) => Some((body.offset, body.pattern)),
-            Record::FileHash(_) | Record::Logical(_) => None,
+            Record::Hash(_) | Record::Logical(_) => None,
         })
         .collect();
     let mut haystack = haystack[..haystack.len().min(HAYSTACK_BYTES_MAX)].to_vec();
@@ -238,7 +238,7 @@ fn sample_haystack() -> Vec<u8> {
     for record in sample_records() {
         match record {
             Record::Body(body) => haystack.extend(instance(&body.pattern, b'.').unwrap_or_default()),
-            Record::FileHash(_) | Record::Logical(_) => haystack.extend(b"\0"),
+            Record::Hash(_) | Record::Logical(_) => haystack.extend(b"\0"),
         }
     }
     haystack

@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn eicar_is_the_published_file() {
-        let Record::FileHash(published) = &records(&["eicar.hsb"])[1] else { panic!("a digest") };
+        let Record::Hash(published) = &records(&["eicar.hsb"])[1] else { panic!("a digest") };
         assert_eq!(published.digest, Digest::Sha256(Sha256::digest(eicar()).into()));
         assert_eq!(published.size, Some(68));
     }
