@@ -102,7 +102,10 @@ pub fn image_parse(bytes: &[u8]) {
     let imports = Image::imports_of(bytes);
     if let Ok(Some(text)) = &imports {
         assert!(text.len() <= TEXT_MAX.max(4 * bytes.len()) && !images.is_empty());
-        parts.insert((DigestOf::Imports, Sha256::digest(text).into()), text.len() as u64);
+        // What a PE32+ file imports is not looked for.
+        if is_pe32(bytes) {
+            parts.insert((DigestOf::Imports, Sha256::digest(text).into()), text.len() as u64);
+        }
     }
     let record = |(number, ((of, digest), size)): (usize, (&(DigestOf, [u8; 32]), &u64))| {
         // Every second one for its size only.
@@ -117,6 +120,13 @@ pub fn image_parse(bytes: &[u8]) {
     let found: BTreeSet<u32> =
         scanner.signatures(&mut scratch, bytes).iter().map(|found| found.signature().index()).collect();
     assert!(found.len() == records.len() || scratch.exceeded().is_some(), "{found:?} of {records:?}");
+}
+
+/// Whether a file whose headers can be followed is PE32 and not PE32+.
+fn is_pe32(bytes: &[u8]) -> bool {
+    let at = |place: usize| bytes.get(place..place + 4).map(|four| u32::from_le_bytes(four.try_into().expect("four bytes")));
+    let optional = at(0x3c).and_then(|header| at(header as usize + 24));
+    optional.is_some_and(|magic| magic as u16 != 0x20b)
 }
 
 /// Parses `bytes` as lines of signatures, of bodies and of hashes, and as ignore rules, lists and switches. Each ends in a record that can be encoded and decoded, or in

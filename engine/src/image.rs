@@ -74,6 +74,11 @@ impl Image {
         }
     }
 
+    /// Whether a file is PE32 and not PE32+.
+    pub(crate) fn is_pe32(file: &[u8]) -> bool {
+        pe::Headers::read(file).is_some_and(|headers| !headers.is_wide())
+    }
+
     /// An image of these sections; `None` when there are none.
     fn new(entry: u64, sections: Vec<Option<Section>>) -> Option<Image> {
         let last = *sections.last()?;

@@ -18,8 +18,9 @@ pub(crate) struct Parts<'p, 'd, K> {
     pub(crate) kinds_of: K,
 }
 
-/// Bytes of sections that are hashed: so many times the bytes of the file.
-const HASHED_MAX: usize = 4;
+/// Bytes of sections that are hashed: so many times the bytes of the file, and in a small one so many.
+const HASHED_PER_BYTE: usize = 4;
+const HASHED_MIN: usize = 16 << 20;
 
 impl<K: Fn(DigestOf, usize) -> Kinds> Parts<'_, '_, K> {
     /// Calls `add` with each signature whose digest some part has, and the bytes that it stands for.
@@ -37,6 +38,10 @@ impl<K: Fn(DigestOf, usize) -> Kinds> Parts<'_, '_, K> {
 
     fn find_imports(&self, mut add: impl FnMut(u32, Range<usize>)) -> Result<(), u32> {
         let haystack = self.subject.haystack;
+        // clamscan has a text for PE32+, too, but looks for none there.
+        if !Image::is_pe32(haystack) {
+            return Ok(());
+        }
         match Image::imports_of(haystack) {
             Ok(text) => {
                 // A table that cannot be followed has no text, not an empty one.
@@ -52,7 +57,7 @@ impl<K: Fn(DigestOf, usize) -> Kinds> Parts<'_, '_, K> {
     fn find_sections(&self, mut add: impl FnMut(u32, Range<usize>)) -> Result<(), u32> {
         let haystack = self.subject.haystack;
         let sections = self.sections();
-        let mut room = haystack.len().saturating_mul(HASHED_MAX);
+        let mut room = haystack.len().saturating_mul(HASHED_PER_BYTE).max(HASHED_MIN);
         for (range, _) in &sections {
             room = room.checked_sub(range.len()).ok_or_else(|| self.any_signature(DigestOf::Section))?;
         }

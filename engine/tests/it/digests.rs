@@ -75,7 +75,8 @@ const ROWS: usize = 0x178;
 #[test]
 fn sections_that_lie_over_each_other_are_hashed_as_far_as_the_limit_allows() {
     let mut file = executables::pe(false, 9);
-    let size = (PAGE * 8) as u32;
+    let size = 4 << 20;
+    file.resize(PAGE + size as usize, b'~');
     for (index, row) in file[ROWS..].chunks_mut(40).take(9).enumerate() {
         row[16..20].copy_from_slice(&(size - index as u32 * 0x200).to_le_bytes());
         row[20..24].copy_from_slice(&(PAGE as u32).to_le_bytes());

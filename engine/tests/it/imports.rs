@@ -136,7 +136,7 @@ fn a_table_that_is_used_again_and_again_is_refused() {
 
 #[test]
 fn digests_of_imports_are_found_by_the_length_of_the_text() {
-    let file = importing(true, &[("KERNEL32.dll", &[Name("ExitProcess")])]);
+    let [file, wide] = [false, true].map(|wide| importing(wide, &[("KERNEL32.dll", &[Name("ExitProcess")])]));
     let text = text(&file).unwrap();
     let (digest, len) = (Digest::Md5(md5_of(text.as_bytes())), text.len() as u64);
     let records = [
@@ -151,6 +151,7 @@ fn digests_of_imports_are_found_by_the_length_of_the_text() {
     let found = Scanner::new(&database).signatures(&mut scratch, &file).to_vec();
     let names: Vec<_> = found.iter().map(|found| database.name(found.signature())).collect();
     assert_eq!(names, ["of its length", "of any length"]);
+    assert!(Scanner::new(&database).signatures(&mut scratch, &wide).is_empty());
     assert!(found.iter().all(|found| found.range() == (0..file.len() as u64)));
 }
 
