@@ -96,6 +96,56 @@ pub fn pe(wide: bool, sections: usize) -> Vec<u8> {
     out.finish(sections)
 }
 
+/// A function that a program imports.
+#[derive(Clone, Copy, Debug)]
+pub enum Import<'a> {
+    /// By its name.
+    Name(&'a str),
+    /// By its number.
+    Number(u16),
+}
+
+/// A PE32 file, or PE32+ when `wide`, of one section, which begins with the import table of these libraries and their functions.
+///
+/// All of it must have room in a page.
+pub fn importing(wide: bool, libraries: &[(&str, &[Import<'_>])]) -> Vec<u8> {
+    const ROW: usize = 20;
+    let directory = 0x98 + if wide { 112 } else { 96 } + 8;
+    let table_len = ROW * (libraries.len() + 1);
+    let mut rows = Writer::new(false);
+    // What the rows refer to, behind them.
+    let mut rest = Writer::new(false);
+    for (name, functions) in libraries {
+        let mut numbers = Vec::new();
+        for function in *functions {
+            numbers.push(match function {
+                Import::Number(number) => u64::from(*number) | if wide { 1 << 63 } else { 1 << 31 },
+                Import::Name(_) => (PAGE + table_len + rest.bytes.len()) as u64,
+            });
+            if let Import::Name(name) = function {
+                rest.bytes.extend(b"\0\0");
+                rest.bytes.extend(name.as_bytes());
+                rest.bytes.push(0);
+            }
+        }
+        let name_at = (PAGE + table_len + rest.bytes.len()) as u64;
+        rest.bytes.extend(name.as_bytes());
+        rest.bytes.push(0);
+        let numbers_at = (PAGE + table_len + rest.bytes.len()) as u64;
+        rest.natural(wide, &numbers);
+        rest.natural(wide, &[0]);
+        rows.words(&[numbers_at, 0, 0, name_at, numbers_at]);
+    }
+    rows.bytes.resize(table_len, 0);
+    rows.bytes.extend(rest.bytes);
+    assert!(rows.bytes.len() <= PAGE, "the import table takes more than a page");
+    let mut file = pe(wide, 1);
+    file[PAGE..][..rows.bytes.len()].copy_from_slice(&rows.bytes);
+    file[directory..][..4].copy_from_slice(&(PAGE as u32).to_le_bytes());
+    file[directory + 4..][..4].copy_from_slice(&(table_len as u32).to_le_bytes());
+    file
+}
+
 /// An ELF file of 32 bits, or 64 when `wide`; `big`: the highest byte first.
 pub fn elf(wide: bool, big: bool, sections: usize) -> Vec<u8> {
     let page = PAGE as u64;

@@ -3,27 +3,29 @@
 //! Each takes any bytes and panics when something that always holds does not. [`TARGETS`] names them all; their seeds, made by
 //! [`seeds`] and committed under `fuzz/seeds`, are replayed by an ordinary test.
 
+use crate::executables::{self, Import};
 use crate::seal::Layout;
 use crate::{instance, seal_blob, seal_database, seal_delta};
 use engine::pattern::{Offset, Pattern};
-use engine::{Database, Scanner, naive};
+use engine::{Database, FileKind, Image, Scanner, naive};
 use patternc::blob::{self, EngineRange, Meta};
 use patternc::clamav;
 use patternc::fuzzing::{Packing, container, container_of};
 use patternc::link::{LinkSource, link};
-use patternc::record::{Body, Record};
+use patternc::record::{Body, Digest, DigestOf, Hash, Record};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The body of a fuzz target.
 pub type Target = fn(&[u8]);
 
 /// Every fuzz target by its name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("blob_decode", blob_decode),
     ("container_read", container_read),
     ("database_open_scan", database_open_scan),
     ("delta_apply", delta_apply),
+    ("image_parse", image_parse),
     ("ndb_parse", ndb_parse),
     ("scan_equals_naive", scan_equals_naive),
 ];
@@ -67,6 +69,7 @@ fn open_and_scan(bytes: &[u8]) {
     }
     let _ = scanner.ends(&mut scratch, &sample_haystack());
     let _ = scanner.signatures(&mut scratch, &[0; 2000]);
+    let _ = scanner.signatures(&mut scratch, &executables::pe(false, 2));
     let some: Vec<_> = database.windows().map(|window| window.signature).step_by(2).collect();
     let _ = Scanner::restricted(&database, &some).signatures(&mut scratch, &sample_haystack());
     let _ = (database.verify(), database.sources().count(), database.sections().count(), database.digest_counts().count());
@@ -78,6 +81,52 @@ pub fn delta_apply(bytes: &[u8]) {
     let mut sealed = bytes.to_vec();
     seal_delta(&patternc::fuzzing::empty_blob(), &mut sealed);
     patternc::fuzzing::delta_apply(&sealed);
+}
+
+/// Reads `bytes` as an executable. Its sections begin in it, the text of its imports keeps its bound, and digests of its sections and imports
+/// are found, unless they ask for more work than a file of its length may.
+pub fn image_parse(bytes: &[u8]) {
+    const SECTIONS_MAX: usize = 16;
+    const TEXT_MAX: usize = 8 << 20;
+    let mut parts = BTreeMap::new();
+    let images = Image::all_of(bytes);
+    if FileKind::of(bytes) == Some(FileKind::Pe) {
+        for section in images.iter().flat_map(|image| image.sections.iter().flatten()).take(SECTIONS_MAX) {
+            let rest = bytes.get(section.start as usize..).filter(|rest| !rest.is_empty()).expect("it begins in the file");
+            let section = &rest[..rest.len().min(section.len as usize)];
+            if !section.is_empty() {
+                parts.insert((DigestOf::Section, Sha256::digest(section).into()), section.len() as u64);
+            }
+        }
+    }
+    let imports = Image::imports_of(bytes);
+    if let Ok(Some(text)) = &imports {
+        assert!(text.len() <= TEXT_MAX.max(4 * bytes.len()) && !images.is_empty());
+        // What a PE32+ file imports is not looked for.
+        if is_pe32(bytes) {
+            parts.insert((DigestOf::Imports, Sha256::digest(text).into()), text.len() as u64);
+        }
+    }
+    let record = |(number, ((of, digest), size)): (usize, (&(DigestOf, [u8; 32]), &u64))| {
+        // Every second one for its size only.
+        let size = Some(*size).filter(|size| number % 2 == 0 && *size > 0);
+        Record::Hash(Hash { of: *of, name: format!("part-{number:02}"), digest: Digest::Sha256(*digest), size })
+    };
+    let records: Vec<Record> = parts.iter().enumerate().map(record).collect();
+    let linked = database_of(&records);
+    let database = Database::open(&linked).expect("a database just linked opens");
+    let scanner = Scanner::new(&database);
+    let mut scratch = scanner.scratch();
+    let found: BTreeSet<u32> =
+        scanner.signatures(&mut scratch, bytes).iter().map(|found| found.signature().index()).collect();
+    assert!(found.len() == records.len() || scratch.exceeded().is_some(), "{found:?} of {records:?}");
+}
+
+/// Whether a file whose headers can be followed is PE32 and not PE32+.
+fn is_pe32(bytes: &[u8]) -> bool {
+    let at = |place: usize| bytes.get(place..place + 4).map(|four| u32::from_le_bytes(four.try_into().expect("four bytes")));
+    let optional = at(0x3c).and_then(|header| at(header as usize + 24));
+    optional.is_some_and(|magic| magic as u16 != 0x20b)
 }
 
 /// Parses `bytes` as lines of signatures, of bodies and of hashes, and as ignore rules, lists and switches. Each ends in a record that can be encoded and decoded, or in
@@ -107,7 +156,7 @@ pub fn scan_equals_naive(bytes: &[u8]) {
     let bodies: Vec<(Offset, Pattern)> = lines
         .filter_map(|line| match clamav::ndb(line).ok()?? {
             Record::Body(body) => Some((body.offset, body.pattern)),
-            Record::FileHash(_) | Record::Logical(_) => None,
+            Record::Hash(_) | Record::Logical(_) => None,
         })
         .collect();
     let mut haystack = haystack[..haystack.len().min(HAYSTACK_BYTES_MAX)].to_vec();
@@ -194,9 +243,20 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
             let nothing = blob::diff(&empty, &empty).expect("two blobs of one channel have a delta");
             vec![named("delta", sample_delta()), named("nothing", nothing)]
         }
+        "image_parse" => {
+            let imports = [("KERNEL32.dll", &[Import::Name("ExitProcess")][..]), ("OLEAUT32.dll", &[Import::Number(2)])];
+            vec![
+                named("pe32", executables::importing(false, &imports)),
+                named("pe32-plus", executables::importing(true, &imports)),
+                named("pe-sections", executables::pe(false, 3)),
+                named("elf", executables::elf(true, false, 2)),
+                named("macho", executables::macho(false, true, 2)),
+                named("fat", executables::fat(&[executables::macho(true, true, 1)])),
+            ]
+        }
         "ndb_parse" => crate::features().map(|(name, text)| named(name, text.into())).into(),
         "scan_equals_naive" => {
-            let [(_, text), _] = crate::features();
+            let [(_, text), ..] = crate::features();
             let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
             let haystack = String::from_utf8_lossy(&sample_haystack()).into_owned();
             let seed = |(index, lines): (usize, &[&str])| {
@@ -238,7 +298,7 @@ fn sample_haystack() -> Vec<u8> {
     for record in sample_records() {
         match record {
             Record::Body(body) => haystack.extend(instance(&body.pattern, b'.').unwrap_or_default()),
-            Record::FileHash(_) | Record::Logical(_) => haystack.extend(b"\0"),
+            Record::Hash(_) | Record::Logical(_) => haystack.extend(b"\0"),
         }
     }
     haystack

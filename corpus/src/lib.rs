@@ -59,8 +59,14 @@ pub fn clean() -> [(&'static str, &'static [u8]); 10] {
 }
 
 /// One signature for each feature of the supported languages: the source of the files in `corpus/formats`, as name and text.
-pub fn features() -> [(&'static str, &'static str); 2] {
-    [("features.ndb", include_str!("../formats/features.ndb")), ("features.hsb", include_str!("../formats/features.hsb"))]
+pub fn features() -> [(&'static str, &'static str); 5] {
+    [
+        ("features.ndb", include_str!("../formats/features.ndb")),
+        ("features.hsb", include_str!("../formats/features.hsb")),
+        ("features.mdb", include_str!("../formats/features.mdb")),
+        ("features.imp", include_str!("../formats/features.imp")),
+        ("features.fp", include_str!("../formats/features.fp")),
+    ]
 }
 
 /// The EICAR test file: 68 harmless bytes that every scanner reports. Put together here, so that no file of ours is reported.
@@ -117,7 +123,7 @@ mod tests {
 
     #[test]
     fn eicar_is_the_published_file() {
-        let Record::FileHash(published) = &records(&["eicar.hsb"])[1] else { panic!("a digest") };
+        let Record::Hash(published) = &records(&["eicar.hsb"])[1] else { panic!("a digest") };
         assert_eq!(published.digest, Digest::Sha256(Sha256::digest(eicar()).into()));
         assert_eq!(published.size, Some(68));
     }

@@ -7,7 +7,7 @@ use crate::executables;
 use crate::instance::{Instance, spoil};
 use engine::pattern::{Element, Offset, Pattern};
 use engine::{FileKind, Image, naive};
-use patternc::record::{Body, Digest, Record, Target};
+use patternc::record::{Body, Digest, DigestOf, Record, Target};
 
 /// Harmless files made for one signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,7 +154,7 @@ pub fn planted(records: &[Record]) -> Vec<(String, Vec<u8>)> {
     let file = |record: &Record| match record {
         Record::Body(body) => Some(plant(body)?.hit),
         Record::Logical(_) => None,
-        Record::FileHash(_) => digest(record).filter(|found| digests.contains(found)).map(|_| crate::eicar()),
+        Record::Hash(_) => digest(record).filter(|found| digests.contains(found)).map(|_| crate::eicar()),
     };
     records.iter().filter_map(|record| Some((record.name().to_owned(), file(record)?))).collect()
 }
@@ -162,7 +162,7 @@ pub fn planted(records: &[Record]) -> Vec<(String, Vec<u8>)> {
 fn digest(record: &Record) -> Option<Digest> {
     match record {
         Record::Body(_) | Record::Logical(_) => None,
-        Record::FileHash(hash) => Some(hash.digest),
+        Record::Hash(hash) => (hash.of == DigestOf::File).then_some(hash.digest),
     }
 }
 
@@ -175,7 +175,7 @@ mod tests {
         let sources = crate::signatures().into_iter().chain(crate::features()).collect::<Vec<_>>();
         let bodies = crate::compile(&sources).records.into_iter().filter_map(|record| match record {
             Record::Body(body) => Some(body),
-            Record::FileHash(_) | Record::Logical(_) => None,
+            Record::Hash(_) | Record::Logical(_) => None,
         });
         bodies.collect()
     }

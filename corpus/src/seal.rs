@@ -29,8 +29,8 @@ pub fn seal_database(bytes: &mut [u8]) {
 ///
 /// The digests of unpacked segments stay: [`crate::fuzzing::blob_of`] makes blobs of given unpacked bytes.
 pub fn seal_blob(bytes: &mut [u8]) {
-    // A root, a segment's number of records, the root again, and likewise for the two numbers in the header.
-    const REPAIRS_MAX: usize = 8;
+    // A root, a segment's number of records, the root again, and likewise for each number in the header.
+    const REPAIRS_MAX: usize = 4 + 2 * Kind::ALL.len();
     let header = Layout::of(blob::layout::HEADER);
     let entry = Layout::of(blob::layout::SEGMENT);
     if bytes.len() < header.len {
@@ -47,6 +47,9 @@ pub fn seal_blob(bytes: &mut [u8]) {
                 let field = match kind {
                     Kind::Body => "body_count",
                     Kind::FileHash => "file_hash_count",
+                    Kind::SectionHash => "section_hash_count",
+                    Kind::ImportHash => "import_hash_count",
+                    Kind::CleanFile => "clean_file_count",
                     Kind::Logical => "logical_count",
                 };
                 header.put(bytes, field, &found.to_le_bytes());

@@ -16,7 +16,7 @@ mod format;
 
 use crate::database::{Database, SignatureId};
 use crate::scanner::Scanner;
-use fingerprint::fingerprints;
+use fingerprint::{NOTHING, fingerprints};
 pub use format::CacheError;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -150,7 +150,7 @@ enum Plan<'d> {
 
 impl<'d> Plan<'d> {
     fn since(known: &KnownDatabase, database: &Database<'d>, of_each: &[u64]) -> Plan<'d> {
-        let is_new = |fingerprint: &u64| known.fingerprints.binary_search(fingerprint).is_err();
+        let is_new = |fingerprint: &u64| *fingerprint != NOTHING && known.fingerprints.binary_search(fingerprint).is_err();
         let new: Vec<SignatureId> =
             (0..).zip(of_each).filter(|(_, fingerprint)| is_new(fingerprint)).map(|(id, _)| SignatureId::new(id)).collect();
         match new.len() {

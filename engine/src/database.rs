@@ -6,7 +6,7 @@
 //! [`Database::verify`] reads every byte; installers run it, and `titer verify`.
 
 use crate::layout::{
-    DigestKind, DirectEntry, DirectGroup, Entry, EntryPlace, FORMAT, HashSize, HashTable, Header, Logical, MAGIC,
+    DigestKind, DigestOf, DirectEntry, DirectGroup, Entry, EntryPlace, FORMAT, HashSize, HashTable, Header, Logical, MAGIC,
     NO_PROGRAM, Part, SECTION_ALIGN, Section, SectionEntry, Signature, Source, Tier, window_mask,
 };
 use crate::logical::Soundness;
@@ -134,7 +134,7 @@ pub struct Database<'a> {
     pub(crate) direct_groups: &'a [DirectGroup],
     pub(crate) direct_entries: &'a [DirectEntry],
     pub(crate) programs: &'a [u8],
-    pub(crate) hash_tables: &'a [HashTable],
+    hash_tables: &'a [HashTable],
     pub(crate) hash_sizes: &'a [HashSize],
     pub(crate) digests: &'a [u8],
     pub(crate) digest_signatures: &'a [U32],
@@ -310,10 +310,16 @@ impl<'a> Database<'a> {
         self.direct_entries.len()
     }
 
-    /// How many digests of each kind there are, and how many of those apply to files of any size.
-    pub fn digest_counts(&self) -> impl Iterator<Item = (DigestKind, u32, u32)> + use<'a> {
-        let tables = DigestKind::ALL.iter().zip(self.hash_tables);
-        tables.map(|(kind, table)| (*kind, table.digest_count.get(), table.any_size.get()))
+    /// How many digests of each meaning and kind there are, and how many of those apply to any size.
+    pub fn digest_counts(&self) -> impl Iterator<Item = (DigestOf, DigestKind, u32, u32)> + use<'a> {
+        let tables = table_keys().zip(self.hash_tables);
+        tables.map(|((of, kind), table)| (of, kind, table.digest_count.get(), table.any_size.get()))
+    }
+
+    /// The tables of the digests of one meaning, in the order of [`DigestKind::ALL`].
+    pub(crate) fn hash_tables(&self, of: DigestOf) -> &'a [HashTable] {
+        let first = of as usize * DigestKind::ALL.len();
+        self.hash_tables.get(first..first + DigestKind::ALL.len()).unwrap_or_default()
     }
 
     /// What tells this database from any other: the digest of its header and directory, which holds the digest of every section.
@@ -510,12 +516,12 @@ impl<'a> Database<'a> {
 
     fn check_hash_tables(&self) -> Result<(), DatabaseError> {
         let fault = |index, what| Err(DatabaseError::Content { section: Section::HashTables.name(), index, what });
-        if self.hash_tables.len() != DigestKind::ALL.len() {
-            return fault(self.hash_tables.len(), "there must be one table for each digest kind");
+        if self.hash_tables.len() != table_keys().count() {
+            return fault(self.hash_tables.len(), "there must be one table for each meaning and kind of digests");
         }
-        for (index, (kind, table)) in DigestKind::ALL.iter().zip(self.hash_tables).enumerate() {
-            if table.kind.get() != *kind as u32 {
-                return fault(index, "its digest kind is not the one of its place");
+        for (index, ((of, kind), table)) in table_keys().zip(self.hash_tables).enumerate() {
+            if (table.of.get(), table.kind.get()) != (of as u16, kind as u16) {
+                return fault(index, "its digests are not those of its place");
             }
             let digests_len = u64::from(table.digest_count.get()) * kind.digest_len() as u64;
             let sound = slice(self.digests, table.digest_offset.get(), digests_len).is_some()
@@ -529,6 +535,11 @@ impl<'a> Database<'a> {
         }
         Ok(())
     }
+}
+
+/// What the digests of each table are, in the order of the tables.
+fn table_keys() -> impl Iterator<Item = (DigestOf, DigestKind)> {
+    DigestOf::ALL.into_iter().flat_map(|of| DigestKind::ALL.into_iter().map(move |kind| (of, kind)))
 }
 
 /// Most tiers that a database may have.

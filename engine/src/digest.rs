@@ -1,7 +1,7 @@
-//! Hash signatures: digests of whole files, computed only where one could match.
+//! Hash signatures: digests of files and of parts of them, computed only where one could match.
 
 use crate::database::{Database, slice};
-use crate::layout::{DigestKind, HashSize, HashTable};
+use crate::layout::{DigestKind, DigestOf, HashSize, HashTable};
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -16,11 +16,17 @@ pub(crate) use lanes::md5_of_each;
 pub(crate) struct Kinds([bool; DigestKind::ALL.len()]);
 
 impl Kinds {
-    /// The kinds of which some signature has a digest for files of `len` bytes. Costs a binary search for each kind; with `choosy`
+    /// The kinds of which some signature has a digest of `of`, `len` bytes long. Costs a binary search for each kind; with `choosy`
     /// also a call of `wanted` for each digest for that length, of which only those count that it accepts.
-    pub(crate) fn wanted(database: &Database<'_>, len: u64, wanted: impl Fn(u32) -> bool, choosy: bool) -> Kinds {
+    pub(crate) fn wanted(
+        database: &Database<'_>,
+        of: DigestOf,
+        len: u64,
+        wanted: impl Fn(u32) -> bool,
+        choosy: bool,
+    ) -> Kinds {
         let mut kinds = Kinds::default();
-        for (kind, table) in kinds.0.iter_mut().zip(database.hash_tables) {
+        for (kind, table) in kinds.0.iter_mut().zip(database.hash_tables(of)) {
             let mut groups = groups(database, table, len);
             *kind = if choosy {
                 groups.any(|(first, end)| (first..end).any(|index| wanted(signature(database, table, index))))
@@ -69,41 +75,63 @@ impl Running {
         self.sha256.iter_mut().for_each(|hasher| hasher.update(piece));
     }
 
-    /// Calls `found` with each signature that the haystack, `len` bytes in all, has the digest of.
-    pub(crate) fn finish(self, database: &Database<'_>, len: u64, mut found: impl FnMut(u32)) {
+    /// Calls `found` with each signature that has the digest of the haystack, `len` bytes in all, as one of `of`.
+    pub(crate) fn finish(self, database: &Database<'_>, of: DigestOf, len: u64, mut found: impl FnMut(u32)) {
         if let Some(md5) = self.md5 {
-            equal_to(database, DigestKind::Md5, len, &md5.finalize(), &mut found);
+            equal_to(database, of, DigestKind::Md5, len, &md5.finalize(), &mut found);
         }
         if let Some(sha1) = self.sha1 {
-            equal_to(database, DigestKind::Sha1, len, &sha1.finalize(), &mut found);
+            equal_to(database, of, DigestKind::Sha1, len, &sha1.finalize(), &mut found);
         }
         if let Some(sha256) = self.sha256 {
-            equal_to(database, DigestKind::Sha256, len, &sha256.finalize(), &mut found);
+            equal_to(database, of, DigestKind::Sha256, len, &sha256.finalize(), &mut found);
         }
     }
 }
 
-/// Calls `found` with each signature whose digest of this kind `haystack` has.
-pub(crate) fn digest_hits(database: &Database<'_>, kinds: Kinds, haystack: &[u8], found: impl FnMut(u32)) {
+/// Calls `found` with each signature that has a digest of `haystack`, of one of `kinds`, as one of `of`.
+pub(crate) fn digest_hits(database: &Database<'_>, of: DigestOf, kinds: Kinds, haystack: &[u8], found: impl FnMut(u32)) {
     if !kinds.is_empty() {
         let mut running = Running::new(kinds);
         running.update(haystack);
-        running.finish(database, haystack.len() as u64, found);
+        running.finish(database, of, haystack.len() as u64, found);
     }
 }
 
-/// Calls `found` with each signature that has `digest` for files of `len` bytes.
-pub(crate) fn equal_to(database: &Database<'_>, kind: DigestKind, len: u64, digest: &[u8], found: &mut impl FnMut(u32)) {
-    if let Some(table) = database.hash_tables.get(kind as usize - 1) {
+/// Calls `found` with each signature that has `digest` for `len` bytes of `of`.
+pub(crate) fn equal_to(
+    database: &Database<'_>,
+    of: DigestOf,
+    kind: DigestKind,
+    len: u64,
+    digest: &[u8],
+    found: &mut impl FnMut(u32),
+) {
+    if let Some(table) = database.hash_tables(of).get(kind as usize - 1) {
         for (first, end) in groups(database, table, len) {
             equal_digests(database, table, kind, first..end, digest, found);
         }
     }
 }
 
-/// Calls `found` with each digest of the database: its signature, its kind, the size it applies to, and its bytes.
-pub(crate) fn each_digest(database: &Database<'_>, mut found: impl FnMut(u32, DigestKind, Option<u64>, &[u8])) {
-    for (kind, table) in DigestKind::ALL.into_iter().zip(database.hash_tables) {
+/// A signature that has a digest of `of`, to name one of them.
+pub(crate) fn any_signature(database: &Database<'_>, of: DigestOf) -> Option<u32> {
+    let table = database.hash_tables(of).iter().find(|table| table.digest_count > 0)?;
+    Some(signature(database, table, 0))
+}
+
+/// Whether some signature has a digest of `of`.
+pub(crate) fn has_any(database: &Database<'_>, of: DigestOf) -> bool {
+    database.hash_tables(of).iter().any(|table| table.digest_count > 0)
+}
+
+/// Calls `found` with each digest of `of`: its signature, its kind, the size it applies to, and its bytes.
+pub(crate) fn each_digest(
+    database: &Database<'_>,
+    of: DigestOf,
+    mut found: impl FnMut(u32, DigestKind, Option<u64>, &[u8]),
+) {
+    for (kind, table) in DigestKind::ALL.into_iter().zip(database.hash_tables(of)) {
         let mut sizes = sizes(database, table).iter().peekable();
         let mut size = None;
         for index in 0..table.digest_count.get() {
@@ -117,13 +145,13 @@ pub(crate) fn each_digest(database: &Database<'_>, mut found: impl FnMut(u32, Di
     }
 }
 
-/// The digests, counted from the table's first, that may be those of files of `len` bytes: for any size, and for this one.
+/// The digests, counted from the table's first, that may be those of `len` bytes: for any size, and for this one.
 fn groups(database: &Database<'_>, table: &HashTable, len: u64) -> impl Iterator<Item = (u32, u32)> {
     let groups = [Some((0, table.any_size.get())), sized_group(database, table, len)];
     groups.into_iter().flatten().filter(|(first, end)| first < end)
 }
 
-/// The digests, counted from the table's first, that apply to files of `len` bytes.
+/// The digests, counted from the table's first, that apply to `len` bytes only.
 fn sized_group(database: &Database<'_>, table: &HashTable, len: u64) -> Option<(u32, u32)> {
     let sizes = sizes(database, table);
     let index = sizes.binary_search_by_key(&len, |size| size.size.get()).ok()?;

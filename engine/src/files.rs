@@ -10,7 +10,7 @@ mod walk;
 mod worker;
 
 use crate::cache::CleanScan;
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, SignatureId};
 use crate::mapping::Mapping;
 use crate::scanner::{Match, Scanner};
 use order::{Order, Queue};
@@ -85,6 +85,15 @@ pub enum Verdict {
         bytes: u64,
         /// Each signature once, ascending by end; never empty.
         matches: Vec<Match>,
+    },
+    /// Scanned, signatures found, and clean all the same: an allow list names the file by its digest.
+    Allowed {
+        /// The file, as the walk named it.
+        path: PathBuf,
+        /// Bytes scanned.
+        bytes: u64,
+        /// The entry of the list.
+        by: SignatureId,
     },
     /// Could not be scanned, or not wholly.
     Failed(FileError),

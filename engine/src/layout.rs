@@ -75,9 +75,9 @@ pub enum Section {
     DirectEntries = 6,
     /// Programs of the body signatures; see [`ProgramHead`].
     Programs = 7,
-    /// [`HashTable`]s, one for each digest kind.
+    /// [`HashTable`]s: for each [`DigestOf`], one for each digest kind.
     HashTables = 8,
-    /// File sizes at which a table has digests, ascending within a table: [`HashSize`].
+    /// Sizes at which a table has digests, ascending within a table: [`HashSize`].
     HashSizes = 9,
     /// Digests, sorted within one size: as many bytes each as the kind has.
     Digests = 10,
@@ -421,13 +421,15 @@ pub enum Op {
 /// whole file, once, instead of around each candidate.
 pub const NEAR_GAP_MAX: u32 = 256;
 
-/// Digests of one kind.
+/// Digests of one kind and one meaning.
 #[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct HashTable {
     /// A [`DigestKind`] as a number.
-    pub kind: U32,
-    /// How many digests apply to files of any size; they come first.
+    pub kind: U16,
+    /// A [`DigestOf`] as a number.
+    pub of: U16,
+    /// How many digests apply to any size; they come first.
     pub any_size: U32,
     /// First [`HashSize`] of the table.
     pub first_size: U32,
@@ -468,11 +470,40 @@ impl DigestKind {
     }
 }
 
-/// The digests for one file size.
+/// What the digest of a signature is of, and so which size goes with it. The numbers are those of the database and of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum DigestOf {
+    /// A whole file.
+    File = 0,
+    /// A section of a PE file, as far as it lies in the file.
+    Section = 1,
+    /// The functions that a PE file imports, spelled as one text: see [`crate::Image::imports_of`].
+    Imports = 2,
+    /// A whole file that is clean, whatever else is found in it.
+    CleanFile = 3,
+}
+
+impl DigestOf {
+    /// All of them, in the order of their tables.
+    pub const ALL: [DigestOf; 4] = [DigestOf::File, DigestOf::Section, DigestOf::Imports, DigestOf::CleanFile];
+
+    /// Its name in messages and listings.
+    pub fn name(self) -> &'static str {
+        match self {
+            DigestOf::File => "file",
+            DigestOf::Section => "section",
+            DigestOf::Imports => "imports",
+            DigestOf::CleanFile => "clean-file",
+        }
+    }
+}
+
+/// The digests for one size.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct HashSize {
-    /// File size in bytes.
+    /// Size in bytes of what the digest is of.
     pub size: U64,
     /// Its first digest, counted from the table's first; the next size's first ends it.
     pub first: U32,

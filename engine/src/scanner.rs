@@ -2,9 +2,10 @@
 
 use crate::database::{Database, SignatureId};
 use crate::digest::{Kinds, Running, digest_hits, equal_to};
-use crate::layout::DigestKind;
+use crate::layout::{DigestKind, DigestOf};
 use crate::logical::{Evaluation, Regexes};
 use crate::matcher::{Backend, Candidate, Hits, InRun, Literal, Outcome, Program, TierTable, Workspace, direct_hits};
+use crate::parts::Parts;
 use crate::subject::Subject;
 use crate::tally::{Budget, Report, Tally};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
@@ -31,7 +32,7 @@ impl Match {
         self.signature
     }
 
-    /// The matching bytes; the whole haystack for a hash signature.
+    /// The matching bytes: for the digest of a section those of the section, for other digests the whole haystack.
     ///
     /// A pattern with gaps may match from several starts up to one end; the range begins at one of them.
     pub fn range(&self) -> Range<u64> {
@@ -48,9 +49,15 @@ pub struct Scratch {
     tally: Tally,
     matches: Vec<Match>,
     exceeded: Option<SignatureId>,
+    allowed: Option<SignatureId>,
 }
 
 impl Scratch {
+    /// The entry of an allow list for whose sake the matches of the last scan were withdrawn: the haystack is the clean file that it names.
+    pub fn allowed(&self) -> Option<SignatureId> {
+        self.allowed
+    }
+
     /// The signature on which the last scan ran out of steps, if it did: what was found stands, and there may be more.
     ///
     /// A scan may take a number of steps that is proportional to its haystack and far above what files need. Only a haystack made for the
@@ -139,12 +146,44 @@ impl<'d> Scanner<'d> {
     /// One pass, O(haystack + candidates × cost of their programs), and O(elements × haystack) more for each signature with a far
     /// gap whose anchor occurs. Which match stands for a signature does not depend on threads or chunks: it is found by the
     /// lowest anchor.
+    ///
+    /// There is none in a haystack that is on an allow list ([`Scratch::allowed`]). Its digest is computed only where something was found.
     pub fn signatures<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8]) -> &'s [Match] {
+        self.scan(scratch, haystack, Report::Signatures, self.kinds(haystack.len()));
+        self.withdraw_allowed(scratch, haystack)
+    }
+
+    /// [`Scanner::signatures`] but for allow lists, which the caller asks with [`Scanner::allowed_by`].
+    pub(crate) fn signatures_before_allowing<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8]) -> &'s [Match] {
         self.scan(scratch, haystack, Report::Signatures, self.kinds(haystack.len()))
     }
 
+    /// The entry of an allow list that this haystack is on, the first of several: also for a scanner of some signatures only.
+    ///
+    /// O(haystack) when there are entries for files of its size, O(log entries) else.
+    pub(crate) fn allowed_by(&self, haystack: &[u8]) -> Option<SignatureId> {
+        let kinds = Kinds::wanted(&self.database, DigestOf::CleanFile, haystack.len() as u64, |_| true, false);
+        let mut first = None;
+        digest_hits(&self.database, DigestOf::CleanFile, kinds, haystack, |id| {
+            first = Some(first.map_or(id, |other: u32| other.min(id)));
+        });
+        first.map(SignatureId::new)
+    }
+
+    fn withdraw_allowed<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8]) -> &'s [Match] {
+        scratch.allowed = None;
+        if !scratch.matches.is_empty() || scratch.exceeded.is_some() {
+            scratch.allowed = self.allowed_by(haystack);
+        }
+        if scratch.allowed.is_some() {
+            scratch.matches.clear();
+            scratch.exceeded = None;
+        }
+        &scratch.matches
+    }
+
     /// [`Scanner::signatures`] of this haystack but for those by their MD5, which the caller looks up with
-    /// [`Scanner::signatures_by_md5`] once it has it.
+    /// [`Scanner::signatures_by_md5`] once it has it; before allow lists are asked.
     pub(crate) fn signatures_but_md5<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8]) -> &'s [Match] {
         self.scan(scratch, haystack, Report::Signatures, self.kinds(haystack.len()).without(DigestKind::Md5))
     }
@@ -157,7 +196,7 @@ impl<'d> Scanner<'d> {
     /// Adds to `matches` the signatures that have `digest` for haystacks of `len` bytes.
     pub(crate) fn signatures_by_md5(&self, digest: [u8; 16], len: usize, matches: &mut Vec<Match>) {
         let before = matches.len();
-        equal_to(&self.database, DigestKind::Md5, len as u64, &digest, &mut |id| {
+        equal_to(&self.database, DigestOf::File, DigestKind::Md5, len as u64, &digest, &mut |id| {
             if self.scans_for(SignatureId::new(id)) {
                 matches.push(Match::new(id, 0..len as u64));
             }
@@ -172,15 +211,22 @@ impl<'d> Scanner<'d> {
     ///
     /// Costs as [`Scanner::signatures`], and memory for each match.
     pub fn ends(&self, scratch: &mut Scratch, haystack: &[u8]) -> Vec<(SignatureId, u64)> {
-        self.scan(scratch, haystack, Report::Ends, self.kinds(haystack.len()))
-            .iter()
-            .map(|found| (found.signature, found.end))
-            .collect()
+        self.scan(scratch, haystack, Report::Ends, self.kinds(haystack.len()));
+        self.withdraw_allowed(scratch, haystack).iter().map(|found| (found.signature, found.end)).collect()
     }
 
     /// The answer of [`Scanner::signatures`], worked out by the threads of the current rayon pool together.
     pub fn signatures_in_parallel<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8]) -> &'s [Match] {
         self.signatures_in_chunks(scratch, haystack, CHUNK)
+    }
+
+    /// [`Scanner::signatures_before_allowing`], worked out by the threads of the current rayon pool together.
+    pub(crate) fn signatures_before_allowing_in_parallel<'s>(
+        &self,
+        scratch: &'s mut Scratch,
+        haystack: &[u8],
+    ) -> &'s [Match] {
+        self.scan_together(scratch, haystack, CHUNK, self.kinds(haystack.len()))
     }
 
     /// [`Scanner::signatures_but_md5`], worked out by the threads of the current rayon pool together.
@@ -191,7 +237,8 @@ impl<'d> Scanner<'d> {
     /// [`Scanner::signatures_in_parallel`] with chunks of `chunk` bytes, rounded up to a multiple of every stride.
     #[doc(hidden)]
     pub fn signatures_in_chunks<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8], chunk: usize) -> &'s [Match] {
-        self.scan_together(scratch, haystack, chunk, self.kinds(haystack.len()))
+        self.scan_together(scratch, haystack, chunk, self.kinds(haystack.len()));
+        self.withdraw_allowed(scratch, haystack)
     }
 
     fn scan_together<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8], chunk: usize, kinds: Kinds) -> &'s [Match] {
@@ -208,12 +255,13 @@ impl<'d> Scanner<'d> {
         };
         let mut digests = Vec::new();
         let (tally, ()) = rayon::join(find, || {
-            digest_hits(&self.database, kinds, haystack, |signature| digests.push(signature));
+            digest_hits(&self.database, DigestOf::File, kinds, haystack, |signature| digests.push(signature));
         });
         scratch.tally = tally;
         for signature in digests.into_iter().filter(|id| self.scans_for(SignatureId::new(*id))) {
             scratch.tally.add_whole(signature, haystack.len());
         }
+        self.add_parts(&mut scratch.tally, &subject, Report::Signatures);
         self.finish(scratch, &subject, Report::Signatures);
         &scratch.matches
     }
@@ -244,11 +292,12 @@ impl<'d> Scanner<'d> {
             // A chunk is still in the second-level cache, or the third, both of which are faster than any digest.
             digests.update(&haystack[chunk]);
         }
-        digests.finish(&self.database, haystack.len() as u64, |id| {
+        digests.finish(&self.database, DigestOf::File, haystack.len() as u64, |id| {
             if self.scans_for(SignatureId::new(id)) {
                 scratch.tally.add_whole(id, haystack.len());
             }
         });
+        self.add_parts(&mut scratch.tally, &subject, report);
         self.finish(scratch, &subject, report);
         &scratch.matches
     }
@@ -273,7 +322,25 @@ impl<'d> Scanner<'d> {
 
     /// The kinds of digests that some signature scanned for has for haystacks of `len` bytes.
     fn kinds(&self, len: usize) -> Kinds {
-        Kinds::wanted(&self.database, len as u64, |id| self.scans_for(SignatureId::new(id)), self.only.is_some())
+        self.kinds_of(DigestOf::File, len)
+    }
+
+    /// The kinds of digests that some signature scanned for has for `len` bytes of `of`.
+    fn kinds_of(&self, of: DigestOf, len: usize) -> Kinds {
+        Kinds::wanted(&self.database, of, len as u64, |id| self.scans_for(SignatureId::new(id)), self.only.is_some())
+    }
+
+    /// Adds to the tally the signatures by digests of parts of an executable.
+    fn add_parts(&self, tally: &mut Tally, subject: &Subject<'_>, report: Report) {
+        let kinds_of = |of, len| self.kinds_of(of, len);
+        let add = |id, range| {
+            if self.scans_for(SignatureId::new(id)) {
+                tally.add_range(id, 0, range, report);
+            }
+        };
+        if let Err(id) = (Parts { database: &self.database, subject, kinds_of }).find(add) {
+            tally.exceed(subject.haystack.len(), id);
+        }
     }
 
     /// Runs what must see the whole haystack, and puts the matches in order.

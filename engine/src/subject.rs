@@ -37,6 +37,11 @@ impl<'h> Subject<'h> {
         self.targets & targets != 0
     }
 
+    /// Its programs where it is a PE file; none else.
+    pub(crate) fn pe_images(&self) -> &[Image] {
+        if self.targets >> FileKind::Pe as u16 & 1 == 1 { self.images() } else { &[] }
+    }
+
     /// Calls `add` with the first and the last place, both included, of each range in which `offset` lets a match begin.
     pub(crate) fn each_range(&self, offset: Offset, add: impl FnMut(u64, u64)) {
         let images = if offset.needs_image() { self.images() } else { &[] };

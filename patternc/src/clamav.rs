@@ -1,4 +1,4 @@
-//! ClamAV's signature lines: `.ndb` and `.db` bodies, `.hdb` and `.hsb` file hashes, rules that take signatures away; and the
+//! ClamAV's signature lines: `.ndb` and `.db` bodies, hashes of files, sections and import tables, allow lists, rules that take signatures away; and the
 //! containers that such files travel in.
 //!
 //! What a line means, and which lines are refused, follows what clamscan 1.4 (functionality level [`FLEVEL`]) does with it;
@@ -33,7 +33,7 @@ mod target;
 pub use ignore::IgnoreRule;
 
 use crate::diagnostic::{Code, Fault, quote};
-use crate::record::Record;
+use crate::record::{DigestOf, Record};
 
 /// The functionality level this compiler stands for: that of ClamAV 1.4.
 pub const FLEVEL: u64 = 216;
@@ -92,14 +92,16 @@ pub fn cfg(line: impl AsRef<[u8]>) -> Result<Option<()>, Fault> {
     parse(line.as_ref(), notes::cfg)
 }
 
-/// Parses a line of an `.hdb`, `.hdu`, `.hsb` or `.hsu` file, without its line feed; `None` for a comment.
+/// Parses a line of a file of digests, without its line feed; `None` for a comment. What they are of, the kind of file tells: of files in
+/// `.hdb`, `.hdu`, `.hsb` and `.hsu`, of clean files in `.fp` and `.sfp`, of imports in `.imp`, and of sections, with the size
+/// before the digest, in `.mdb`, `.mdu`, `.msb` and `.msu`.
 ///
-/// The length of the digest tells its algorithm, in both kinds of files.
+/// The length of a digest tells its algorithm, in all kinds of files.
 ///
 /// # Errors
 /// A [`Fault`] that names why the line is refused.
-pub fn hash(line: impl AsRef<[u8]>) -> Result<Option<Record>, Fault> {
-    parse(line.as_ref(), hash::parse)
+pub fn hash(of: DigestOf, line: impl AsRef<[u8]>) -> Result<Option<Record>, Fault> {
+    parse(line.as_ref(), |line| hash::parse(line, of))
 }
 
 /// What all kinds of lines have in common: comments, line ends, length, encoding.

@@ -43,6 +43,36 @@ pub struct Compilation {
     pub diagnostics: Vec<Diagnostic>,
     /// How many lines became what.
     pub account: Account,
+    /// Names of the sources that records come from.
+    files: Vec<String>,
+    /// Of each record.
+    origins: Vec<Place>,
+}
+
+/// Where a record comes from; the first place, when several lines made the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin<'a> {
+    /// Name of the source, as it was given.
+    pub file: &'a str,
+    /// Line number from 1.
+    pub line: u32,
+}
+
+/// An [`Origin`] in 8 bytes: the index of the source, then the line. In the order of the sources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    file: u32,
+    line: u32,
+}
+
+impl Compilation {
+    /// Where the record of this index in [`Compilation::records`] comes from; `None` when the compiler made no such record.
+    ///
+    /// O(1); kept in 8 bytes for each record.
+    pub fn origin(&self, index: usize) -> Option<Origin<'_>> {
+        let place = self.origins.get(index)?;
+        Some(Origin { file: self.files.get(place.file as usize)?, line: place.line })
+    }
 }
 
 /// A source file could not be read.
@@ -60,8 +90,10 @@ pub struct ReadError {
 /// Lines are parsed on rayon's current thread pool; the outcome does not depend on the number of threads.
 #[derive(Default)]
 pub struct Compiler {
-    /// Records and where they come from, in the order of the sources.
-    records: Vec<Compiled>,
+    /// Records, in the order of the sources.
+    records: Vec<(Place, Compiled)>,
+    /// Names of the sources that records come from.
+    files: Vec<String>,
     ignores: Ignores,
     diagnostics: Vec<Diagnostic>,
     account: Account,
@@ -127,12 +159,13 @@ impl Compiler {
     /// The records in canonical order, the diagnostics, and the account.
     pub fn finish(mut self) -> Compilation {
         self.apply_ignores();
-        self.records.par_sort_unstable_by(|a, b| a.encoded.cmp(&b.encoded));
-        let kept = self.records.len();
-        self.records.dedup_by(|a, b| a.encoded == b.encoded);
-        self.account.duplicates = (kept - self.records.len()) as u64;
-        let records = self.records.into_iter().map(|compiled| compiled.record).collect();
-        Compilation { records, diagnostics: self.diagnostics, account: self.account }
+        let Compiler { mut records, files, diagnostics, mut account, .. } = self;
+        records.par_sort_unstable_by(|(place, a), (other, b)| a.encoded.cmp(&b.encoded).then(place.cmp(other)));
+        let kept = records.len();
+        records.dedup_by(|(_, a), (_, b)| a.encoded == b.encoded);
+        account.duplicates = (kept - records.len()) as u64;
+        let (origins, records) = records.into_iter().map(|(place, compiled)| (place, compiled.record)).unzip();
+        Compilation { records, diagnostics, account, files, origins }
     }
 
     /// Takes away what ignore rules name, once every rule is known.
@@ -141,7 +174,7 @@ impl Compiler {
             return;
         }
         let Compiler { records, ignores, account, .. } = self;
-        records.retain(|compiled| {
+        records.retain(|(_, compiled)| {
             let ignored = ignores.take(compiled.full_name(), &compiled.line_md5);
             if ignored {
                 let counted = KindAccount { ignored: 1, ..KindAccount::default() };
@@ -228,12 +261,14 @@ impl Compiler {
 
     fn absorb(&mut self, source_name: &str, kind: SourceKind, first_number: u64, outcomes: Vec<Outcome>) {
         let mut account = KindAccount::default();
+        let file = self.file_number(source_name);
         for (number, outcome) in (first_number..).zip(outcomes) {
             match outcome {
                 Outcome::Comment => continue,
                 Outcome::Note => {}
                 Outcome::Ignore(rule) => self.ignores.add(rule),
-                Outcome::Record(compiled) => self.records.push(compiled),
+                // More lines than 32 bits count would take more memory than there is.
+                Outcome::Record(compiled) => self.records.push((Place { file, line: number as u32 }, compiled)),
                 Outcome::Refused(Fault { code, message }) => {
                     account.refuse(code, 1);
                     self.diagnostics.push(Diagnostic { file: source_name.to_owned(), line: number, code, message });
@@ -243,6 +278,14 @@ impl Compiler {
             account.accept();
         }
         self.account.add(kind.as_str(), &account);
+    }
+
+    /// The number of a source, which is a new one unless it is the last one still.
+    fn file_number(&mut self, source_name: &str) -> u32 {
+        if self.files.last().is_none_or(|last| last != source_name) {
+            self.files.push(source_name.to_owned());
+        }
+        (self.files.len() - 1) as u32
     }
 
     /// Refuses a whole file, which counts as so many lines.

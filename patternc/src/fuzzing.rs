@@ -14,6 +14,7 @@ use crate::blob;
 use crate::clamav;
 use crate::clamav::container::{Container, HEADER_LEN, Limits};
 use crate::compile::{Compilation, Compiler, SourceKind, Unsigned};
+use crate::record::DigestOf;
 use crate::wire::Reader;
 
 /// A blob that is accepted is encoded to the same root, and decoded to the same blob.
@@ -154,7 +155,9 @@ pub fn container_of(packing: Packing, members: &[(&str, &[u8])]) -> Vec<u8> {
 
 /// Lines end in a record that can be encoded and decoded, or in a fault.
 pub fn hash_parse(bytes: &[u8]) {
-    lines(bytes, |line| clamav::hash(line));
+    for of in DigestOf::ALL {
+        lines(bytes, |line| clamav::hash(of, line));
+    }
 }
 
 fn lines(bytes: &[u8], parse: impl Fn(&[u8]) -> Result<Option<crate::record::Record>, crate::diagnostic::Fault>) {

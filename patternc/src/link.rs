@@ -18,7 +18,7 @@ mod shapes;
 mod tables;
 
 use crate::model::Model;
-use crate::record::{Digest, FileHash, Record};
+use crate::record::{Digest, DigestOf, Hash, Record};
 use anchor::{Anchor, Chooser};
 pub use crowd::SIGNATURES_PER_WINDOW;
 use direct::Direct;
@@ -157,7 +157,7 @@ struct Linker {
     programs: Vec<u8>,
     tiers: TierTables,
     direct: DirectTables,
-    digests: BTreeMap<DigestKind, Vec<StoredDigest>>,
+    digests: BTreeMap<(DigestOf, DigestKind), Vec<StoredDigest>>,
 }
 
 /// A digest on its way into its table, in the order of the table: those for any size first, then by size, then by digest.
@@ -204,7 +204,7 @@ impl Linker {
             let program = match record {
                 Record::Body(body) => self.add_body(&Body::of(body), id, true)?,
                 Record::Logical(_) => NO_PROGRAM,
-                Record::FileHash(hash) => self.add_digest(hash, id),
+                Record::Hash(hash) => self.add_digest(hash, id),
             };
             self.signatures.push(Signature {
                 name: last_name.1,
@@ -243,13 +243,14 @@ impl Linker {
         lower::append_program(&mut self.programs, body, anchor).ok_or_else(|| too_many("bytes of programs", 1 << 29))
     }
 
-    fn add_digest(&mut self, hash: &FileHash, signature: u32) -> u32 {
+    fn add_digest(&mut self, hash: &Hash, signature: u32) -> u32 {
         let kind = match hash.digest {
             Digest::Md5(_) => DigestKind::Md5,
             Digest::Sha1(_) => DigestKind::Sha1,
             Digest::Sha256(_) => DigestKind::Sha256,
         };
-        self.digests.entry(kind).or_default().push(StoredDigest { size: hash.size, digest: hash.digest, signature });
+        let stored = StoredDigest { size: hash.size, digest: hash.digest, signature };
+        self.digests.entry((hash.of, kind)).or_default().push(stored);
         NO_PROGRAM
     }
 
@@ -302,21 +303,24 @@ struct HashTables {
 }
 
 impl HashTables {
-    fn build(mut stored: BTreeMap<DigestKind, Vec<StoredDigest>>) -> HashTables {
+    fn build(mut stored: BTreeMap<(DigestOf, DigestKind), Vec<StoredDigest>>) -> HashTables {
         let mut built = HashTables::default();
-        for kind in DigestKind::ALL {
-            let mut digests = stored.remove(&kind).unwrap_or_default();
-            digests.sort_unstable();
-            built.add_table(kind, &digests);
+        for of in DigestOf::ALL {
+            for kind in DigestKind::ALL {
+                let mut digests = stored.remove(&(of, kind)).unwrap_or_default();
+                digests.sort_unstable();
+                built.add_table(of, kind, &digests);
+            }
         }
         built
     }
 
-    fn add_table(&mut self, kind: DigestKind, digests: &[StoredDigest]) {
+    fn add_table(&mut self, of: DigestOf, kind: DigestKind, digests: &[StoredDigest]) {
         let first_size = self.sizes.len();
         let any_size = digests.partition_point(|digest| digest.size.is_none());
         let table = HashTable {
-            kind: U32::new(kind as u32),
+            kind: U16::new(kind as u16),
+            of: U16::new(of as u16),
             any_size: U32::new(any_size as u32),
             first_size: U32::new(first_size as u32),
             size_count: U32::ZERO,

@@ -13,6 +13,7 @@ use std::ops::RangeInclusive;
 use engine::FileKind;
 use engine::byte_compare::ByteCompare;
 use engine::expression::Expression;
+pub use engine::layout::DigestOf;
 use engine::pattern::{Offset, Pattern};
 use engine::regex::Flags;
 
@@ -26,8 +27,8 @@ pub(crate) use codec::{decode_one, kind_of};
 pub enum Record {
     /// Bytes to be found inside a file.
     Body(Body),
-    /// Digest of a whole file.
-    FileHash(FileHash),
+    /// Digest of a file, or of a part of one.
+    Hash(Hash),
     /// Several things to be found in one file, and how many of them.
     Logical(Logical),
 }
@@ -45,14 +46,16 @@ pub struct Body {
     pub pattern: Pattern,
 }
 
-/// A file-hash signature.
+/// A signature by a digest, or an entry of an allow list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct FileHash {
+pub struct Hash {
+    /// What the digest is of, and what it says of the file.
+    pub of: DigestOf,
     /// Name reported for a match: 1 to [`Record::NAME_BYTES_MAX`] bytes.
     pub name: String,
-    /// Digest of the whole file.
+    /// Digest.
     pub digest: Digest,
-    /// Size of the file in bytes; `None` for any size.
+    /// Size in bytes of what the digest is of; `None` for any size.
     pub size: Option<u64>,
 }
 
@@ -182,7 +185,7 @@ impl Target {
     }
 }
 
-/// Digest of a file.
+/// A digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Digest {
     /// MD5.
@@ -221,21 +224,41 @@ impl fmt::Debug for Digest {
 pub enum Kind {
     /// [`Record::Body`].
     Body,
-    /// [`Record::FileHash`].
+    /// [`Record::Hash`] of a whole file.
     FileHash,
+    /// [`Record::Hash`] of a section of a PE file.
+    SectionHash,
+    /// [`Record::Hash`] of what a PE file imports.
+    ImportHash,
+    /// [`Record::Hash`] of a file that is clean.
+    CleanFile,
     /// [`Record::Logical`].
     Logical,
 }
 
 impl Kind {
     /// Every kind, in canonical order.
-    pub const ALL: [Kind; 3] = [Kind::Body, Kind::FileHash, Kind::Logical];
+    pub const ALL: [Kind; 6] =
+        [Kind::Body, Kind::FileHash, Kind::SectionHash, Kind::ImportHash, Kind::CleanFile, Kind::Logical];
+
+    /// The kind of records with a digest of `of`.
+    pub(crate) fn of_digest(of: DigestOf) -> Kind {
+        match of {
+            DigestOf::File => Kind::FileHash,
+            DigestOf::Section => Kind::SectionHash,
+            DigestOf::Imports => Kind::ImportHash,
+            DigestOf::CleanFile => Kind::CleanFile,
+        }
+    }
 
     /// The kind in words, as used in errors and listings.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Body => "body",
             Kind::FileHash => "file-hash",
+            Kind::SectionHash => "section-hash",
+            Kind::ImportHash => "import-hash",
+            Kind::CleanFile => "clean-file",
             Kind::Logical => "logical",
         }
     }
@@ -255,7 +278,7 @@ impl Record {
     pub fn name(&self) -> &str {
         match self {
             Record::Body(body) => &body.name,
-            Record::FileHash(hash) => &hash.name,
+            Record::Hash(hash) => &hash.name,
             Record::Logical(logical) => &logical.name,
         }
     }
@@ -264,7 +287,7 @@ impl Record {
     pub fn into_name(self) -> String {
         match self {
             Record::Body(body) => body.name,
-            Record::FileHash(hash) => hash.name,
+            Record::Hash(hash) => hash.name,
             Record::Logical(logical) => logical.name,
         }
     }
@@ -273,7 +296,7 @@ impl Record {
     pub fn kind(&self) -> Kind {
         match self {
             Record::Body(_) => Kind::Body,
-            Record::FileHash(_) => Kind::FileHash,
+            Record::Hash(hash) => Kind::of_digest(hash.of),
             Record::Logical(_) => Kind::Logical,
         }
     }
@@ -283,7 +306,7 @@ impl Record {
     pub fn can_be_found(&self) -> bool {
         match self {
             Record::Body(body) => body.offset.is_fixed() || crate::link::can_be_searched(&body.pattern),
-            Record::FileHash(_) | Record::Logical(_) => true,
+            Record::Hash(_) | Record::Logical(_) => true,
         }
     }
 

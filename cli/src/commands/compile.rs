@@ -131,7 +131,7 @@ fn created(text: Option<&str>) -> anyhow::Result<i64> {
 }
 
 fn report(args: &CompileArgs, compilation: &Compilation, bytes: u64, prices: Option<&Prices>) -> io::Result<()> {
-    let Compilation { records, diagnostics, account } = compilation;
+    let Compilation { records, diagnostics, account, .. } = compilation;
     let mut out = BufWriter::new(io::stdout());
     if args.json {
         for diagnostic in diagnostics {

@@ -320,7 +320,7 @@ impl Demo<'_> {
                         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                         found.insert(file, database.name(matches[0].signature()).to_owned());
                     }
-                    Verdict::Clean { .. } | Verdict::Cached { .. } => scanned += 1,
+                    Verdict::Clean { .. } | Verdict::Cached { .. } | Verdict::Allowed { .. } => scanned += 1,
                     Verdict::Failed(_) | Verdict::Skipped { .. } => failed += 1,
                 }
                 ControlFlow::Continue(())

@@ -10,6 +10,7 @@ use anyhow::Context;
 use engine::Database;
 use patternc::Prices;
 use patternc::blob::{DeltaHeader, Header};
+use patternc::record::Kind;
 use serde_json::{Value, json};
 use std::io;
 use std::path::Path;
@@ -45,10 +46,12 @@ fn facts(artefact: Artefact, bytes: &[u8], model: Option<&Path>) -> anyhow::Resu
 }
 
 fn blob(header: &Header, len: usize) -> Value {
+    let records: serde_json::Map<String, Value> =
+        Kind::ALL.into_iter().map(|kind| (kind.to_string(), json!(header.counts.of(kind)))).collect();
     json!({
         "kind": "blob", "bytes": len, "channel": header.channel.to_string(), "release": header.release,
         "created": time(header.created), "engine": [header.engine.min, header.engine.max],
-        "records": {"body": header.counts.bodies, "file-hash": header.counts.file_hashes, "logical": header.counts.logicals},
+        "records": records,
         "segments": header.segments, "root": header.root.to_string(),
     })
 }
@@ -66,8 +69,8 @@ fn database(database: &Database<'_>, len: usize) -> Value {
         .sources()
         .map(|(channel, release, root)| json!({"channel": channel, "release": release, "root": hex(&root)}))
         .collect();
-    let digests: Vec<Value> = database.digest_counts().map(|(kind, count, any_size)| {
-        json!({"kind": format!("{kind:?}").to_lowercase(), "digests": count, "of_any_size": any_size})
+    let digests: Vec<Value> = database.digest_counts().filter(|(.., count, _)| *count > 0).map(|(of, kind, count, any_size)| {
+        json!({"of": of.name(), "kind": format!("{kind:?}").to_lowercase(), "digests": count, "of_any_size": any_size})
     }).collect();
     let sections: serde_json::Map<String, Value> =
         database.sections().map(|(name, len)| (name.to_owned(), json!(len))).collect();

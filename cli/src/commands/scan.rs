@@ -9,8 +9,8 @@ use crate::progress::Progress;
 use crate::{commands, sources, starter};
 use anyhow::Context;
 use cache::CacheFolder;
-use engine::{Database, DatabaseFile, FileScanner, Match, Scanner, Verdict};
-use serde_json::json;
+use engine::{Database, DatabaseFile, FileScanner, Match, Scanner, SignatureId, Verdict};
+use serde_json::{Map, Value, json};
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -152,6 +152,7 @@ struct Totals {
     cached: u64,
     bytes: u64,
     infected: u64,
+    allowed: u64,
     matches: u64,
     errors: u64,
     skipped: u64,
@@ -184,6 +185,14 @@ impl<'a> Report<'a> {
                     self.line(|out| write_json(out, &object.into()))?;
                 }
             }
+            Verdict::Allowed { path, bytes, by } => {
+                self.scanned(*bytes);
+                self.totals.allowed += 1;
+                if self.args.json {
+                    let object = self.about_signature("allowed", path, *by);
+                    self.line(|out| write_json(out, &object.into()))?;
+                }
+            }
             Verdict::Failed(error) => {
                 self.totals.errors += 1;
                 self.error(error)?;
@@ -206,21 +215,27 @@ impl<'a> Report<'a> {
     }
 
     fn found(&mut self, path: &Path, found: &Match) -> io::Result<()> {
-        let name = self.database.name(found.signature());
         if self.args.json {
-            let mut object = json_about("match", path);
-            object.insert("signature".to_owned(), json!(name));
-            object.insert("channel".to_owned(), json!(self.database.channel(found.signature())));
+            let mut object = self.about_signature("match", path, found.signature());
             object.insert("offset".to_owned(), json!(found.range().start));
             object.insert("end".to_owned(), json!(found.range().end));
             return self.line(|out| write_json(out, &object.into()));
         }
+        let name = self.database.name(found.signature());
         self.line(|out| {
             write_printable(out, path.as_os_str().as_encoded_bytes())?;
             out.write_all(b": ")?;
             write_printable(out, name.as_bytes())?;
             out.write_all(b" FOUND\n")
         })
+    }
+
+    /// An object about what a signature, or an entry of an allow list, says of a file.
+    fn about_signature(&self, kind: &'static str, path: &Path, id: SignatureId) -> Map<String, Value> {
+        let mut object = json_about(kind, path);
+        object.insert("signature".to_owned(), json!(self.database.name(id)));
+        object.insert("channel".to_owned(), json!(self.database.channel(id)));
+        object
     }
 
     fn error(&mut self, error: &engine::FileError) -> io::Result<()> {
@@ -248,12 +263,12 @@ impl<'a> Report<'a> {
     /// Says the totals, and what they come to.
     fn finish(mut self) -> anyhow::Result<Exit> {
         let exit = self.exit();
-        let Totals { files, cached, bytes, infected, matches, errors, skipped } = self.totals;
+        let Totals { files, cached, bytes, infected, allowed, matches, errors, skipped } = self.totals;
         let (signatures, seconds) = (self.database.len(), self.began.elapsed().as_secs_f64());
         if self.args.json {
             let summary = json!({
                 "type": "summary", "files": files, "bytes": bytes, "matches": matches, "errors": errors, "skipped": skipped,
-                "infected": infected, "cached": cached, "signatures": signatures, "seconds": seconds,
+                "infected": infected, "allowed": allowed, "cached": cached, "signatures": signatures, "seconds": seconds,
             });
             match self.line(|out| write_json(out, &summary)) {
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
@@ -261,8 +276,9 @@ impl<'a> Report<'a> {
             }
         } else {
             let from_cache = if self.args.cache.is_some() { format!(" ({cached} from the cache)") } else { String::new() };
+            let spared = if allowed > 0 { format!(", {allowed} on an allow list") } else { String::new() };
             remark!(
-                "{files} files{from_cache}, {}, {infected} infected, {matches} matches, {errors} errors, {skipped} skipped; \
+                "{files} files{from_cache}, {}, {infected} infected{spared}, {matches} matches, {errors} errors, {skipped} skipped; \
                  {signatures} signatures; {seconds:.3} s",
                 size(bytes)
             );

@@ -77,8 +77,9 @@ fn nothing_in_a_folder_is_dropped_in_silence() {
         json!({"lines": 1, "accepted": 0, "refused": 1, "ignored": 0, "by_code": {"kind-unsupported": 1}})
     );
     let codes: Vec<_> = ran.json_of("diagnostic").iter().map(|d| d["code"].clone()).collect();
-    assert_eq!(codes, [json!("kind-unsupported"), json!("kind-unsupported"), json!("kind-unknown")]);
-    assert_eq!((&ran.json_of("summary")[0]["ignored"], &ran.json_of("summary")[0]["records"]), (&json!(1), &json!(1)));
+    assert_eq!(codes, [json!("kind-unsupported"), json!("kind-unknown")]);
+    // The body signature that is not ignored, and the entry of the allow list.
+    assert_eq!((&ran.json_of("summary")[0]["ignored"], &ran.json_of("summary")[0]["records"]), (&json!(1), &json!(2)));
     let text = bench.expect(1, "compile set -o out.titer --channel acme/main --release 1");
     assert!(text.out.contains("refused kind-unknown"), "{}", text.out);
 }
@@ -102,4 +103,26 @@ fn containers_need_to_be_trusted() {
     let found = bench.expect(1, "scan --unsigned --signatures main.cvd -- there");
     assert!(found.out.contains("Good FOUND"), "{}", found.out);
     bench.expect(1, "scan --signatures main.cud -- there");
+}
+
+#[test]
+fn folders_are_read_with_all_below_them() {
+    let bench = Bench::new();
+    bench.file("set/b.ndb", "B:0:*:aabbccdd\n");
+    bench.file("set/a/deep/c.hdb", "d41d8cd98f00b204e9800998ecf8427e:7:C\nbad\n");
+    bench.file("set/a/LICENSE", "text");
+    bench.file("set/.hidden/d.ndb", "D:0:*:aabbccdd\n");
+    bench.file("e.fp", "d41d8cd98f00b204e9800998ecf8427e:8:E\n");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(bench.path("set"), bench.path("set/a/again")).unwrap();
+    let ran = bench.expect(1, "compile e.fp set -o out.titer --channel acme/main --release 3 --json");
+    let diagnostics = ran.json_of("diagnostic");
+    assert_eq!((&diagnostics[0]["file"], &diagnostics[0]["line"]), (&json!("set/a/deep/c.hdb"), &json!(2)));
+    let kinds: Vec<_> = ran.json_of("summary")[0]["by_kind"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(kinds, ["fp", "hdb", "ndb"]);
+    let facts = bench.expect(0, "inspect out.titer --json").json();
+    let records = json!({
+        "body": 1, "file-hash": 1, "section-hash": 0, "import-hash": 0, "clean-file": 1, "logical": 0,
+    });
+    assert_eq!(facts[0]["records"], records);
 }

@@ -245,3 +245,22 @@ fn scans_at_once_may_share_a_cache() {
     let after = ran(scan().wait_with_output().unwrap());
     assert_eq!(after.json_of("summary")[0]["cached"], 200);
 }
+
+#[test]
+fn what_an_allow_list_spares_is_clean_and_told() {
+    let bench = Bench::new();
+    bench.file("rules.ndb", RULES);
+    bench.file("list.fp", "50da31e8b6e80f3458d16c5fbb05fd30:8:Ours\n");
+    bench.file("in/spared", "a needle");
+    bench.file("in/found", "the needle");
+    let ran = bench.expect(1, "scan --json --signatures rules.ndb list.fp -- in");
+    assert_eq!(
+        ran.json_of("allowed"),
+        [json!({"type": "allowed", "path": "in/spared", "signature": "Ours", "channel": "local/signatures"})]
+    );
+    let summary = &ran.json_of("summary")[0];
+    assert_eq!((&summary["files"], &summary["infected"], &summary["allowed"]), (&json!(2), &json!(1), &json!(1)));
+    let text = bench.expect(0, "scan --signatures rules.ndb list.fp -- in/spared");
+    assert_eq!(text.out, "");
+    assert!(text.err.contains("1 on an allow list"), "{}", text.err);
+}

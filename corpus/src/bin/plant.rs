@@ -34,7 +34,7 @@ fn run(signatures: &Path, out_dir: &Path, sample: usize) -> anyhow::Result<()> {
         .into_iter()
         .filter_map(|record| match record {
             Record::Body(body) => Some(body),
-            Record::FileHash(_) | Record::Logical(_) => None,
+            Record::Hash(_) | Record::Logical(_) => None,
         })
         .collect();
     let sample = sample.min(bodies.len());

@@ -2,27 +2,32 @@
 
 use crate::database::Database;
 use crate::digest::each_digest;
-use crate::layout::{PROGRAM_TARGET_MASK, PROGRAM_TARGET_SHIFT};
+use crate::layout::{DigestOf, PROGRAM_TARGET_MASK, PROGRAM_TARGET_SHIFT};
 use crate::logical::meaning;
 use crate::matcher::{Literal, Program};
 use sha2::{Digest as _, Sha256};
 
-/// The fingerprint of each signature, by its index: 64 bits of a SHA-256 over its body, where that may stand and in which kind of files, or over its digest and
-/// size. Not over its name, nor over how the linker chose to find it, so what was only renamed or linked anew is not new.
+/// The fingerprint of what finds nothing: an entry of an allow list makes no clean file anything else.
+pub(super) const NOTHING: u64 = 0;
+
+/// The fingerprint of each signature, by its index: 64 bits of a SHA-256 over its body, where that may stand and in which kind of files, or over its digest,
+/// what that is of, and its size. Not over its name, nor over how the linker chose to find it, so what was only renamed or linked anew is not new.
 ///
 /// Two signatures of the same fingerprint and another meaning would make the newer one be taken for known in files of the cache. Among a
 /// million signatures that is a chance of one in thirty million. O(bytes of programs and digests).
 pub(super) fn fingerprints(database: &Database<'_>) -> Vec<u64> {
     let mut fingerprints: Vec<u64> = (0..database.len() as u32).map(|id| of_body(database, id)).collect();
-    each_digest(database, |id, kind, size, digest| {
-        let mut hasher = Sha256::new();
-        hasher.update([b'd', kind as u8, u8::from(size.is_some())]);
-        hasher.update(size.unwrap_or(0).to_le_bytes());
-        hasher.update(digest);
-        if let Some(fingerprint) = fingerprints.get_mut(id as usize) {
-            *fingerprint = first_bits(hasher);
-        }
-    });
+    for of in DigestOf::ALL {
+        each_digest(database, of, |id, kind, size, digest| {
+            let mut hasher = Sha256::new();
+            hasher.update([b'd', of as u8, kind as u8, u8::from(size.is_some())]);
+            hasher.update(size.unwrap_or(0).to_le_bytes());
+            hasher.update(digest);
+            if let Some(fingerprint) = fingerprints.get_mut(id as usize) {
+                *fingerprint = if of == DigestOf::CleanFile { NOTHING } else { first_bits(hasher) };
+            }
+        });
+    }
     fingerprints
 }
 

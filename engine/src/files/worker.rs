@@ -50,6 +50,8 @@ struct Job {
     matches: Vec<Match>,
     /// The signature on which the scan ran out of steps.
     exceeded: Option<SignatureId>,
+    /// The entry of an allow list for whose sake nothing of this counts.
+    allowed: Option<SignatureId>,
 }
 
 /// The bytes of a file.
@@ -108,7 +110,8 @@ impl<'d> FileScanner<'d> {
                 Ok(bytes) => {
                     // What is known is known of the file that was looked up.
                     let known = if opened == key { known } else { Known::Nothing };
-                    let job = Job { index, found, bytes, key: opened, known, matches: Vec::new(), exceeded: None };
+                    let job =
+                        Job { index, found, bytes, key: opened, known, matches: Vec::new(), exceeded: None, allowed: None };
                     return self.scan(memory, job, together);
                 }
                 Err(error) => Verdict::Failed(FileError::new(&found.path(), &error)),
@@ -146,8 +149,8 @@ impl<'d> FileScanner<'d> {
         let matches = match (later, share) {
             (true, true) => scanner.signatures_but_md5_in_parallel(scratch, haystack),
             (true, false) => scanner.signatures_but_md5(scratch, haystack),
-            (false, true) => scanner.signatures_in_parallel(scratch, haystack),
-            (false, false) => scanner.signatures(scratch, haystack),
+            (false, true) => scanner.signatures_before_allowing_in_parallel(scratch, haystack),
+            (false, false) => scanner.signatures_before_allowing(scratch, haystack),
         };
         job.matches = matches.to_vec();
         job.exceeded = scratch.exceeded();
@@ -162,6 +165,7 @@ impl<'d> FileScanner<'d> {
             }
             memory.pending.push(job);
         } else {
+            job.allowed = self.allowed_by(&job, haystack);
             memory.done.push((job.index, self.verdict(job, len)));
         }
         if memory.pending.len() >= PENDING_MAX || memory.mapped >= mapped_max() || memory.waited >= WAIT_MAX {
@@ -169,8 +173,17 @@ impl<'d> FileScanner<'d> {
         }
     }
 
-    /// What a file whose `len` bytes are scanned comes to; remembers it where it is clean.
+    /// The entry of an allow list that a file of these bytes is on; asked where something was found, or some of the file was not searched.
+    fn allowed_by(&self, job: &Job, haystack: &[u8]) -> Option<SignatureId> {
+        let suspect = !job.matches.is_empty() || job.exceeded.is_some();
+        suspect.then(|| self.scanner.allowed_by(haystack)).flatten()
+    }
+
+    /// What a file whose `len` bytes are scanned comes to; remembers it where it is clean, whatever allow lists say.
     fn verdict(&self, job: Job, len: u64) -> Verdict {
+        if let Some(by) = job.allowed {
+            return Verdict::Allowed { path: job.found.path(), bytes: len, by };
+        }
         if !job.matches.is_empty() {
             return Verdict::Found { path: job.found.path(), bytes: len, matches: job.matches };
         }
@@ -208,9 +221,11 @@ impl<'d> FileScanner<'d> {
         let haystacks: Vec<&[u8]> = files.iter().map(|file| FileScratch::bytes(buffer, whole, &file.bytes)).collect();
         let digests = md5_of_each(&haystacks);
         for (mut job, digest) in files.into_iter().zip(digests) {
-            let len = FileScratch::bytes(buffer, whole, &job.bytes).len();
-            self.scanner_for(job.known).signatures_by_md5(digest, len, &mut job.matches);
-            done.push((job.index, self.verdict(job, len as u64)));
+            let haystack = FileScratch::bytes(buffer, whole, &job.bytes);
+            self.scanner_for(job.known).signatures_by_md5(digest, haystack.len(), &mut job.matches);
+            job.allowed = self.allowed_by(&job, haystack);
+            let len = haystack.len() as u64;
+            done.push((job.index, self.verdict(job, len)));
         }
     }
 

@@ -3,6 +3,7 @@
 
 use crate::support::*;
 use engine::{CleanCache, Database, FileScanner, Scanner, Verdict};
+use patternc::record::Record;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -24,6 +25,7 @@ fn scan(cache: &CleanCache, database: &Database<'_>, folder: &Path, now: SystemT
             Verdict::Clean { .. } => "clean".to_owned(),
             Verdict::Cached { .. } => "cached".to_owned(),
             Verdict::Found { matches, .. } => format!("found {}", matches.len()),
+            Verdict::Allowed { .. } => "allowed".to_owned(),
             other => format!("{other:?}"),
         });
         ControlFlow::Continue(())
@@ -182,4 +184,21 @@ fn the_oldest_entries_make_room() {
     let kept = known.end(4).unwrap();
     assert_eq!(kept.len(), 4);
     assert_eq!(scan(&kept, &database, folder.path(), later(200)).0, ["cached"; 4]);
+}
+
+#[test]
+fn what_an_allow_list_spares_is_scanned_again_for_the_list_may_go() {
+    let folder = folder(&["a needle", "hay"]);
+    let needle = records(&[literal(b"needle")]);
+    let with = |more: &[Record]| database(&[&needle[..], more].concat());
+    let (plain, allowing) = (with(&[]), with(&[clean_file(b"a needle", Some(8))]));
+    let (plain, allowing) = (open(&plain), open(&allowing));
+    let (first, cache) = scan(&CleanCache::default(), &plain, folder.path(), later(10));
+    assert_eq!(first, ["found 1", "clean"]);
+    // An entry of an allow list is nothing that clean files must be searched for.
+    let (second, cache) = scan(&cache, &allowing, folder.path(), later(10));
+    assert_eq!(second, ["allowed", "cached"]);
+    let (third, cache) = scan(&cache, &allowing, folder.path(), later(10));
+    assert_eq!(third, ["allowed", "cached"]);
+    assert_eq!(scan(&cache, &plain, folder.path(), later(10)).0, ["found 1", "cached"]);
 }

@@ -28,7 +28,7 @@ fn the_document_has_every_field_where_the_code_has_it() {
         fields!(DirectEntry: key, signature),
         fields!(ProgramHead: offset_kind, section, elements, anchor_element, anchor_shift, distance, slack),
         fields!(ProgramElement: op, flag, count, a, b),
-        fields!(HashTable: kind, any_size, first_size, size_count, digest_offset, first_digest, digest_count),
+        fields!(HashTable: kind, of, any_size, first_size, size_count, digest_offset, first_digest, digest_count),
         fields!(HashSize: size, first, reserved),
         fields!(Signature: name, name_len, source, program),
         fields!(LiteralHead: len, anchor_shift),

@@ -23,6 +23,7 @@ fn scan_with(scanner: &FileScanner<'_>, pool: &rayon::ThreadPool, paths: &[PathB
             Verdict::Clean { bytes } => format!("clean {bytes}"),
             Verdict::Cached { bytes } => format!("cached {bytes}"),
             Verdict::Found { path, matches, .. } => format!("found {} {}", name(&path), matches[0].range().start),
+            Verdict::Allowed { path, .. } => format!("allowed {}", name(&path)),
             Verdict::Failed(error) => format!("{} {}", error.code(), name(error.path())),
             Verdict::Skipped { path } => format!("skipped {}", name(&path)),
         });

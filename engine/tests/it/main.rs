@@ -2,9 +2,11 @@
 
 mod cache;
 mod damage;
+mod digests;
 mod document;
 mod equivalence;
 mod files;
+mod imports;
 mod limits;
 mod runs;
 mod support;

@@ -3,7 +3,7 @@
 use engine::pattern::{Boundary, Element, MaskedByte, Offset, Pattern};
 use engine::{Database, Scanner, naive};
 use patternc::link::{LinkSource, link};
-use patternc::record::{Body, Digest, FileHash, Record, Target};
+use patternc::record::{Body, Digest, DigestOf, Hash, Record, Target};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -28,13 +28,25 @@ pub(crate) fn literal(bytes: &[u8]) -> Case {
 pub(crate) fn sha256(bytes: &[u8], size: Option<u64>) -> Record {
     use sha2::Digest as _;
     let digest = Digest::Sha256(sha2::Sha256::digest(bytes).into());
-    Record::FileHash(FileHash { name: "hash".to_owned(), digest, size })
+    hash(DigestOf::File, "hash", digest, size)
 }
 
 pub(crate) fn md5(bytes: &[u8], size: Option<u64>) -> Record {
+    hash(DigestOf::File, "md5", Digest::Md5(md5_of(bytes)), size)
+}
+
+/// An entry of an allow list: these bytes are clean.
+pub(crate) fn clean_file(bytes: &[u8], size: Option<u64>) -> Record {
+    hash(DigestOf::CleanFile, "clean", Digest::Md5(md5_of(bytes)), size)
+}
+
+pub(crate) fn hash(of: DigestOf, name: &str, digest: Digest, size: Option<u64>) -> Record {
+    Record::Hash(Hash { of, name: name.to_owned(), digest, size })
+}
+
+pub(crate) fn md5_of(bytes: &[u8]) -> [u8; 16] {
     use md5::Digest as _;
-    let digest = Digest::Md5(md5::Md5::digest(bytes).into());
-    Record::FileHash(FileHash { name: "md5".to_owned(), digest, size })
+    md5::Md5::digest(bytes).into()
 }
 
 /// (signature, end) as the scanner finds them.

@@ -24,6 +24,9 @@ pub const LAYOUT: &[(&str, usize)] = &[
     ("engine_max", 4),
     ("body_count", 8),
     ("file_hash_count", 8),
+    ("section_hash_count", 8),
+    ("import_hash_count", 8),
+    ("clean_file_count", 8),
     ("logical_count", 8),
     ("segment_count", 4),
     ("channel", CHANNEL_LEN),
@@ -85,6 +88,12 @@ pub struct RecordCounts {
     pub bodies: u64,
     /// [`Kind::FileHash`].
     pub file_hashes: u64,
+    /// [`Kind::SectionHash`].
+    pub section_hashes: u64,
+    /// [`Kind::ImportHash`].
+    pub import_hashes: u64,
+    /// [`Kind::CleanFile`].
+    pub clean_files: u64,
     /// [`Kind::Logical`].
     pub logicals: u64,
 }
@@ -92,15 +101,33 @@ pub struct RecordCounts {
 impl RecordCounts {
     /// Records of all kinds.
     pub fn total(&self) -> u64 {
-        self.bodies.saturating_add(self.file_hashes).saturating_add(self.logicals)
+        Kind::ALL.into_iter().fold(0, |total, kind| total.saturating_add(self.of(kind)))
     }
 
-    pub(super) fn add(&mut self, kind: Kind) {
+    /// Records of one kind.
+    pub fn of(&self, kind: Kind) -> u64 {
+        let mut counts = *self;
+        *counts.count(kind)
+    }
+
+    /// The count of one kind.
+    pub(super) fn count(&mut self, kind: Kind) -> &mut u64 {
         match kind {
-            Kind::Body => self.bodies += 1,
-            Kind::FileHash => self.file_hashes += 1,
-            Kind::Logical => self.logicals += 1,
+            Kind::Body => &mut self.bodies,
+            Kind::FileHash => &mut self.file_hashes,
+            Kind::SectionHash => &mut self.section_hashes,
+            Kind::ImportHash => &mut self.import_hashes,
+            Kind::CleanFile => &mut self.clean_files,
+            Kind::Logical => &mut self.logicals,
         }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<RecordCounts, WireError> {
+        let mut counts = RecordCounts::default();
+        for kind in Kind::ALL {
+            *counts.count(kind) = reader.u64()?;
+        }
+        Ok(counts)
     }
 }
 
@@ -169,11 +196,10 @@ impl Header {
 
     /// Compares the header's counts with those of the segments.
     pub(super) fn check_counts(&self, found: RecordCounts) -> Result<(), BlobError> {
-        let check =
-            |kind, stated, found| if stated == found { Ok(()) } else { Err(BlobError::Count { kind, stated, found }) };
-        check(Kind::Body, self.counts.bodies, found.bodies)?;
-        check(Kind::FileHash, self.counts.file_hashes, found.file_hashes)?;
-        check(Kind::Logical, self.counts.logicals, found.logicals)
+        Kind::ALL.into_iter().try_for_each(|kind| {
+            let (stated, found) = (self.counts.of(kind), found.of(kind));
+            if stated == found { Ok(()) } else { Err(BlobError::Count { kind, stated, found }) }
+        })
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -190,9 +216,7 @@ impl Header {
         out.extend(self.created.to_le_bytes());
         out.extend(self.engine.min.to_le_bytes());
         out.extend(self.engine.max.to_le_bytes());
-        out.extend(self.counts.bodies.to_le_bytes());
-        out.extend(self.counts.file_hashes.to_le_bytes());
-        out.extend(self.counts.logicals.to_le_bytes());
+        Kind::ALL.into_iter().for_each(|kind| out.extend(self.counts.of(kind).to_le_bytes()));
         out.extend(self.segments.to_le_bytes());
         frame::put_channel(out, &self.channel);
     }
@@ -205,7 +229,7 @@ impl Header {
             release: reader.u64()?,
             created: reader.i64()?,
             engine: read_engine(reader)?,
-            counts: RecordCounts { bodies: reader.u64()?, file_hashes: reader.u64()?, logicals: reader.u64()? },
+            counts: RecordCounts::read(reader)?,
             segments: reader.u32()?,
             channel: frame::read_channel(reader)?,
             root: frame::read_root(reader)?,
@@ -251,7 +275,7 @@ mod tests {
             Meta { channel: "acme/stable".parse().unwrap(), release: 1, created: 2, engine: EngineRange { min: 1, max: 1 } };
         let base = Header::new(&meta, RecordCounts::default(), &[], [0; 32]);
         type Change = fn(&mut Header);
-        let changes: [(&str, Change); 12] = [
+        let changes: [(&str, Change); 15] = [
             ("file_len", |header| header.file_bytes = u64::MAX),
             ("release", |header| header.release = u64::MAX),
             ("created", |header| header.created = -1),
@@ -259,6 +283,9 @@ mod tests {
             ("engine_max", |header| header.engine.max = u32::MAX),
             ("body_count", |header| header.counts.bodies = u64::MAX),
             ("file_hash_count", |header| header.counts.file_hashes = u64::MAX),
+            ("section_hash_count", |header| header.counts.section_hashes = u64::MAX),
+            ("import_hash_count", |header| header.counts.import_hashes = u64::MAX),
+            ("clean_file_count", |header| header.counts.clean_files = u64::MAX),
             ("logical_count", |header| header.counts.logicals = u64::MAX),
             ("segment_count", |header| header.segments = u32::MAX),
             ("channel", |header| header.channel = "beta/stable".parse().unwrap()),

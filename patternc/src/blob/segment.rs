@@ -18,7 +18,7 @@ use zstd::zstd_safe::CParameter;
 use super::BlobError;
 use super::frame::DIGEST_LEN;
 use super::header::{RecordCounts, layout_len};
-use crate::record::{Record, decode_one, kind_of};
+use crate::record::{Kind, Record, decode_one, kind_of};
 use crate::wire::{Reader, WireError};
 
 /// Fewest bytes of a segment that is not the last.
@@ -200,7 +200,7 @@ pub(super) fn walk<'a>(raw: &'a [u8], entry: &Entry, mut each: impl FnMut(Record
         if cutter.cuts_before(encoded) {
             return Err(SegmentFault::Cut { at });
         }
-        counts.add(record.kind());
+        *counts.count(record.kind()) += 1;
         first = first.or(Some(encoded));
         last = encoded;
         found += 1;
@@ -224,12 +224,11 @@ pub(super) fn check_joins(segments: &[Ends]) -> Result<RecordCounts, BlobError> 
             return Err(fault(SegmentFault::Cut { at: 0 }));
         }
     }
-    let sum = |count: fn(&RecordCounts) -> u64| segments.iter().map(|ends| count(&ends.counts)).sum();
-    Ok(RecordCounts {
-        bodies: sum(|counts| counts.bodies),
-        file_hashes: sum(|counts| counts.file_hashes),
-        logicals: sum(|counts| counts.logicals),
-    })
+    let mut sums = RecordCounts::default();
+    for kind in Kind::ALL {
+        *sums.count(kind) = segments.iter().map(|ends| ends.counts.of(kind)).sum();
+    }
+    Ok(sums)
 }
 
 /// Collects sorted encoded records to segments.
@@ -253,7 +252,7 @@ impl Builder {
         }
         self.last.clear();
         self.last.extend_from_slice(encoded);
-        self.counts.add(kind_of(encoded).expect("an encoded record begins with its kind"));
+        *self.counts.count(kind_of(encoded).expect("an encoded record begins with its kind")) += 1;
         if self.cutter.cuts_before(encoded) || self.segments.is_empty() {
             self.segments.push((Vec::new(), 0));
         }

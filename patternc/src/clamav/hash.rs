@@ -1,8 +1,8 @@
-//! `Digest:Size:Name[:MinLevel[:MaxLevel]]`
+//! `Digest:Size:Name[:MinLevel[:MaxLevel]]`, and `Size:Digest:Name[:MinLevel[:MaxLevel]]` for sections.
 
 use super::{FLEVEL, check_flevels, digits, fields, hex_value, name};
 use crate::diagnostic::{Code, Fault, quote};
-use crate::record::{Digest, FileHash, Record};
+use crate::record::{Digest, DigestOf, Hash, Record};
 
 /// Least level from which a line may leave the size open; such a line must say so.
 const ANY_SIZE_FLEVEL: u64 = 73;
@@ -10,14 +10,17 @@ const ANY_SIZE_FLEVEL: u64 = 73;
 /// Largest size clamscan accepts.
 const SIZE_MAX: u64 = u32::MAX as u64 - 1;
 
-pub(super) fn parse(line: &str) -> Result<Record, Fault> {
-    let [digest_field, size_field, name_field, least, most] = fields::<5>(line, 3)?;
+pub(super) fn parse(line: &str, of: DigestOf) -> Result<Record, Fault> {
+    let [first, second, name_field, least, most] = fields::<5>(line, 3)?;
+    let (digest_field, size_field) = if of == DigestOf::Section { (second, first) } else { (first, second) };
     let least_level = least.map(leading_number);
     check_flevels(least_level, most.map(leading_number))?;
     let digest = digest(digest_field.unwrap_or_default())?;
-    let size = size(size_field.unwrap_or_default(), least_level.unwrap_or(0))?;
+    // clamscan asks for the level that knows `*` in all files but those of import tables, which are younger than it.
+    let knows_any_size = of == DigestOf::Imports || least_level.unwrap_or(0) >= ANY_SIZE_FLEVEL;
+    let size = size(size_field.unwrap_or_default(), knows_any_size)?;
     let name = name(name_field.unwrap_or_default())?;
-    Ok(Record::FileHash(FileHash { name, digest, size }))
+    Ok(Record::Hash(Hash { of, name, digest, size }))
 }
 
 /// The number a level begins with, 0 when it begins with none: in hash files clamscan does not mind what follows.
@@ -52,9 +55,9 @@ pub(super) fn hex_bytes<const N: usize>(field: &str) -> Result<[u8; N], Fault> {
     Ok(bytes)
 }
 
-fn size(field: &str, least_level: u64) -> Result<Option<u64>, Fault> {
+fn size(field: &str, knows_any_size: bool) -> Result<Option<u64>, Fault> {
     if field == "*" {
-        if least_level >= ANY_SIZE_FLEVEL {
+        if knows_any_size {
             return Ok(None);
         }
         let message = format!("size `*` needs a functionality level from {ANY_SIZE_FLEVEL} to {FLEVEL} after the name");
@@ -75,8 +78,8 @@ mod tests {
     const MD5: &str = "4617ad64b3fc196f82284f054a97369c";
 
     fn code(tail: &str) -> Result<Option<u64>, Code> {
-        match parse(&format!("{MD5}:{tail}")) {
-            Ok(Record::FileHash(hash)) => Ok(hash.size),
+        match parse(&format!("{MD5}:{tail}"), DigestOf::File) {
+            Ok(Record::Hash(hash)) => Ok(hash.size),
             Ok(record) => panic!("{record:?}"),
             Err(fault) => Err(fault.code),
         }
@@ -120,5 +123,17 @@ mod tests {
         assert!(matches!(digest(&"ab".repeat(32)), Ok(Digest::Sha256(_))));
         assert_eq!(digest(&"a".repeat(31)).unwrap_err().code, Code::DigestLength);
         assert_eq!(digest(&"é".repeat(16)).unwrap_err().code, Code::HexDigit);
+    }
+
+    #[test]
+    fn sections_have_their_size_first() {
+        let record = |line: &str, of| parse(line, of).map_err(|fault| fault.code);
+        let section = Hash { of: DigestOf::Section, name: "N".into(), digest: digest(MD5).unwrap(), size: Some(512) };
+        assert_eq!(record(&format!("512:{MD5}:N"), DigestOf::Section), Ok(Record::Hash(section)));
+        assert_eq!(record(&format!("{MD5}:512:N"), DigestOf::Section), Err(Code::DigestLength));
+        assert_eq!(record(&format!("512:{MD5}:N"), DigestOf::CleanFile), Err(Code::DigestLength));
+        assert_eq!(record(&format!("*:{MD5}:N"), DigestOf::Section), Err(Code::SizeAnyNeedsLevel));
+        assert_eq!(record(&format!("{MD5}:*:N"), DigestOf::CleanFile), Err(Code::SizeAnyNeedsLevel));
+        assert!(record(&format!("{MD5}:*:N"), DigestOf::Imports).is_ok());
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::record::DigestOf;
+
 macro_rules! kinds {
     ($($name:ident = $extension:literal, $content:ident, $about:literal;)*) => {
         /// Kinds of signature files, by the extension they usually have.
@@ -46,7 +48,7 @@ macro_rules! kinds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Content {
-    /// Each line is a signature, which becomes a record.
+    /// Each line is a signature, or an entry of an allow list, which becomes a record.
     Signatures,
     /// Each line is a rule that takes signatures away by their names.
     Ignores,
@@ -75,13 +77,13 @@ kinds! {
     Cud = "cud", Container, "container of signature files, unsigned";
     Ldb = "ldb", Signatures, "logical signatures";
     Ldu = "ldu", Signatures, "logical signatures of potentially unwanted programs";
-    Mdb = "mdb", Unsupported, "hashes of sections of programs, MD5 as a rule";
-    Mdu = "mdu", Unsupported, "hashes of sections of potentially unwanted programs, MD5 as a rule";
-    Msb = "msb", Unsupported, "hashes of sections of programs, SHA-1 and SHA-256 as a rule";
-    Msu = "msu", Unsupported, "hashes of sections of potentially unwanted programs, SHA-1 and SHA-256 as a rule";
-    Imp = "imp", Unsupported, "hashes of import tables";
-    Fp = "fp", Unsupported, "hashes of files that are clean, MD5 as a rule";
-    Sfp = "sfp", Unsupported, "hashes of files that are clean, SHA-1 and SHA-256 as a rule";
+    Mdb = "mdb", Signatures, "hashes of sections of programs, MD5 as a rule";
+    Mdu = "mdu", Signatures, "hashes of sections of potentially unwanted programs, MD5 as a rule";
+    Msb = "msb", Signatures, "hashes of sections of programs, SHA-1 and SHA-256 as a rule";
+    Msu = "msu", Signatures, "hashes of sections of potentially unwanted programs, SHA-1 and SHA-256 as a rule";
+    Imp = "imp", Signatures, "hashes of import tables";
+    Fp = "fp", Signatures, "hashes of files that are clean, MD5 as a rule";
+    Sfp = "sfp", Signatures, "hashes of files that are clean, SHA-1 and SHA-256 as a rule";
     Cdb = "cdb", Unsupported, "signatures of members of archives";
     Zmd = "zmd", Unsupported, "signatures of members of ZIP archives";
     Rmd = "rmd", Unsupported, "signatures of members of RAR archives";
@@ -104,6 +106,17 @@ impl SourceKind {
     pub fn of_path(path: &Path) -> Option<SourceKind> {
         let extension = path.extension()?;
         SourceKind::ALL.iter().copied().find(|kind| extension.eq_ignore_ascii_case(kind.as_str()))
+    }
+
+    /// What the digests in files of this kind are of; `None` where lines are no digests.
+    pub(super) fn digest_of(self) -> Option<DigestOf> {
+        match self {
+            SourceKind::Hdb | SourceKind::Hdu | SourceKind::Hsb | SourceKind::Hsu => Some(DigestOf::File),
+            SourceKind::Mdb | SourceKind::Mdu | SourceKind::Msb | SourceKind::Msu => Some(DigestOf::Section),
+            SourceKind::Imp => Some(DigestOf::Imports),
+            SourceKind::Fp | SourceKind::Sfp => Some(DigestOf::CleanFile),
+            _ => None,
+        }
     }
 
     /// Whether a file of this kind is for scanning with: not a list of digests or switches that only go with others.

@@ -60,14 +60,14 @@ pub(super) fn compile(kind: SourceKind, line: &[u8]) -> Outcome {
     let parsed = match kind {
         SourceKind::Db => clamav::db(line).map(|parsed| parsed.map(record)),
         SourceKind::Ndb | SourceKind::Ndu => clamav::ndb(line).map(|parsed| parsed.map(record)),
-        SourceKind::Hdb | SourceKind::Hdu | SourceKind::Hsb | SourceKind::Hsu => {
-            clamav::hash(line).map(|parsed| parsed.map(record))
-        }
         SourceKind::Ldb | SourceKind::Ldu => clamav::ldb(line).map(|parsed| parsed.map(record)),
         SourceKind::Ign | SourceKind::Ign2 => clamav::ignore(line).map(|parsed| parsed.map(Outcome::Ignore)),
         SourceKind::Info => clamav::info(line).map(|parsed| parsed.map(|()| Outcome::Note)),
         SourceKind::Cfg => clamav::cfg(line).map(|parsed| parsed.map(|()| Outcome::Note)),
-        _ => unreachable!("files of kind {kind:?} are not read line by line"),
+        _ => match kind.digest_of() {
+            Some(of) => clamav::hash(of, line).map(|parsed| parsed.map(record)),
+            None => unreachable!("files of kind {kind:?} are not read line by line"),
+        },
     };
     match parsed {
         Ok(outcome) => outcome.unwrap_or(Outcome::Comment),

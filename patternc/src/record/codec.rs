@@ -7,11 +7,12 @@ use engine::pattern::{Boundary, Element, MaskedByte, Offset, Pattern};
 
 mod logical;
 
-use super::{Body, Digest, FileHash, Kind, Record, Target};
+use super::{Body, Digest, DigestOf, Hash, Kind, Record, Target};
 use crate::wire::{Reader, WireError, put_varint};
 
 const BODY: u8 = 0;
-const FILE_HASH: u8 = 1;
+/// Of a file; the other digests follow in the order of [`DigestOf`].
+const HASH: u8 = 1;
 const LOGICAL: u8 = 8;
 
 const OFFSET_ANY: u8 = 0;
@@ -41,10 +42,14 @@ const SIZE_EXACT: u8 = 1;
 pub(crate) fn kind_of(encoded: &[u8]) -> Option<Kind> {
     match *encoded.first()? {
         BODY => Some(Kind::Body),
-        FILE_HASH => Some(Kind::FileHash),
         LOGICAL => Some(Kind::Logical),
-        _ => None,
+        tag => digest_of(tag).map(Kind::of_digest),
     }
+}
+
+/// What the digest of a record that begins with `tag` is of; `None` when it has none.
+fn digest_of(tag: u8) -> Option<DigestOf> {
+    DigestOf::ALL.into_iter().find(|of| HASH + *of as u8 == tag)
 }
 
 pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
@@ -60,8 +65,8 @@ pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
             out.push(LOGICAL);
             logical::put(out, signature);
         }
-        Record::FileHash(hash) => {
-            out.push(FILE_HASH);
+        Record::Hash(hash) => {
+            out.push(HASH + hash.of as u8);
             put_name(out, &hash.name);
             out.push(match hash.digest {
                 Digest::Md5(_) => MD5,
@@ -198,9 +203,11 @@ pub(crate) fn decode_one<'a>(reader: &mut Reader<'a>, scratch: &mut Vec<u8>) -> 
             offset: offset(reader)?,
             pattern: pattern(reader)?,
         }),
-        FILE_HASH => Record::FileHash(FileHash { name: name(reader)?, digest: digest(reader)?, size: size(reader)? }),
         LOGICAL => Record::Logical(logical::read(reader)?),
-        _ => return Err(reader.fault("the kind of a record is unknown")),
+        tag => match digest_of(tag) {
+            Some(of) => Record::Hash(Hash { of, name: name(reader)?, digest: digest(reader)?, size: size(reader)? }),
+            None => return Err(reader.fault("the kind of a record is unknown")),
+        },
     };
     scratch.clear();
     record.encode_into(scratch);
@@ -262,7 +269,7 @@ fn size(reader: &mut Reader<'_>) -> Result<Option<u64>, WireError> {
     match reader.u8()? {
         SIZE_ANY => Ok(None),
         SIZE_EXACT => Ok(Some(reader.varint()?)),
-        _ => Err(reader.fault("the size of a file hash is of an unknown form")),
+        _ => Err(reader.fault("the size of a digest is of an unknown form")),
     }
 }
 

@@ -64,7 +64,9 @@ fn spell(record: &Record) -> String {
             let (target, limits) = (logical.target, &logical.limits);
             format!("{:?}: {target:?} {limits:?} {}: {}", logical.name, logical.expression, subsignatures.join("; "))
         }
-        Record::FileHash(hash) => format!("{:?}: {:?}, size {:?}", hash.name, hash.digest, hash.size),
+        Record::Hash(hash) => {
+            format!("{:?}: {} {:?}, size {:?}", hash.name, record.kind(), hash.digest, hash.size)
+        }
         Record::Body(body) => {
             let name: String = body.name.chars().take(50).collect();
             let target = match body.target {

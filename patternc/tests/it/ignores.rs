@@ -65,3 +65,14 @@ fn ignored_lines_are_accounted_for_by_kind() {
     assert_eq!((account.lines, account.accepted, account.ignored, account.duplicates), (4, 4, 1, 0));
     assert_eq!((account.by_kind["ndb"].ignored, account.by_kind["ign"].accepted), (1, 1));
 }
+
+#[test]
+fn rules_take_away_entries_of_allow_lists_and_digests_of_parts() {
+    let md5 = "d41d8cd98f00b204e9800998ecf8427e";
+    let (list, section) = (format!("{md5}:7:Spared\n{md5}:8:Kept\n"), format!("512:{md5}:Section\n"));
+    let rules = "Spared\nSection\n";
+    let sources =
+        [(SourceKind::Fp, list.as_bytes()), (SourceKind::Mdb, section.as_bytes()), (SourceKind::Ign2, rules.as_bytes())];
+    let names: Vec<_> = compile(&sources).records.iter().map(|record| record.name().to_owned()).collect();
+    assert_eq!(names, ["Kept"]);
+}

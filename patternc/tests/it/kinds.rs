@@ -75,3 +75,25 @@ fn line_ends_and_byte_order_marks_are_read_as_by_clamscan() {
     assert_eq!(names(b"A=aabbccdd\r\n\r\n\nB=aabbccdd"), ["A", "B"]);
     assert_eq!(names("\u{feff}A=aabbccdd\n".as_bytes()), ["\u{feff}A"]);
 }
+
+#[test]
+fn records_know_the_file_and_the_line_they_come_from() {
+    let mut compiler = Compiler::new();
+    compiler.add_text("a.ndb", SourceKind::Ndb, b"# comment\nB:0:*:aabbccdd\n\nbad\nA:0:*:aabbccdd\n");
+    compiler.add_text("b.ndb", SourceKind::Ndb, b"A:0:*:aabbccdd\nC:0:*:aabbccdd");
+    compiler.add_text("c.fp", SourceKind::Fp, b"d41d8cd98f00b204e9800998ecf8427e:7:D\n");
+    compiler.add_text("d.ign2", SourceKind::Ign2, b"B\n");
+    let compilation = compiler.finish();
+    let origins: Vec<_> = compilation
+        .records
+        .iter()
+        .enumerate()
+        .map(|(index, record)| {
+            let origin = compilation.origin(index).unwrap();
+            (record.name(), origin.file, origin.line)
+        })
+        .collect();
+    // What two lines made comes from the first of them.
+    assert_eq!(origins, [("A", "a.ndb", 5), ("C", "b.ndb", 2), ("D", "c.fp", 1)]);
+    assert_eq!(compilation.origin(3), None);
+}

@@ -2,7 +2,7 @@
 
 use engine::pattern::{Boundary, Element, MaskedByte, Offset, Pattern};
 use patternc::blob::{self, EngineRange, Meta};
-use patternc::record::{Body, Digest, FileHash, Record, Target};
+use patternc::record::{Body, Digest, DigestOf, Hash, Record, Target};
 use proptest::prelude::*;
 
 /// What the tests' blobs are packed with.
@@ -14,7 +14,7 @@ pub(crate) fn file_hash(number: u64) -> Record {
     let mut digest = [0; 32];
     digest[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
     let (name, digest) = (format!("Test.Agent-{number}"), Digest::Sha256(digest));
-    Record::FileHash(FileHash { name, digest, size: Some(number) })
+    Record::Hash(Hash { of: DigestOf::File, name, digest, size: Some(number) })
 }
 
 /// A blob of the given file hashes.
@@ -44,18 +44,19 @@ pub(crate) fn any_records() -> impl Strategy<Value = Vec<Record>> {
 }
 
 fn any_record() -> impl Strategy<Value = Record> {
-    let any = prop_oneof![any_body().prop_map(Record::Body), any_file_hash().prop_map(Record::FileHash)];
+    let any = prop_oneof![any_body().prop_map(Record::Body), any_hash().prop_map(Record::Hash)];
     any.prop_filter("a scanner must be able to find it", Record::can_be_found)
 }
 
-fn any_file_hash() -> impl Strategy<Value = FileHash> {
+fn any_hash() -> impl Strategy<Value = Hash> {
     let digest = prop_oneof![
         any::<[u8; 16]>().prop_map(Digest::Md5),
         any::<[u8; 20]>().prop_map(Digest::Sha1),
         any::<[u8; 32]>().prop_map(Digest::Sha256),
     ];
-    let fields = (any_name(), digest, any::<Option<u64>>());
-    fields.prop_map(|(name, digest, size)| FileHash { name, digest, size })
+    let of = prop::sample::select(&DigestOf::ALL[..]);
+    let fields = (of, any_name(), digest, any::<Option<u64>>());
+    fields.prop_map(|(of, name, digest, size)| Hash { of, name, digest, size })
 }
 
 fn any_body() -> impl Strategy<Value = Body> {
