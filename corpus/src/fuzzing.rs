@@ -3,6 +3,10 @@
 //! Each takes any bytes and panics when something that always holds does not. [`TARGETS`] names them all; their seeds, made by
 //! [`seeds`] and committed under `fuzz/seeds`, are replayed by an ordinary test.
 
+mod logical;
+
+pub use logical::{ldb_parse, logical_equals_naive};
+
 use crate::seal::Layout;
 use crate::{instance, seal_blob, seal_database, seal_delta};
 use engine::pattern::{Offset, Pattern};
@@ -19,11 +23,13 @@ use std::collections::BTreeSet;
 pub type Target = fn(&[u8]);
 
 /// Every fuzz target by its name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("blob_decode", blob_decode),
     ("container_read", container_read),
     ("database_open_scan", database_open_scan),
     ("delta_apply", delta_apply),
+    ("ldb_parse", ldb_parse),
+    ("logical_equals_naive", logical_equals_naive),
     ("ndb_parse", ndb_parse),
     ("scan_equals_naive", scan_equals_naive),
 ];
@@ -194,6 +200,8 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
             let nothing = blob::diff(&empty, &empty).expect("two blobs of one channel have a delta");
             vec![named("delta", sample_delta()), named("nothing", nothing)]
         }
+        "ldb_parse" => logical::parse_seeds(),
+        "logical_equals_naive" => logical::equality_seeds(),
         "ndb_parse" => crate::features().map(|(name, text)| named(name, text.into())).into(),
         "scan_equals_naive" => {
             let [(_, text), _] = crate::features();
