@@ -216,7 +216,9 @@ impl Header {
         out.extend(self.created.to_le_bytes());
         out.extend(self.engine.min.to_le_bytes());
         out.extend(self.engine.max.to_le_bytes());
-        Kind::ALL.into_iter().for_each(|kind| out.extend(self.counts.of(kind).to_le_bytes()));
+        for kind in Kind::ALL {
+            out.extend(self.counts.of(kind).to_le_bytes());
+        }
         out.extend(self.segments.to_le_bytes());
         frame::put_channel(out, &self.channel);
     }
