@@ -1,12 +1,11 @@
 //! Signature sets, files and generators for tests, benches, fuzz targets and people; no product crate depends on it.
 //!
 //! ```
-//! use patternc::record::Record;
-//!
 //! let records = corpus::records(&["mandiant.ndb"]);
-//! let Record::Body(body) = &records[0] else { unreachable!("a body signature") };
-//! let planted = corpus::plant(body).expect("its pattern fits a small file");
-//! assert!(!engine::naive::ends(&body.pattern, body.offset, &planted.hit).is_empty());
+//! let files = corpus::plant(&records[0]).expect("its pattern fits a small file");
+//! for file in &files {
+//!     assert_eq!(corpus::bears(&records[0], &file.bytes), file.what.is_hit());
+//! }
 //! ```
 //!
 //! Where the data is from, and under which licences, is told beside it: `corpus/README.md`.
@@ -15,13 +14,11 @@
 pub mod executables;
 pub mod flood;
 pub mod fuzzing;
-mod instance;
 mod plant;
 mod seal;
 mod synthetic;
 
-pub use instance::{instance, near_miss};
-pub use plant::{Planted, plant, planted};
+pub use plant::{Choice, PlantedFile, Unplantable, What, bears, ends, instance, instance_of, near_miss, plant, planted};
 pub use seal::{seal_blob, seal_database, seal_delta};
 pub use synthetic::{haystack, near_clean_ndb, synthetic_ndb};
 

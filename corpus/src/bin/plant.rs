@@ -1,15 +1,14 @@
-//! Writes a file that bears each signature of a set, and a near miss: for other scanners to judge.
+//! Writes files that bear each signature of a set, and files that nearly do: for other scanners to judge.
 //!
 //!     plant SIGNATURES OUT_DIR [--sample N]
 //!
-//! Prints a line for each file: its name, what it is (`hit`, `near-miss`, `misplaced` or `other-kind`), and the signature, tab-separated. With `--sample`, N signatures evenly
-//! spread over the set. Refused lines, digests, and signatures that do not fit a small file have no files; how many is told on
-//! standard error.
+//! Prints a line for each file: its name, what it is (`corpus::What`) and the signature, tab-separated; for signatures that have no file,
+//! `-`, the reason and the signature. With `--sample`, N signatures evenly spread over the set.
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, bail};
 use patternc::compile::Compiler;
-use patternc::record::Record;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 fn main() -> anyhow::Result<()> {
@@ -28,36 +27,31 @@ fn main() -> anyhow::Result<()> {
 fn run(signatures: &Path, out_dir: &Path, sample: usize) -> anyhow::Result<()> {
     let mut compiler = Compiler::new();
     compiler.add_file(signatures)?;
-    let bodies: Vec<_> = compiler
-        .finish()
-        .records
-        .into_iter()
-        .filter_map(|record| match record {
-            Record::Body(body) => Some(body),
-            Record::Hash(_) | Record::Logical(_) => None,
-        })
-        .collect();
-    let sample = sample.min(bodies.len());
+    let records = compiler.finish().records;
+    let sample = sample.min(records.len());
     std::fs::create_dir_all(out_dir).with_context(|| format!("cannot create {}", out_dir.display()))?;
-    let write = |index: usize, kind: &str, name: &str, bytes: Option<&[u8]>| -> anyhow::Result<bool> {
-        let Some(bytes) = bytes else { return Ok(false) };
-        let file = format!("{index:06}-{kind}");
-        let path = out_dir.join(&file);
-        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
-        println!("{file}\t{kind}\t{name}");
-        Ok(true)
-    };
-    let (mut hits, mut near_misses) = (0, 0);
+    let (mut planted, mut left_out) = (0, BTreeMap::<_, usize>::new());
     for index in 0..sample {
-        let body = &bodies[index * bodies.len() / sample];
-        let planted = corpus::plant(body);
-        let planted = planted.as_ref();
-        hits += usize::from(write(index, "hit", &body.name, planted.map(|planted| &planted.hit[..]))?);
-        let near_miss = planted.and_then(|planted| planted.near_miss.as_deref());
-        near_misses += usize::from(write(index, "near-miss", &body.name, near_miss)?);
-        write(index, "misplaced", &body.name, planted.and_then(|planted| planted.misplaced.as_deref()))?;
-        write(index, "other-kind", &body.name, planted.and_then(|planted| planted.other_kind.as_deref()))?;
+        let record = &records[index * records.len() / sample];
+        match corpus::plant(record) {
+            Err(reason) => {
+                *left_out.entry(reason).or_default() += 1;
+                println!("-\t{reason}\t{}", record.name());
+            }
+            Ok(files) => {
+                planted += 1;
+                for (number, file) in files.iter().enumerate() {
+                    let name = format!("{index:06}-{number}-{}", file.what);
+                    let path = out_dir.join(&name);
+                    std::fs::write(&path, &file.bytes).with_context(|| format!("cannot write {}", path.display()))?;
+                    println!("{name}\t{}\t{}", file.what, record.name());
+                }
+            }
+        }
     }
-    eprintln!("{sample} of {} body signatures: {hits} planted, {near_misses} near misses", bodies.len());
+    eprintln!("{sample} of {} signatures: {planted} planted", records.len());
+    for (reason, count) in left_out {
+        eprintln!("{count} not planted: {reason}");
+    }
     Ok(())
 }

@@ -1,0 +1,211 @@
+//! What a file bears, found out as slowly as is bearable: no anchor, no table, the expression evaluated as it is defined.
+//!
+//! Like [`engine::naive`], the set of places where the match so far may end is carried over the elements one by one, but for all starts
+//! at once. So it takes O(file × elements), where that takes the square, and can judge each of a hundred thousand planted files.
+
+use engine::pattern::{Element, MaskedByte, Offset, Pattern};
+use engine::{FileKind, Image};
+use patternc::record::{Body, Limits, Logical, Record, Subsignature, Target};
+use std::ops::RangeInclusive;
+
+/// Whether `file` bears the signature: it is of the right kind, and holds what is looked for.
+///
+/// `false` for digests, which are no business of planting, and for signatures for files in containers.
+pub fn bears(record: &Record, file: &[u8]) -> bool {
+    match record {
+        Record::Body(body) => bears_body(body, file),
+        Record::Logical(logical) => bears_logical(logical, file),
+        Record::Hash(_) => false,
+    }
+}
+
+pub(super) fn bears_body(body: &Body, file: &[u8]) -> bool {
+    is_for(body.target, file) && !ends(&body.pattern, body.offset, file).is_empty()
+}
+
+pub(super) fn bears_logical(logical: &Logical, file: &[u8]) -> bool {
+    if !is_for(logical.target, file) || !within(&logical.limits, file) {
+        return false;
+    }
+    let counts: Vec<u64> = logical.subsignatures.iter().map(|subsignature| matches(subsignature, file)).collect();
+    logical.expression.value(&|number| counts[usize::from(number)]).holds
+}
+
+fn is_for(target: Target, file: &[u8]) -> bool {
+    match target {
+        Target::Any => true,
+        Target::Kind(kind) => FileKind::of(file) == Some(kind),
+        _ => false,
+    }
+}
+
+fn within(limits: &Limits, file: &[u8]) -> bool {
+    let images = Image::all_of(file);
+    let allows = |range: &Option<RangeInclusive<u64>>, value: u64| range.as_ref().is_none_or(|range| range.contains(&value));
+    let some_image = |range: &Option<RangeInclusive<u64>>, value: &dyn Fn(&Image) -> u64| {
+        range.is_none() || images.iter().any(|image| allows(range, value(image)))
+    };
+    allows(&limits.file_size, file.len() as u64)
+        && some_image(&limits.entry_point, &|image| image.entry)
+        && some_image(&limits.sections, &|image| image.sections.len() as u64)
+        && limits.container.is_none()
+}
+
+/// How often a subsignature matches.
+fn matches(subsignature: &Subsignature, file: &[u8]) -> u64 {
+    match subsignature {
+        Subsignature::Bytes { offset, any_of } => {
+            any_of.iter().map(|pattern| ends(pattern, *offset, file).len() as u64).sum()
+        }
+        _ => 0,
+    }
+}
+
+/// Where matches of `pattern` that begin at an `offset` allowed end in `file`, ascending: what [`engine::naive::ends`] says, sooner.
+pub fn ends(pattern: &Pattern, offset: Offset, file: &[u8]) -> Vec<usize> {
+    let images = if offset.needs_image() { Image::all_of(file) } else { Vec::new() };
+    let starts = starts(offset, file.len(), &images);
+    let mut elements = pattern.elements().iter();
+    let Some(first) = elements.next() else { return Vec::new() };
+    let mut reached = after(first, starts.into_iter().flatten(), file);
+    for element in elements {
+        if reached.is_empty() {
+            break;
+        }
+        reached = after(element, reached.into_iter(), file);
+    }
+    reached
+}
+
+/// Where a match may begin, each place once, ascending: parts of `0..=len` that do not touch.
+fn starts(offset: Offset, len: usize, images: &[Image]) -> Vec<RangeInclusive<usize>> {
+    let mut ranges: Vec<RangeInclusive<usize>> = Vec::new();
+    let mut add = |first: Option<i128>, shift: u64| {
+        let Some(first) = first.filter(|first| (0..=len as i128).contains(first)) else { return };
+        let last = (first + i128::from(shift)).min(len as i128);
+        ranges.push(first as usize..=last as usize);
+    };
+    match offset {
+        Offset::Any => add(Some(0), len as u64),
+        Offset::Start { from, shift } => add(Some(i128::from(from)), shift),
+        Offset::End { back, shift } => add(Some(len as i128 - i128::from(back)), shift),
+        _ => {
+            for image in images {
+                let (first, shift) = place(image, offset).unzip();
+                let first = first.filter(|first| *first >= 0).map(|first| first + i128::from(image.base));
+                add(first, shift.unwrap_or(0));
+            }
+        }
+    }
+    ranges.sort_unstable_by_key(|range| *range.start());
+    let mut disjoint: Vec<RangeInclusive<usize>> = Vec::new();
+    for range in ranges {
+        match disjoint.last_mut().filter(|last| *range.start() <= last.end() + 1) {
+            Some(last) => *last = *last.start()..=*last.end().max(range.end()),
+            None => disjoint.push(range),
+        }
+    }
+    disjoint
+}
+
+/// The first place that an offset in an executable allows, counted from the base of the image, and how many bytes later a match may
+/// still begin.
+pub(super) fn place(image: &Image, offset: Offset) -> Option<(i128, u64)> {
+    let section = |index: u8| *image.sections.get(usize::from(index))?;
+    match offset {
+        Offset::Entry { delta, shift } => Some((i128::from(image.entry) + i128::from(delta), shift)),
+        Offset::Section { index, from, shift } => Some((i128::from(section(index)?.start) + i128::from(from), shift)),
+        Offset::LastSection { from, shift } => Some((i128::from(image.last?.start) + i128::from(from), shift)),
+        Offset::Within { index, shift } => {
+            let section = section(index)?;
+            section.start.checked_add(section.len)?;
+            Some((i128::from(section.start), u64::from(section.len).saturating_add(shift)))
+        }
+        Offset::Any | Offset::Start { .. } | Offset::End { .. } => None,
+    }
+}
+
+/// Where `element` may end when it begins at one of `places`, which ascend; ascending, each once.
+fn after(element: &Element, places: impl Iterator<Item = usize>, file: &[u8]) -> Vec<usize> {
+    let begins = |string: &[MaskedByte], at: usize| {
+        let there = file.get(at..at + string.len());
+        there.is_some_and(|there| string.iter().zip(there).all(|(masked, &byte)| masked.agrees(byte)))
+    };
+    match element {
+        Element::Bytes(bytes) => places.filter(|&at| begins(bytes, at)).map(|at| at + bytes.len()).collect(),
+        Element::Alternatives { strings, negated: false } => {
+            let some = |at| strings.iter().filter(move |string| begins(string, at)).map(move |string| at + string.len());
+            let mut reached: Vec<usize> = places.flat_map(some).collect();
+            reached.sort_unstable();
+            reached.dedup();
+            reached
+        }
+        Element::Alternatives { strings, negated: true } => {
+            let len = strings[0].len();
+            let none = |at: &usize| at + len <= file.len() && !strings.iter().any(|string| begins(string, *at));
+            places.filter(none).map(|at| at + len).collect()
+        }
+        Element::Boundary(boundary) => places.filter(|&at| boundary.holds(file, at)).collect(),
+        Element::Gap { min, max } => {
+            let mut reached = Vec::new();
+            let mut next = 0;
+            for at in places {
+                let last = max.map_or(file.len(), |max| file.len().min(at.saturating_add(max as usize)));
+                let first = next.max(at.saturating_add(*min as usize));
+                reached.extend(first..=last);
+                next = next.max(last + 1);
+            }
+            reached
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::naive;
+    use engine::pattern::Boundary;
+
+    /// Files in which there is something to be found, and every offset.
+    #[test]
+    fn it_finds_what_the_definition_finds() {
+        let fixed = |text: &[u8]| text.iter().map(|&byte| MaskedByte::fixed(byte)).collect::<Vec<_>>();
+        let bytes = |text: &[u8]| Element::Bytes(fixed(text));
+        let gap = |min, max| Element::Gap { min, max };
+        let boundary = |number| Element::Boundary(Boundary::from_number(number).unwrap());
+        let either = |negated| Element::Alternatives { strings: vec![fixed(b"a"), fixed(b"b")], negated };
+        let several = Element::Alternatives { strings: vec![fixed(b"a"), fixed(b"aa"), fixed(b"ba")], negated: false };
+        let patterns = [
+            vec![bytes(b"ab")],
+            vec![bytes(b"a"), gap(0, Some(3)), bytes(b"b")],
+            vec![bytes(b"a"), gap(2, None), either(false)],
+            vec![gap(1, Some(2)), bytes(b"ba"), either(true)],
+            vec![bytes(b"b"), several, bytes(b"b"), gap(40, Some(300)), bytes(b"a")],
+            vec![boundary(0), bytes(b"ab"), gap(0, Some(9)), boundary(5), bytes(b"a"), boundary(15)],
+        ]
+        .map(|elements| Pattern::new(elements).unwrap());
+        let offsets = [
+            Offset::Any,
+            Offset::Start { from: 0x1000, shift: 9 },
+            Offset::Start { from: u64::MAX, shift: u64::MAX },
+            Offset::End { back: 20, shift: 30 },
+            Offset::Entry { delta: -3, shift: 5 },
+            Offset::Section { index: 1, from: 2, shift: 4 },
+            Offset::Section { index: 9, from: 2, shift: 4 },
+            Offset::LastSection { from: 0, shift: 0 },
+            Offset::Within { index: 0, shift: 7 },
+        ];
+        let program = crate::executables::macho(true, true, 2);
+        let mut file = crate::executables::fat(&[program.clone(), program]);
+        // Few letters, as the definition takes the square of them; only where there is filler: the headers stay.
+        let noise = crate::haystack(file.len(), 7);
+        let letters = noise.iter().map(|byte| b"aab".get(usize::from(byte & 31)).copied().unwrap_or(b'~'));
+        file.iter_mut().zip(letters).filter(|(byte, _)| **byte == b'~').for_each(|(byte, letter)| *byte = letter);
+        for pattern in &patterns {
+            for offset in offsets {
+                let expected: Vec<usize> = naive::ends(pattern, offset, &file).into_iter().map(|end| end as usize).collect();
+                assert_eq!(ends(pattern, offset, &file), expected, "{pattern:?} {offset:?}");
+            }
+        }
+    }
+}
