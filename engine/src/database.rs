@@ -223,6 +223,11 @@ impl<'a> Database<'a> {
         self.signatures.is_empty()
     }
 
+    /// Every signature, in the order of the database.
+    pub fn ids(&self) -> impl Iterator<Item = SignatureId> + use<> {
+        (0..self.len() as u32).map(SignatureId::new)
+    }
+
     /// The name of a signature; empty when the database is damaged there.
     pub fn name(&self, id: SignatureId) -> &'a str {
         let Some(signature) = self.signature(id.0) else { return "" };

@@ -203,8 +203,10 @@ mod tests {
         file.iter_mut().zip(letters).filter(|(byte, _)| **byte == b'~').for_each(|(byte, letter)| *byte = letter);
         for pattern in &patterns {
             for offset in offsets {
-                let expected: Vec<usize> = naive::ends(pattern, offset, &file).into_iter().map(|end| end as usize).collect();
-                assert_eq!(ends(pattern, offset, &file), expected, "{pattern:?} {offset:?}");
+                // What may begin anywhere takes the definition a while.
+                let file = if offset == Offset::Any { &file[crate::executables::PAGE..][..3000] } else { &file[..] };
+                let expected: Vec<usize> = naive::ends(pattern, offset, file).into_iter().map(|end| end as usize).collect();
+                assert_eq!(ends(pattern, offset, file), expected, "{pattern:?} {offset:?}");
             }
         }
     }

@@ -8,6 +8,7 @@ mod equivalence;
 mod files;
 mod imports;
 mod limits;
+mod logical;
 mod runs;
 mod support;
 mod targets;
