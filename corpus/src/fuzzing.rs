@@ -3,6 +3,10 @@
 //! Each takes any bytes and panics when something that always holds does not. [`TARGETS`] names them all; their seeds, made by
 //! [`seeds`] and committed under `fuzz/seeds`, are replayed by an ordinary test.
 
+mod logical;
+
+pub use logical::{ldb_parse, logical_equals_naive};
+
 use crate::executables::{self, Import};
 use crate::seal::Layout;
 use crate::{instance, seal_blob, seal_database, seal_delta};
@@ -20,12 +24,14 @@ use std::collections::{BTreeMap, BTreeSet};
 pub type Target = fn(&[u8]);
 
 /// Every fuzz target by its name.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("blob_decode", blob_decode),
     ("container_read", container_read),
     ("database_open_scan", database_open_scan),
     ("delta_apply", delta_apply),
     ("image_parse", image_parse),
+    ("ldb_parse", ldb_parse),
+    ("logical_equals_naive", logical_equals_naive),
     ("ndb_parse", ndb_parse),
     ("scan_equals_naive", scan_equals_naive),
 ];
@@ -254,6 +260,8 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
                 named("fat", executables::fat(&[executables::macho(true, true, 1)])),
             ]
         }
+        "ldb_parse" => logical::parse_seeds(),
+        "logical_equals_naive" => logical::equality_seeds(),
         "ndb_parse" => crate::features().map(|(name, text)| named(name, text.into())).into(),
         "scan_equals_naive" => {
             let [(_, text), ..] = crate::features();

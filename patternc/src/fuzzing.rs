@@ -49,6 +49,11 @@ pub fn ndb_parse(bytes: &[u8]) {
 }
 
 /// Lines end in a record that can be encoded and decoded, or in a fault.
+pub fn ldb_parse(bytes: &[u8]) {
+    lines(bytes, |line| clamav::ldb(line));
+}
+
+/// Lines end in a record that can be encoded and decoded, or in a fault.
 pub fn db_parse(bytes: &[u8]) {
     lines(bytes, |line| clamav::db(line));
 }

@@ -13,6 +13,7 @@ SIGNATURES are files of signatures, or folders of them; FILES are files, or fold
 
     --plant             scan files made for the signatures too, which bear them or nearly do, and digests of some of FILES
     --sample N          plant N signatures of each file of them, evenly spread (default: all)
+    --with PARTS        parts of clamscan to switch on, separated by commas: normalize, html, mail, pe, elf, ole2, pdf, ...
     --at-least PERCENT  pairs of (file, signature) that must agree (default: 99.9)
     --json              one JSON object a line
     --help              this text";
@@ -29,20 +30,30 @@ pub(crate) struct Args {
     pub(crate) files: Vec<PathBuf>,
     pub(crate) plant: bool,
     pub(crate) sample: Option<usize>,
+    /// Parts of clamscan that are off otherwise.
+    pub(crate) with: Vec<String>,
     /// Per cent.
     pub(crate) at_least: f64,
     pub(crate) json: bool,
 }
 
 pub(crate) fn parse(mut args: impl Iterator<Item = OsString>) -> anyhow::Result<Request> {
-    let mut parsed =
-        Args { signatures: Vec::new(), files: Vec::new(), plant: false, sample: None, at_least: 99.9, json: false };
+    let mut parsed = Args {
+        signatures: Vec::new(),
+        files: Vec::new(),
+        plant: false,
+        sample: None,
+        with: Vec::new(),
+        at_least: 99.9,
+        json: false,
+    };
     while let Some(arg) = args.next() {
         match arg.to_str() {
             Some("--help" | "-h") => return Ok(Request::Help),
             Some("--plant") => parsed.plant = true,
             Some("--json") => parsed.json = true,
             Some(flag @ "--sample") => parsed.sample = Some(number(flag, args.next())?),
+            Some(flag @ "--with") => parsed.with.extend(value(flag, args.next())?.split(',').map(str::to_owned)),
             Some(flag @ "--at-least") => parsed.at_least = number(flag, args.next())?,
             Some("--") => parsed.files.extend(args.by_ref().map(PathBuf::from)),
             Some(flag) if flag.starts_with("--") => bail!("there is no option `{flag}`; see --help"),
@@ -54,9 +65,13 @@ pub(crate) fn parse(mut args: impl Iterator<Item = OsString>) -> anyhow::Result<
     Ok(Request::Compare(parsed))
 }
 
-fn number<T: std::str::FromStr>(flag: &str, value: Option<OsString>) -> anyhow::Result<T> {
-    let value = value.with_context(|| format!("{flag} needs a number"))?;
-    let text = value.to_string_lossy();
+fn value(flag: &str, value: Option<OsString>) -> anyhow::Result<String> {
+    let value = value.with_context(|| format!("{flag} needs a value"))?;
+    Ok(value.to_string_lossy().into_owned())
+}
+
+fn number<T: std::str::FromStr>(flag: &str, text: Option<OsString>) -> anyhow::Result<T> {
+    let text = value(flag, text)?;
     text.parse().ok().with_context(|| format!("{flag}: `{text}` is no number that it can be"))
 }
 
@@ -85,8 +100,9 @@ mod tests {
         for (args, message) in [
             (&[][..], "no file of signatures"),
             (&["--", "x"], "no file of signatures"),
-            (&["a", "--sample"], "--sample needs a number"),
+            (&["a", "--sample"], "--sample needs a value"),
             (&["a", "--sample", "x"], "--sample: `x`"),
+            (&["a", "--with"], "--with needs a value"),
             (&["a", "--at-least", "NaN"], "--at-least: per cent"),
             (&["a", "--frobnicate"], "no option `--frobnicate`"),
         ] {

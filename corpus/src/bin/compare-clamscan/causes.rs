@@ -3,8 +3,8 @@
 //! A rule looks at the signature and the bytes of the file, never at names: what it explains, it explains everywhere.
 
 use crate::comparison::Side;
-use engine::FileKind;
 use engine::pattern::{Element, MaskedByte, Offset, Pattern};
+use engine::{FileKind, Image};
 use patternc::record::{Record, Subsignature, Target};
 
 /// Why the two differ.
@@ -20,11 +20,19 @@ pub(crate) enum Cause {
     LatePdf,
     /// Offsets in the programs of a fat Mach-O file.
     FatMachO,
+    /// Offsets from the end of an executable whose headers cannot be followed.
+    BrokenExecutable,
 }
 
 impl Cause {
-    pub(crate) const ALL: [Cause; 5] =
-        [Cause::ManyPlaces, Cause::LeadingAlternative, Cause::TrailingAlternative, Cause::LatePdf, Cause::FatMachO];
+    pub(crate) const ALL: [Cause; 6] = [
+        Cause::ManyPlaces,
+        Cause::LeadingAlternative,
+        Cause::TrailingAlternative,
+        Cause::LatePdf,
+        Cause::FatMachO,
+        Cause::BrokenExecutable,
+    ];
 
     /// The page that documents it, and how the row for it begins.
     pub(crate) fn documented(self) -> (&'static str, &'static str) {
@@ -38,6 +46,7 @@ impl Cause {
             }
             Cause::LatePdf => ("docs/targets.md", "a PDF behind"),
             Cause::FatMachO => ("docs/targets.md", "a fat Mach-O file"),
+            Cause::BrokenExecutable => ("docs/targets.md", "an executable whose headers cannot be followed"),
         }
     }
 
@@ -65,6 +74,11 @@ impl Cause {
                 FileKind::of(file) == Some(FileKind::MachO)
                     && file.starts_with(b"\xca\xfe\xba\xbe")
                     && patterns(record).any(|(_, offset)| from_an_end(offset))
+            }
+            Cause::BrokenExecutable => {
+                FileKind::of(file).is_some_and(FileKind::is_executable)
+                    && Image::all_of(file).is_empty()
+                    && patterns(record).any(|(_, offset)| matches!(offset, Offset::End { .. }))
             }
         }
     }
@@ -155,6 +169,8 @@ mod tests {
         assert_eq!(cause("N:10:*:aabbcc", b"x %PDF-1.4"), Some(Cause::LatePdf));
         assert_eq!(cause("N:0:*:aabbcc", b"x %PDF-1.4"), None);
         assert_eq!(cause("N:9:5:aabbcc", b"\xca\xfe\xba\xbe\0\0\0\x02"), Some(Cause::FatMachO));
+        assert_eq!(cause("N:0:EOF-9:aabbcc", b"MZ is how texts begin"), Some(Cause::BrokenExecutable));
+        assert_eq!(cause("N:0:EOF-9:aabbcc", &corpus::executables::pe(true, 1)), None);
         assert_eq!(cause("N:9:*:aabbcc", b"\xca\xfe\xba\xbe\0\0\0\x02"), None);
     }
 }

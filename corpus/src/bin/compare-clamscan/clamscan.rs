@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Every match, of the bytes as they stand: titer neither unpacks nor normalises yet, and has no heuristics. One parser stays on, that of
+/// Every match, of the bytes as they stand: titer does not unpack, and has no heuristics. One parser stays on, that of
 /// Hangul documents: without any, clamscan takes each file for raw bytes and looks for no signature that is meant for a kind of file.
 /// Signatures of potentially unwanted programs count like others, and no limit ends a scan early.
 const FLAGS: [&str; 26] = [
@@ -42,9 +42,10 @@ pub(crate) const FILE_BYTES_MIN: u64 = 6;
 /// Lines that clamscan may refuse before it is taken to be broken.
 const REFUSED_MAX: usize = 2000;
 
-/// The program.
+/// The program, and the parts of it that are on.
 pub(crate) struct Clamscan {
     program: PathBuf,
+    flags: Vec<String>,
 }
 
 /// A line of a file of signatures that clamscan refuses.
@@ -60,7 +61,16 @@ impl Clamscan {
     pub(crate) fn find() -> Option<Clamscan> {
         let paths = std::env::var_os("PATH")?;
         let program = std::env::split_paths(&paths).map(|folder| folder.join("clamscan")).find(|path| path.is_file())?;
-        Some(Clamscan { program })
+        Some(Clamscan { program, flags: FLAGS.map(str::to_owned).to_vec() })
+    }
+
+    /// The same with a part switched on that is off otherwise, such as `normalize`, or `pe` for `--scan-pe`.
+    pub(crate) fn with(mut self, part: &str) -> anyhow::Result<Clamscan> {
+        let off = [format!("--{part}=no"), format!("--scan-{part}=no")];
+        let flag = self.flags.iter_mut().find(|flag| off.contains(flag));
+        let flag = flag.with_context(|| format!("--with: no part of clamscan that is off is called `{part}`"))?;
+        *flag = flag.replace("=no", "=yes");
+        Ok(self)
     }
 
     /// Has clamscan load `databases`, and calls `drop` with each line that it refuses, one after another, until it takes what is left.
@@ -104,7 +114,7 @@ impl Clamscan {
 
     fn run(&self, databases: &[PathBuf], list: &Path) -> anyhow::Result<Output> {
         let mut command = Command::new(&self.program);
-        command.args(FLAGS).arg(format!("--file-list={}", list.display()));
+        command.args(&self.flags).arg(format!("--file-list={}", list.display()));
         command.args(databases.iter().map(|path| format!("--database={}", path.display())));
         command.output().with_context(|| format!("cannot run {}", self.program.display()))
     }
@@ -138,6 +148,16 @@ mod tests {
         assert_eq!(found("/c: Worm.A.UNOFFICIAL FOUND"), Some((5, "Worm.A".to_owned())));
         assert_eq!(found("/a: b: Worm: B FOUND"), Some((4, "Worm: B".to_owned())));
         assert_eq!(found("/d: Worm.A FOUND"), None);
+    }
+
+    #[test]
+    fn parts_are_switched_on_by_name() {
+        let clamscan = || Clamscan { program: PathBuf::new(), flags: FLAGS.map(str::to_owned).to_vec() };
+        for (part, flag) in [("normalize", "--normalize=yes"), ("pe", "--scan-pe=yes")] {
+            assert!(clamscan().with(part).unwrap().flags.contains(&flag.to_owned()), "{part}");
+        }
+        assert!(clamscan().with("allmatch").is_err());
+        assert!(clamscan().with("").is_err());
     }
 
     #[test]

@@ -49,6 +49,7 @@ fn run() -> anyhow::Result<bool> {
         println!("compare-clamscan: SKIPPED, there is no clamscan (Debian: apt install clamav)");
         return Ok(true);
     };
+    let clamscan = args.with.iter().try_fold(clamscan, |clamscan, part| clamscan.with(part))?;
     compare(&args, &clamscan)
 }
 

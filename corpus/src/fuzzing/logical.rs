@@ -1,0 +1,112 @@
+//! Fuzz targets for logical signatures.
+
+use super::source;
+use crate::{bears, instance};
+use engine::{Database, Scanner};
+use patternc::clamav;
+use patternc::link::link;
+use patternc::record::{Logical, Record, Subsignature, Target};
+use std::collections::BTreeSet;
+
+/// Lines that look like those of real sets, a feature each.
+const LINES: [&str; 16] = [
+    "Demo.Loader-1;Engine:51-255,Target:1;0&1&2;4d6f76654e657874::i;EP+0:60be??104000;7363686564756c65::iw",
+    "Demo.Loader-2;Target:0;(0|1|2)>1,2;68656c70;6c6f6164;6d6f7265",
+    "Demo.Macro-1;Engine:51-255,Target:2;0&(1|2)&3=0;4175746f4f70656e::wa;5368656c6c;57536372697074;53616665",
+    "Demo.Macro-2;Engine:81-255,Target:2,Container:CL_TYPE_ZIP;0&1;446f63756d656e745f4f70656e;556e70726f74656374",
+    "Demo.Bot-1;Engine:51-255,Target:6;0&1>2;2f70726f632f73656c66;474554202f",
+    "Demo.Bot-2;Engine:51-255,Target:6;((0&1)|(2&3))&4<5;61626364;62636465;63646566;64656667;656667",
+    "Demo.Size-1;Engine:51-255,FileSize:10-400,Target:0;0;6162{1-3}6364(65|6667)",
+    "Demo.Size-2;Engine:51-255,Target:0,FileSize:0-4096;0=2;6161",
+    "Demo.Section-1;Engine:51-255,Target:1,NumberOfSections:1-3;0&1;S0+2:558bec83ec??8be5;SL+0:2e64617461",
+    "Demo.Section-2;Engine:51-255,Target:1,EntryPoint:0-8192;0|1;SE1:aabbcc;EOF-40,8:ddeeff",
+    "Demo.Offset-1;Target:0;0&1&2;0:4d5a;2,20:6162;EOF-9:6364",
+    "Demo.Gap-1;Target:0;0;616263*646566{-8}676869",
+    "Demo.Gap-2;Target:0;0&1;61??63!(64|65);6162[1-3]6364",
+    "Demo.Count-1;Target:0;0>1&(1|2)=3;616161;6261;6262",
+    "Demo.Count-2;Target:0;(0&1)=0;7878;7979",
+    "Demo.Absent-1;Target:0;(0|1)<2,0&2;6161;6262;6363",
+];
+
+/// Parses `bytes` as lines of an `.ldb` file. Each ends in a record that can be encoded and decoded, or in a fault; records can be linked.
+pub fn ldb_parse(bytes: &[u8]) {
+    patternc::fuzzing::ldb_parse(bytes);
+    let parsed = bytes.split(|&byte| byte == b'\n').filter_map(|line| clamav::ldb(line).ok()?);
+    let records: Vec<Record> = parsed.collect();
+    let database = link(&[source(&records)]).expect("an accepted signature has something to search for");
+    assert_eq!(Database::open(&database).expect("a database just linked opens").verify(), Ok(()));
+}
+
+/// Scans a haystack for logical signatures, both in `bytes`: lines of an `.ldb` file, an empty line, then the haystack, to which a string
+/// is added for each subsignature. The scanner finds those that the oracle of planting finds, whatever kind of file they are for.
+pub fn logical_equals_naive(bytes: &[u8]) {
+    const LINES_MAX: usize = 8;
+    const LINE_BYTES_MAX: usize = 400;
+    const HAYSTACK_BYTES_MAX: usize = 600;
+    let split = bytes.windows(2).position(|pair| pair == b"\n\n");
+    let (lines, haystack) = split.map_or((bytes, &[][..]), |at| (&bytes[..at], &bytes[at + 2..]));
+    let lines = lines.split(|&byte| byte == b'\n').filter(|line| line.len() <= LINE_BYTES_MAX).take(LINES_MAX);
+    let logicals: Vec<Logical> = lines
+        .filter_map(|line| match clamav::ldb(line).ok()?? {
+            Record::Logical(logical) => Some(logical),
+            _ => None,
+        })
+        .collect();
+    let mut haystack = haystack[..haystack.len().min(HAYSTACK_BYTES_MAX)].to_vec();
+    for logical in &logicals {
+        for string in logical.subsignatures.iter().filter_map(string_of) {
+            if haystack.len() + string.len() <= HAYSTACK_BYTES_MAX {
+                haystack.extend(string);
+            }
+        }
+    }
+    let for_any = logicals.iter().map(|logical| Logical { target: Target::Any, ..logical.clone() });
+    let both = for_any.chain(logicals.iter().cloned()).enumerate();
+    let records: Vec<Record> =
+        both.map(|(index, logical)| Record::Logical(Logical { name: index.to_string(), ..logical })).collect();
+    let linked = link(&[source(&records)]).expect("an accepted signature has something to search for");
+    let database = Database::open(&linked).expect("a database just linked opens");
+    let scanner = Scanner::new(&database);
+    let mut scratch = scanner.scratch();
+    let found = scanner.signatures(&mut scratch, &haystack).iter().map(|found| database.name(found.signature()));
+    let found: BTreeSet<&str> = found.collect();
+    let exceeded = scratch.exceeded().is_some();
+    let borne: BTreeSet<&str> = records.iter().filter(|record| bears(record, &haystack)).map(Record::name).collect();
+    assert!(found == borne || exceeded && found.is_subset(&borne), "found {found:?}, borne {borne:?}");
+}
+
+/// Something that a subsignature matches.
+fn string_of(subsignature: &Subsignature) -> Option<Vec<u8>> {
+    match subsignature {
+        Subsignature::Bytes { any_of, .. } => instance(any_of.first()?, b'a'),
+        _ => None,
+    }
+}
+
+/// Seeds for [`ldb_parse`]: all lines, in a file that other scanners can load too, and each alone, since a mutation of one is then one of
+/// few bytes.
+pub(super) fn parse_seeds() -> Vec<(String, Vec<u8>)> {
+    let alone = LINES.iter().enumerate().map(|(index, line)| (format!("line-{index:02}"), line.as_bytes().to_vec()));
+    std::iter::once(("lines.ldb".to_owned(), LINES.join("\n").into_bytes())).chain(alone).collect()
+}
+
+/// Seeds for [`logical_equals_naive`]: a few lines and a haystack.
+pub(super) fn equality_seeds() -> Vec<(String, Vec<u8>)> {
+    let haystack = "MZ abcdef aaaa abab help load more xxyy ab-cd abcefg";
+    let seed = |(index, lines): (usize, &[&str])| {
+        (format!("lines-{index}"), [&lines.join("\n"), "\n\n", haystack].concat().into_bytes())
+    };
+    LINES.chunks(4).enumerate().map(seed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_is_accepted() {
+        for line in LINES {
+            assert!(matches!(clamav::ldb(line), Ok(Some(_))), "{line}");
+        }
+    }
+}
