@@ -119,8 +119,9 @@ impl Value {
         if !enough || !comparison.holds(self.matches, asked) {
             return Value::default();
         }
-        // A subsignature that has as many matches as it shall takes part, even when that is none.
-        let taking_part = single.map_or(self.taking_part, |number| 1_u64.unbounded_shl(number.into()));
+        // A subsignature that has as many matches as it shall takes part, even when that is none. Of a group, the number of matches is
+        // all that an expression around it learns.
+        let taking_part = single.map_or(0, |number| 1_u64.unbounded_shl(number.into()));
         Value { holds: true, matches: self.matches, taking_part }
     }
 }
@@ -243,6 +244,15 @@ mod tests {
         let few = count(sub(2), Comparison::Less, 1, 0);
         let both = count(Expression::all([few, sub(1)]), Comparison::Less, 2, 2);
         assert!(holds(&both, [1, 1, 0]));
+    }
+
+    #[test]
+    fn nobody_takes_part_through_a_group_that_was_counted() {
+        let group = || count(Expression::any([sub(0), sub(1)]), Comparison::Equal, 1, 1);
+        let around = |distinct| count(Expression::any([group(), sub(2)]), Comparison::More, 0, distinct);
+        assert!(holds(&around(0), [1, 0, 0]) && !holds(&around(1), [1, 0, 0]) && holds(&around(1), [1, 0, 1]));
+        let both = |distinct| count(Expression::all([group(), sub(0)]), Comparison::Equal, 2, distinct);
+        assert!(holds(&both(1), [1, 0, 0]) && !holds(&both(2), [1, 0, 0]));
     }
 
     #[test]
