@@ -107,10 +107,9 @@ pub(super) fn mould(pattern: &Pattern, filler: u8, choice: Choice) -> Option<Mou
             }
             Element::Gap { min, .. } => {
                 let gap = match choice {
-                    Choice::Least => *min,
                     Choice::Most => most_of(element).unwrap_or(min.saturating_add(GAP_MORE)),
                     Choice::Beyond if Some(index) == last_gap => most_of(element)? + 1,
-                    Choice::Beyond => *min,
+                    Choice::Least | Choice::Beyond => *min,
                 };
                 bytes.extend(filled_gap((gap as usize).min(FILE_BYTES_MAX + 1), elements, index));
             }
@@ -167,12 +166,7 @@ pub fn near_miss(pattern: &Pattern, filler: u8) -> Option<Vec<u8>> {
 
 /// `bytes` with one byte of the `mould` that lies at `place` in it changed so that `spoiled` holds. Bytes are tried from the middle on: a
 /// scanner that only looks at a part is found out by a change outside it, and which part that is, nobody knows.
-pub(super) fn spoil(
-    mut bytes: Vec<u8>,
-    place: usize,
-    mould: &Mould,
-    spoiled: impl Fn(&[u8]) -> bool,
-) -> Option<Vec<u8>> {
+pub(super) fn spoil(mut bytes: Vec<u8>, place: usize, mould: &Mould, spoiled: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
     let middle = mould.len() / 2;
     let given = |at: &usize| mould.bytes[*at].is_some();
     for at in (middle..mould.len()).chain(0..middle).filter(given).map(|at| place + at) {
