@@ -93,7 +93,7 @@ fn target(record: &Record) -> Target {
     match record {
         Record::Body(body) => body.target,
         Record::Logical(logical) => logical.target,
-        Record::FileHash(_) => Target::Any,
+        Record::Hash(_) => Target::Any,
     }
 }
 

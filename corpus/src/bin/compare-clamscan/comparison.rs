@@ -190,7 +190,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 fn needs_image(record: &Record) -> bool {
     match record {
         Record::Body(body) => body.offset.needs_image(),
-        Record::FileHash(_) => false,
+        Record::Hash(_) => false,
         Record::Logical(logical) => {
             let of_subsignature = |subsignature: &Subsignature| match subsignature {
                 Subsignature::Bytes { offset, .. } => offset.needs_image(),
