@@ -3,11 +3,11 @@
 //! Each takes any bytes and panics when something that always holds does not. [`TARGETS`] names them all; their seeds, made by
 //! [`seeds`] and committed under `fuzz/seeds`, are replayed by an ordinary test.
 
-use crate::executables::{self, Import};
 mod logical;
 
 pub use logical::{ldb_parse, logical_equals_naive};
 
+use crate::executables::{self, Import};
 use crate::seal::Layout;
 use crate::{instance, seal_blob, seal_database, seal_delta};
 use engine::pattern::{Offset, Pattern};

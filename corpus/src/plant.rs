@@ -17,7 +17,7 @@ mod solve;
 pub use instance::{Choice, instance, instance_of, near_miss};
 pub use oracle::{bears, ends};
 
-use patternc::record::{Digest, DigestOf, Record};
+use patternc::record::{Digest, Record};
 use std::fmt;
 
 /// What signatures are filled up with where anything goes, and files where nothing is planted.
@@ -172,7 +172,7 @@ pub fn planted(records: &[Record]) -> Vec<(String, Vec<u8>)> {
 
 fn digest(record: &Record) -> Option<Digest> {
     match record {
-        Record::Hash(hash) => (hash.of == DigestOf::File).then_some(hash.digest),
+        Record::Hash(hash) => Some(hash.digest),
         _ => None,
     }
 }

@@ -22,7 +22,7 @@ const LINES: [&str; 16] = [
     "Demo.Section-2;Engine:51-255,Target:1,EntryPoint:0-8192;0|1;SE1:aabbcc;EOF-40,8:ddeeff",
     "Demo.Offset-1;Target:0;0&1&2;0:4d5a;2,20:6162;EOF-9:6364",
     "Demo.Gap-1;Target:0;0;616263*646566{-8}676869",
-    "Demo.Gap-2;Target:0;0&1;61??63!(64|65);6162[1-3]6364",
+    "Demo.Gap-2;Target:0;0&1;6162??63!(64|65);6162[1-3]63",
     "Demo.Count-1;Target:0;0>1&(1|2)=3;616161;6261;6262",
     "Demo.Count-2;Target:0;(0&1)=0;7878;7979",
     "Demo.Absent-1;Target:0;(0|1)<2,0&2;6161;6262;6363",

@@ -107,10 +107,9 @@ pub(super) fn mould(pattern: &Pattern, filler: u8, choice: Choice) -> Option<Mou
             }
             Element::Gap { min, .. } => {
                 let gap = match choice {
-                    Choice::Least => *min,
                     Choice::Most => most_of(element).unwrap_or(min.saturating_add(GAP_MORE)),
                     Choice::Beyond if Some(index) == last_gap => most_of(element)? + 1,
-                    Choice::Beyond => *min,
+                    Choice::Least | Choice::Beyond => *min,
                 };
                 bytes.extend(filled_gap((gap as usize).min(FILE_BYTES_MAX + 1), elements, index));
             }

@@ -81,9 +81,9 @@ pub fn ends(pattern: &Pattern, offset: Offset, file: &[u8]) -> Vec<usize> {
 fn starts(offset: Offset, len: usize, images: &[Image]) -> Vec<RangeInclusive<usize>> {
     let mut ranges: Vec<RangeInclusive<usize>> = Vec::new();
     let mut add = |first: Option<i128>, shift: u64| {
-        let Some(first) = first.filter(|first| (0..=len as i128).contains(first)) else { return };
-        let last = (first + i128::from(shift)).min(len as i128);
-        ranges.push(first as usize..=last as usize);
+        // A place before the file is none.
+        let Some(first) = first.and_then(|first| usize::try_from(first).ok()).filter(|first| *first <= len) else { return };
+        ranges.push(first..=len.min(first.saturating_add(usize::try_from(shift).unwrap_or(usize::MAX))));
     };
     match offset {
         Offset::Any => add(Some(0), len as u64),

@@ -19,7 +19,7 @@ fn names(records: &[Record], haystack: &[u8]) -> Vec<String> {
     let portable = Scanner::with_backend(&database, Backend::PORTABLE);
     assert_eq!(portable.signatures_in_chunks(&mut scratch, haystack, 8), found);
     let ends: Vec<SignatureId> = scanner.ends(&mut scratch, haystack).into_iter().map(|(id, _)| id).collect();
-    assert_eq!(ends, found.iter().map(|found| found.signature()).collect::<Vec<_>>());
+    assert_eq!(ends, found.iter().map(engine::Match::signature).collect::<Vec<_>>());
     found.iter().map(|found| database.name(found.signature()).to_owned()).collect()
 }
 
@@ -110,7 +110,7 @@ fn matches_of_every_kind_are_withdrawn_where_the_file_is_known_to_be_clean() {
         hash(DigestOf::CleanFile, "clean", Digest::Sha256(sha2::Sha256::digest(&file).into()), None),
     ];
     for entry in lists {
-        assert!(names(&[&found[..], &[entry.clone()]].concat(), &file).is_empty(), "{entry:?}");
+        assert!(names(&[&found[..], std::slice::from_ref(&entry)].concat(), &file).is_empty(), "{entry:?}");
     }
     for other in [clean_file(&file, len.map(|len| len + 1)), clean_file(first, Some(PAGE as u64)), clean_file(b"", None)] {
         assert_eq!(names(&[&found[..], &[other]].concat(), &file).len(), 4);

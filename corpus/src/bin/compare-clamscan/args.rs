@@ -12,6 +12,7 @@ Compares titer's engine with clamscan: the same signatures on the same files mus
 SIGNATURES are files of signatures, or folders of them; FILES are files, or folders of them, to scan.
 
     --plant             scan files made for the signatures too, which bear them or nearly do, and digests of some of FILES
+    --parts             compare digests of the sections and imports of FILES too, and an allow list of some of them (needs sigtool)
     --sample N          plant N signatures of each file of them, evenly spread (default: all)
     --with PARTS        parts of clamscan to switch on, separated by commas: normalize, html, mail, pe, elf, ole2, pdf, ...
     --at-least PERCENT  pairs of (file, signature) that must agree (default: 99.9)
@@ -29,6 +30,7 @@ pub(crate) struct Args {
     pub(crate) signatures: Vec<PathBuf>,
     pub(crate) files: Vec<PathBuf>,
     pub(crate) plant: bool,
+    pub(crate) parts: bool,
     pub(crate) sample: Option<usize>,
     /// Parts of clamscan that are off otherwise.
     pub(crate) with: Vec<String>,
@@ -42,6 +44,7 @@ pub(crate) fn parse(mut args: impl Iterator<Item = OsString>) -> anyhow::Result<
         signatures: Vec::new(),
         files: Vec::new(),
         plant: false,
+        parts: false,
         sample: None,
         with: Vec::new(),
         at_least: 99.9,
@@ -51,6 +54,7 @@ pub(crate) fn parse(mut args: impl Iterator<Item = OsString>) -> anyhow::Result<
         match arg.to_str() {
             Some("--help" | "-h") => return Ok(Request::Help),
             Some("--plant") => parsed.plant = true,
+            Some("--parts") => parsed.parts = true,
             Some("--json") => parsed.json = true,
             Some(flag @ "--sample") => parsed.sample = Some(number(flag, args.next())?),
             Some(flag @ "--with") => parsed.with.extend(value(flag, args.next())?.split(',').map(str::to_owned)),

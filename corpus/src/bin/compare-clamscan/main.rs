@@ -12,6 +12,7 @@ mod args;
 mod causes;
 mod clamscan;
 mod comparison;
+mod parts;
 mod report;
 mod signatures;
 mod subjects;
@@ -49,7 +50,9 @@ fn run() -> anyhow::Result<bool> {
         println!("compare-clamscan: SKIPPED, there is no clamscan (Debian: apt install clamav)");
         return Ok(true);
     };
-    let clamscan = args.with.iter().try_fold(clamscan, |clamscan, part| clamscan.with(part))?;
+    // The parser of PE files computes digests of sections and imports. It also unpacks what it knows how to.
+    let mut with = args.with.iter().map(String::as_str).chain(args.parts.then_some("pe"));
+    let clamscan = with.try_fold(clamscan, Clamscan::with)?;
     compare(&args, &clamscan)
 }
 
@@ -60,6 +63,11 @@ fn compare(args: &Args, clamscan: &Clamscan) -> anyhow::Result<bool> {
     let mut signatures = Signatures::copy(&args.signatures, scratch.path())?;
     if args.plant {
         signatures.add_digests(subjects.files())?;
+    }
+    if args.parts {
+        for (name, text) in parts::signatures(subjects.files())? {
+            signatures.add(name.into(), text.as_bytes())?;
+        }
     }
     signatures.settle(clamscan)?;
     signatures.sources().iter().for_each(|source| report.source(source));

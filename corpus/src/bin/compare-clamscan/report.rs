@@ -3,6 +3,7 @@
 use crate::comparison::{Difference, Outcome, Side};
 use crate::signatures::Source;
 use crate::subjects::Subjects;
+use corpus::What;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -71,7 +72,7 @@ fn cause_of(difference: &Difference) -> Option<&'static str> {
 fn as_json(difference: &Difference) -> Value {
     json!({
         "type": "difference", "path": difference.file.to_string_lossy(), "signature": difference.signature,
-        "found_by": found_by(difference.found_by), "planted": difference.what.map(|what| what.as_str()),
+        "found_by": found_by(difference.found_by), "planted": difference.what.map(What::as_str),
         "cause": cause_of(difference),
     })
 }

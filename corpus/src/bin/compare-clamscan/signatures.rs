@@ -72,7 +72,8 @@ impl Signatures {
         if text.is_empty() { Ok(()) } else { self.add(PathBuf::from("files.hsb"), text.as_bytes()) }
     }
 
-    fn add(&mut self, path: PathBuf, text: &[u8]) -> anyhow::Result<()> {
+    /// Adds the lines of `text` that titer accepts; the extension of `path` names their kind.
+    pub(crate) fn add(&mut self, path: PathBuf, text: &[u8]) -> anyhow::Result<()> {
         let kind = SourceKind::of_path(&path).with_context(|| format!("{}: no kind of signatures", path.display()))?;
         ensure!(kind.content() != Content::Container, "{}: name the files in it, unpacked", path.display());
         let mut compiler = Compiler::new();
