@@ -5,6 +5,7 @@
 
 use crate::executables;
 use crate::instance::{Instance, spoil};
+use engine::normalise::{self, Form};
 use engine::pattern::{Element, Offset, Pattern};
 use engine::{FileKind, Image, naive};
 use patternc::record::{Body, Digest, Record, Target};
@@ -57,7 +58,9 @@ pub fn plant(body: &Body) -> Option<Planted> {
     let before = body.offset.needs_image().then(|| first_place(&carrier, body.offset)).flatten();
     let misplaced = before.and_then(|first| Some(placed(&carrier, first.checked_sub(1)?, &instance)));
     let mut other_kind = hit.clone();
-    other_kind[0] ^= 0x40;
+    if let Some(first) = other_kind.first_mut() {
+        *first ^= 0x40;
+    }
     Some(Planted {
         hit,
         near_miss,
@@ -69,6 +72,10 @@ pub fn plant(body: &Body) -> Option<Planted> {
 /// Whether `file` is of the kind that `body` is for and holds what it looks for.
 fn bears(body: &Body, file: &[u8]) -> bool {
     let kind = match body.target {
+        Target::Kind(kind) if kind.is_normalised() => {
+            let bears = |form: &Form| form.kinds.contains(&kind) && !naive::ends(&body.pattern, body.offset, &form.bytes).is_empty();
+            return normalise::forms(file).iter().any(bears);
+        }
         Target::Kind(kind) => FileKind::of(file) == Some(kind),
         _ => true,
     };
@@ -95,6 +102,11 @@ fn carrier(body: &Body) -> Option<Vec<u8>> {
         FileKind::Ole2 => document(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
         FileKind::Graphics => document(b"\x89PNG\r\n\x1a\n"),
         FileKind::Pdf => document(b"%PDF-1.4\n"),
+        // What stands at the start is to be the first of the file.
+        FileKind::Html | FileKind::Text if matches!(body.offset, Offset::Start { .. }) => Vec::new(),
+        FileKind::Html => b"<html><head><title>A page</title></head>\n<body>\n<p>Some words.</p>\n".to_vec(),
+        FileKind::Text => b"Some words, and one line more.\n".to_vec(),
+        FileKind::Mail => b"Received: from localhost\r\nSubject: some words\r\n\r\nSome words.\r\n".to_vec(),
         FileKind::Flash => document(b"FWS\x09"),
         FileKind::JavaClass => document(b"\xca\xfe\xba\xbe\0\0\0\x34"),
     })

@@ -218,6 +218,12 @@ impl<'a> Database<'a> {
         self.signatures.len()
     }
 
+    /// A bit for each target that one of its signatures has, bit 0 for any file. O(tiers and groups of fixed offsets).
+    pub(crate) fn targets(&self) -> u16 {
+        let tiers = self.tiers.iter().map(|tier| tier.targets.get());
+        tiers.chain(self.direct_groups.iter().map(|group| group.targets.get())).fold(0, |all, targets| all | targets)
+    }
+
     /// Whether there is no signature.
     pub fn is_empty(&self) -> bool {
         self.signatures.is_empty()

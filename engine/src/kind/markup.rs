@@ -1,0 +1,137 @@
+//! What is a web page or a mail though its first bytes do not say so: told by what stands in the first KiB, pages also further back.
+
+use memchr::{memchr_iter, memmem};
+
+/// What the first KiB of a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Markup {
+    /// A web page saved as a mail, with all that belongs to it: neither.
+    Archive,
+    Mail,
+    Html,
+}
+
+/// What makes a page, after its `<`: in these cases of letters and in no others.
+const TAGS: [&[u8]; 19] = [
+    b"html>", b"Html>", b"HTML>", b"head>", b"Head>", b"HEAD>", b"img", b"Img", b"IMG", b"script", b"Script", b"SCRIPT",
+    b"object", b"Object", b"OBJECT", b"iframe", b"IFRAME", b"table", b"TABLE",
+];
+/// What makes a page at the start of a file.
+const SERVER_PAGE: &[u8] = b"<%@ LANGUAGE =";
+
+/// Two headers at the starts of lines, the second somewhere behind the first. A capital stands for both cases of its letter.
+const PAIRS: [(&[u8], &[u8], Markup); 5] = [
+    (b"MIME-Version: ", b"Content-Type: ", Markup::Archive),
+    (b"From: ", b"MIME-Version: ", Markup::Mail),
+    (b"From: ", b"Content-Type: ", Markup::Mail),
+    (b"Message-Id: ", b"Content-Type: ", Markup::Mail),
+    (b"Received: ", b"Content-Type: ", Markup::Mail),
+];
+/// What two mail servers write, one behind the other, and how many bytes there may be between.
+const DELIVERED: &[u8] = b"Delivered-To:";
+const DELIVERED_GAP_MAX: usize = 256;
+const RECEIVED: &[u8] = b"Received:";
+
+/// What a file that begins with `head` is.
+pub(super) fn of_head(head: &[u8]) -> Option<Markup> {
+    let pair = PAIRS.iter().find(|(first, second, markup)| {
+        let line_starts = memchr_iter(b'\n', head).map(|at| at + 1);
+        // What makes an archive may stand in the first line of all.
+        let starts = (*markup == Markup::Archive).then_some(0).into_iter().chain(line_starts);
+        starts.map(|at| &head[at..]).find(|line| is_header(line, first)).is_some_and(|rest| {
+            memchr_iter(b'\n', rest).any(|at| is_header(&rest[at + 1..], second))
+        })
+    });
+    match pair {
+        Some((.., markup)) => Some(*markup),
+        None if is_delivered(head) => Some(Markup::Mail),
+        None => (head.starts_with(SERVER_PAGE) || holds_tag(head) || holds_wide_tag(head)).then_some(Markup::Html),
+    }
+}
+
+fn is_header(line: &[u8], header: &[u8]) -> bool {
+    let equal = |(byte, want): (&u8, &u8)| byte == want || want.is_ascii_uppercase() && byte.to_ascii_uppercase() == *want;
+    line.len() >= header.len() && line.iter().zip(header).all(equal)
+}
+
+fn is_delivered(head: &[u8]) -> bool {
+    memmem::find_iter(head, DELIVERED).any(|at| {
+        let rest = &head[at + DELIVERED.len()..];
+        memmem::find(&rest[..rest.len().min(DELIVERED_GAP_MAX + RECEIVED.len())], RECEIVED).is_some()
+    })
+}
+
+/// Whether one of the tags that make a page stands in `text`. O(text).
+pub(crate) fn holds_tag(text: &[u8]) -> bool {
+    let mut link = None;
+    for at in memchr_iter(b'<', text) {
+        let rest = &text[at + 1..];
+        if TAGS.iter().any(|tag| rest.starts_with(tag)) {
+            return true;
+        }
+        if link.is_none() && (rest.starts_with(b"a ") || rest.starts_with(b"A ")) {
+            link = Some(at + 3);
+        }
+    }
+    link.is_some_and(|from| holds_href(&text[from..]))
+}
+
+/// Whether `href` stands in `text`, the last two letters in one case. A link makes a page however far behind `<a ` that is.
+fn holds_href(text: &[u8]) -> bool {
+    let follows = |at: usize| at >= 2 && text[at - 2].eq_ignore_ascii_case(&b'h') && text[at - 1].eq_ignore_ascii_case(&b'r');
+    [b"ef", b"EF"].into_iter().any(|end| memmem::find_iter(text, end).any(follows))
+}
+
+/// Whether UTF-16 text, its low bytes first unless it is marked otherwise, holds one of the tags.
+fn holds_wide_tag(head: &[u8]) -> bool {
+    if !head.contains(&0) {
+        return false;
+    }
+    let narrow = |low: usize| -> Vec<u8> {
+        let unit = |unit: &[u8]| if unit[1 - low] == 0 { unit[low] } else { b'?' };
+        head.chunks_exact(2).map(unit).filter(|byte| *byte != 0).collect()
+    };
+    holds_tag(&narrow(0)) || head.starts_with(b"\xfe\xff") && holds_tag(&narrow(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_make_a_page_in_some_cases_of_letters() {
+        for page in ["x<html>", "<Html>", "<HEAD>", "<script src", "<IFRAME", "<table", "<a x>\0\0hRef", "<A HrEF", "<%@ LANGUAGE ="] {
+            assert_eq!(of_head(page.as_bytes()), Some(Markup::Html), "{page}");
+        }
+        for text in ["<hTml>", "<html ", "<body>", "<Iframe", "<Table", "<a\nhref", "<a hrEf", "<ahref", "href <a ", " <%@ LANGUAGE =", "<"] {
+            assert_eq!(of_head(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn tags_in_utf_16_make_a_page() {
+        let wide = |text: &str, swap: bool| -> Vec<u8> {
+            text.encode_utf16().flat_map(|unit| if swap { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+        };
+        assert_eq!(of_head(&wide("漢 <html>", false)), Some(Markup::Html));
+        assert_eq!(of_head(&wide("\u{feff}<html>", false)), Some(Markup::Html));
+        assert_eq!(of_head(&wide("\u{feff}<html>", true)), Some(Markup::Html));
+        assert_eq!(of_head(&wide("<html>", true)), None);
+    }
+
+    #[test]
+    fn headers_make_a_mail() {
+        let mail = |first: &str, second: &str| of_head(format!("Foo: x\r\n{first}abc\n{second}def\n\n<html>").as_bytes());
+        assert_eq!(mail("from: ", "mImE-version: "), Some(Markup::Mail));
+        assert_eq!(mail("Received: ", "content-type: "), Some(Markup::Mail));
+        assert_eq!(mail("Delivered-To:", "Received:"), Some(Markup::Mail));
+        assert_eq!(mail("Mime-Version: ", "Content-type: "), Some(Markup::Archive));
+        for (first, second) in [("FROM: ", "MIME-Version: "), ("Content-Type: ", "From: "), ("From:", "Content-Type:")] {
+            assert_eq!(mail(first, second), Some(Markup::Html), "{first}{second}");
+        }
+        assert_eq!(mail(&format!("Delivered-To:{}", "y".repeat(252)), "Received:"), Some(Markup::Mail));
+        assert_eq!(mail(&format!("Delivered-To:{}", "y".repeat(253)), "Received:"), Some(Markup::Html));
+        assert_eq!(of_head(b"MIME-Version: 1\nContent-Type: x"), Some(Markup::Archive));
+        assert_eq!(of_head(b"from: 1\nContent-Type: x"), None);
+    }
+}
