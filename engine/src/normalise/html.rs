@@ -264,7 +264,9 @@ impl Pass<'_, '_> {
             }
             b' ' | b'\t' | b'\n' | 0x0b | 0x0c => {
                 // The second white space ends the value, and an address one byte before it.
-                self.tag.address.pop();
+                if self.tag.reading == Reading::Address {
+                    self.tag.address.pop();
+                }
                 self.end_value();
                 (self.state, self.space) = (State::Tag, true);
             }
