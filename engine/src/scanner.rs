@@ -284,7 +284,7 @@ impl<'d> Scanner<'d> {
         forms.make(file.haystack, file.kind(), self.targets);
         for (_, form, targets) in forms.each() {
             let (found, exceeded) = (std::mem::take(&mut scratch.matches), scratch.exceeded);
-            let form = Subject::form(form, targets);
+            let form = Subject::form(form, targets, file);
             find(scratch, &form);
             self.finish(scratch, &form, report);
             scratch.exceeded = exceeded.or(scratch.exceeded);

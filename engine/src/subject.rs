@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 /// A haystack and its facts: a file as it stands, or a normalised form of one. Threads that share a scan share it.
 pub(crate) struct Subject<'h> {
     pub(crate) haystack: &'h [u8],
+    /// Bytes in the file, which a form of it may have more or fewer of.
+    pub(crate) file_len: u64,
     kind: Option<FileKind>,
     /// A bit for each target whose signatures are looked for: any file, and the kind that this one is.
     targets: u16,
@@ -21,12 +23,12 @@ impl<'h> Subject<'h> {
         let kind = FileKind::of(haystack);
         // What is normalised is looked for in normalised forms only.
         let targets = kind.filter(|kind| !kind.is_normalised()).map_or(1, |kind| 1 | 1 << kind as u8);
-        Subject { haystack, kind, targets, images: OnceLock::new() }
+        Subject { haystack, file_len: haystack.len() as u64, kind, targets, images: OnceLock::new() }
     }
 
-    /// A normalised form of a file, in which signatures for `targets` are looked for.
-    pub(crate) fn form(form: &'h [u8], targets: u16) -> Subject<'h> {
-        Subject { haystack: form, kind: None, targets, images: OnceLock::from(Vec::new()) }
+    /// A normalised form of `file`, in which signatures for `targets` are looked for.
+    pub(crate) fn form(form: &'h [u8], targets: u16, file: &Subject<'_>) -> Subject<'h> {
+        Subject { haystack: form, file_len: file.file_len, kind: None, targets, images: OnceLock::from(Vec::new()) }
     }
 
     /// What kind of file it is.
