@@ -7,7 +7,7 @@ mod markup;
 pub(crate) mod text;
 
 use markup::Markup;
-pub(crate) use markup::holds_tag;
+pub(crate) use markup::{holds_tag, is_wide_page, narrow_units};
 use memchr::memmem;
 
 /// A kind of file that signatures can be meant for. The numbers are ClamAV's, and those of the database and of records.

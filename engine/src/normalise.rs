@@ -11,7 +11,7 @@ mod text;
 
 use crate::FileKind;
 use html::PageForms;
-use crate::kind::{holds_tag, text::is_plain};
+use crate::kind::{holds_tag, is_wide_page, narrow_units, text::is_plain};
 
 /// A normalised form of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ const HEAD: usize = 1024;
 pub(crate) struct Forms {
     page: PageForms,
     text: Vec<u8>,
+    /// A page in UTF-16, with one byte for each unit.
+    narrow: Vec<u8>,
 }
 
 impl Forms {
@@ -76,7 +78,12 @@ impl Forms {
         };
         if is_page {
             if haystack.len() <= HTML_BYTES_MAX {
-                html::normalise(haystack, &mut self.page);
+                if is_wide_page(&haystack[..haystack.len().min(HEAD)]) {
+                    narrow_units(haystack, &mut self.narrow);
+                    html::normalise(&self.narrow, &mut self.page);
+                } else {
+                    html::normalise(haystack, &mut self.page);
+                }
             }
         } else if kind == Some(FileKind::Text) && haystack.len() <= TEXT_BYTES_MAX && wanted & TEXT != 0 {
             text::normalise(haystack, &mut self.text);
@@ -98,7 +105,7 @@ impl Forms {
 
     fn clear(&mut self) {
         let PageForms { uncommented, untagged, scripts } = &mut self.page;
-        for form in [uncommented, untagged, scripts, &mut self.text] {
+        for form in [uncommented, untagged, scripts, &mut self.text, &mut self.narrow] {
             form.clear();
             form.shrink_to(KEPT_BYTES_MAX);
         }

@@ -84,14 +84,23 @@ fn holds_href(text: &[u8]) -> bool {
 
 /// Whether UTF-16 text, its low bytes first unless it is marked otherwise, holds one of the tags.
 fn holds_wide_tag(head: &[u8]) -> bool {
-    if !head.contains(&0) {
-        return false;
+    let high_first = || head.chunks_exact(2).filter(|unit| unit[0] == 0).map(|unit| unit[1]).collect::<Vec<u8>>();
+    head.contains(&0) && (is_wide_page(head) || head.starts_with(b"\xfe\xff") && holds_tag(&high_first()))
+}
+
+/// Whether a page that begins with `head` is a page because it is read as UTF-16, the low bytes of units first.
+pub(crate) fn is_wide_page(head: &[u8]) -> bool {
+    head.contains(&0) && !holds_tag(head) && {
+        let mut narrow = Vec::new();
+        narrow_units(head, &mut narrow);
+        narrow.retain(|byte| *byte != 0);
+        holds_tag(&narrow)
     }
-    let narrow = |low: usize| -> Vec<u8> {
-        let unit = |unit: &[u8]| if unit[1 - low] == 0 { unit[low] } else { b'?' };
-        head.chunks_exact(2).map(unit).filter(|byte| *byte != 0).collect()
-    };
-    holds_tag(&narrow(0)) || head.starts_with(b"\xfe\xff") && holds_tag(&narrow(1))
+}
+
+/// Adds a byte for each unit of `text`, which is what clamscan makes of it: the low byte of an ASCII character, else something of both.
+pub(crate) fn narrow_units(text: &[u8], narrow: &mut Vec<u8>) {
+    narrow.extend(text.chunks_exact(2).map(|unit| unit[0].wrapping_add(unit[1] << 4)));
 }
 
 #[cfg(test)]

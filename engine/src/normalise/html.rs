@@ -46,7 +46,8 @@ enum State {
     /// Behind the `=` of an attribute.
     BeforeValue,
     Value,
-    /// In a value with these quotes; `loose` when the next `>` ends the tag, `spaced` when white space was in it.
+    /// In a value with these quotes; `spaced` when white space was in it, `loose` when that or a `>` was: then the next `>` ends the tag, the
+    /// next white space the value, and a quote neither.
     Quoted { quote: u8, loose: bool, spaced: bool },
     /// In a script or in what is like one, which began at `from`: how much of its end tag is there.
     Script { style: bool, from: usize, matched: usize },
@@ -251,7 +252,7 @@ impl Pass<'_, '_> {
 
     fn quoted(&mut self, byte: u8, quote: u8, loose: bool, spaced: bool) {
         match byte {
-            _ if byte == quote => {
+            _ if byte == quote && !loose => {
                 self.forms.uncommented.push(b'"');
                 self.end_value();
                 self.state = State::Tag;
@@ -263,14 +264,13 @@ impl Pass<'_, '_> {
                 self.push_value(b' ');
             }
             b' ' | b'\t' | b'\n' | 0x0b | 0x0c => {
-                // The second white space ends the value, and an address one byte before it.
-                if self.tag.reading == Reading::Address {
-                    self.tag.address.pop();
-                }
-                self.end_value();
+                self.end_loose_value();
                 (self.state, self.space) = (State::Tag, true);
             }
-            b'>' if loose => self.end_tag(),
+            b'>' if loose => {
+                self.end_loose_value();
+                self.end_tag();
+            }
             b'>' => {
                 self.state = State::Quoted { quote, loose: true, spaced };
                 self.push_value(byte);
@@ -278,6 +278,14 @@ impl Pass<'_, '_> {
             b'&' => self.spelled_out(),
             _ => self.push_value(if byte == b'\'' { b'"' } else { byte }),
         }
+    }
+
+    /// The last byte of a loose value is taken for its quote.
+    fn end_loose_value(&mut self) {
+        if self.tag.reading == Reading::Address {
+            self.tag.address.pop();
+        }
+        self.end_value();
     }
 
     fn push_value(&mut self, byte: u8) {
