@@ -73,7 +73,8 @@ pub fn plant(body: &Body) -> Option<Planted> {
 fn bears(body: &Body, file: &[u8]) -> bool {
     let kind = match body.target {
         Target::Kind(kind) if kind.is_normalised() => {
-            let bears = |form: &Form| form.kinds.contains(&kind) && !naive::ends(&body.pattern, body.offset, &form.bytes).is_empty();
+            let bears =
+                |form: &Form| form.kinds.contains(&kind) && !naive::ends(&body.pattern, body.offset, &form.bytes).is_empty();
             return normalise::forms(file).iter().any(bears);
         }
         Target::Kind(kind) => FileKind::of(file) == Some(kind),

@@ -10,8 +10,8 @@ mod script;
 mod text;
 
 use crate::FileKind;
-use html::PageForms;
 use crate::kind::{holds_tag, is_wide_page, narrow_units, text::is_plain};
+use html::PageForms;
 
 /// A normalised form of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]

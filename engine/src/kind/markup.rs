@@ -19,14 +19,12 @@ const TAGS: [&[u8]; 19] = [
 /// What makes a page at the start of a file.
 const SERVER_PAGE: &[u8] = b"<%@ LANGUAGE =";
 
-/// Two headers at the starts of lines, the second somewhere behind the first. A capital stands for both cases of its letter.
-const PAIRS: [(&[u8], &[u8], Markup); 5] = [
-    (b"MIME-Version: ", b"Content-Type: ", Markup::Archive),
-    (b"From: ", b"MIME-Version: ", Markup::Mail),
-    (b"From: ", b"Content-Type: ", Markup::Mail),
-    (b"Message-Id: ", b"Content-Type: ", Markup::Mail),
-    (b"Received: ", b"Content-Type: ", Markup::Mail),
-];
+/// Headers, each at the start of a line, which a line feed is before. A capital stands for both cases of its letter.
+const MIME_VERSION: &[u8] = b"MIME-Version: ";
+const CONTENT_TYPE: &[u8] = b"Content-Type: ";
+/// Any of these with a content type somewhere behind it makes a mail.
+const OF_MAILS: [&[u8]; 3] = [FROM, b"Message-Id: ", b"Received: "];
+const FROM: &[u8] = b"From: ";
 /// What two mail servers write, one behind the other, and how many bytes there may be between.
 const DELIVERED: &[u8] = b"Delivered-To:";
 const DELIVERED_GAP_MAX: usize = 256;
@@ -34,19 +32,38 @@ const RECEIVED: &[u8] = b"Received:";
 
 /// What a file that begins with `head` is.
 pub(super) fn of_head(head: &[u8]) -> Option<Markup> {
-    let pair = PAIRS.iter().find(|(first, second, markup)| {
-        let line_starts = memchr_iter(b'\n', head).map(|at| at + 1);
-        // What makes an archive may stand in the first line of all.
-        let starts = (*markup == Markup::Archive).then_some(0).into_iter().chain(line_starts);
-        starts.map(|at| &head[at..]).find(|line| is_header(line, first)).is_some_and(|rest| {
-            memchr_iter(b'\n', rest).any(|at| is_header(&rest[at + 1..], second))
-        })
-    });
-    match pair {
-        Some((.., markup)) => Some(*markup),
+    match of_headers(head) {
         None if is_delivered(head) => Some(Markup::Mail),
         None => (head.starts_with(SERVER_PAGE) || holds_tag(head) || holds_wide_tag(head)).then_some(Markup::Html),
+        headers => headers,
     }
+}
+
+/// What headers in `head` make of it: an archive, by a version and a content type behind it, or a mail.
+fn of_headers(head: &[u8]) -> Option<Markup> {
+    // What makes an archive may stand in the first line of all.
+    let (mut version, mut from, mut of_mail) = (is_header(head, MIME_VERSION), false, false);
+    let mut found = None;
+    for at in memchr_iter(b'\n', head) {
+        let line = &head[at + 1..];
+        match line.first().map(u8::to_ascii_lowercase) {
+            Some(b'm') if is_header(line, MIME_VERSION) => {
+                version = true;
+                found = if from { Some(Markup::Mail) } else { found };
+            }
+            Some(b'c') if is_header(line, CONTENT_TYPE) => match (version, of_mail) {
+                (true, _) => return Some(Markup::Archive),
+                (false, true) => found = Some(Markup::Mail),
+                (false, false) => {}
+            },
+            Some(b'f' | b'm' | b'r') => {
+                of_mail |= OF_MAILS.iter().any(|header| is_header(line, header));
+                from |= is_header(line, FROM);
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 fn is_header(line: &[u8], header: &[u8]) -> bool {
@@ -78,7 +95,8 @@ pub(crate) fn holds_tag(text: &[u8]) -> bool {
 
 /// Whether `href` stands in `text`, the last two letters in one case. A link makes a page however far behind `<a ` that is.
 fn holds_href(text: &[u8]) -> bool {
-    let follows = |at: usize| at >= 2 && text[at - 2].eq_ignore_ascii_case(&b'h') && text[at - 1].eq_ignore_ascii_case(&b'r');
+    let follows =
+        |at: usize| at >= 2 && text[at - 2].eq_ignore_ascii_case(&b'h') && text[at - 1].eq_ignore_ascii_case(&b'r');
     [b"ef", b"EF"].into_iter().any(|end| memmem::find_iter(text, end).any(follows))
 }
 
@@ -109,10 +127,24 @@ mod tests {
 
     #[test]
     fn tags_make_a_page_in_some_cases_of_letters() {
-        for page in ["x<html>", "<Html>", "<HEAD>", "<script src", "<IFRAME", "<table", "<a x>\0\0hRef", "<A HrEF", "<%@ LANGUAGE ="] {
+        for page in
+            ["x<html>", "<Html>", "<HEAD>", "<script src", "<IFRAME", "<table", "<a x>\0\0hRef", "<A HrEF", "<%@ LANGUAGE ="]
+        {
             assert_eq!(of_head(page.as_bytes()), Some(Markup::Html), "{page}");
         }
-        for text in ["<hTml>", "<html ", "<body>", "<Iframe", "<Table", "<a\nhref", "<a hrEf", "<ahref", "href <a ", " <%@ LANGUAGE =", "<"] {
+        for text in [
+            "<hTml>",
+            "<html ",
+            "<body>",
+            "<Iframe",
+            "<Table",
+            "<a\nhref",
+            "<a hrEf",
+            "<ahref",
+            "href <a ",
+            " <%@ LANGUAGE =",
+            "<",
+        ] {
             assert_eq!(of_head(text.as_bytes()), None, "{text}");
         }
     }

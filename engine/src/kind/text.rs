@@ -1,16 +1,10 @@
 //! What is text: told by the first KiB.
 
-/// Bytes that stand in text of the ASCII alphabet: a bell, a backspace, white space but for the vertical tab, escape, and what is printed.
-const ASCII: [bool; 128] = ascii();
-
-const fn ascii() -> [bool; 128] {
-    let mut table = [false; 128];
-    let mut byte = 0;
-    while byte < 128 {
-        table[byte] = matches!(byte, 7..=10 | 12 | 13 | 27 | 32..=126);
-        byte += 1;
-    }
-    table
+/// Whether a byte does not stand in text of the ASCII alphabet, which has a bell, a backspace, white space but for the vertical tab, escape, and what is
+/// printed. Bytes above 127 are of another alphabet.
+#[inline(always)]
+fn is_control(byte: u8) -> bool {
+    byte < b' ' && !matches!(byte, 7..=10 | 12 | 13 | 27) || byte == 127
 }
 
 /// Whether a file that begins with `head` is text: of one byte for each character, or UTF-16, marked as such or not.
@@ -23,7 +17,8 @@ pub(crate) fn is_text(head: &[u8]) -> bool {
 
 /// Whether it is text of one byte for each character.
 pub(crate) fn is_plain(head: &[u8]) -> bool {
-    head.iter().all(|byte| ASCII.get(usize::from(*byte)).is_none_or(|text| *text))
+    // No byte ends the loop, so that many are looked at together.
+    !head.iter().fold(false, |found, byte| found | is_control(*byte))
 }
 
 fn is_marked(head: &[u8]) -> bool {
@@ -31,7 +26,7 @@ fn is_marked(head: &[u8]) -> bool {
 }
 
 fn is_unit(unit: &[u8]) -> bool {
-    unit[0] != 0 || ASCII.get(usize::from(unit[1])).is_none_or(|text| *text)
+    unit[0] != 0 || !is_control(unit[1])
 }
 
 #[cfg(test)]

@@ -34,9 +34,8 @@ fn number(rest: &[u8]) -> (Entity<'_>, usize) {
     let (radix, from) = if matches!(rest.first(), Some(b'x' | b'X')) { (16, 1) } else { (10, 0) };
     let digit = |byte: &u8| (*byte as char).to_digit(radix).map(|digit| digit as u16);
     let digits = rest[from..].iter().map_while(digit);
-    let (len, code) = digits.fold((from, 0_u16), |(len, code), digit| {
-        (len + 1, code.wrapping_mul(radix as u16).wrapping_add(digit))
-    });
+    let (len, code) =
+        digits.fold((from, 0_u16), |(len, code), digit| (len + 1, code.wrapping_mul(radix as u16).wrapping_add(digit)));
     match rest.get(len) {
         None => (Entity::Nothing, len),
         Some(b';') => (Entity::Character { code, ended: true }, len + 1),

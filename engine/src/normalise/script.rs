@@ -39,11 +39,15 @@ pub(super) fn normalise(script: &[u8], form: &mut Vec<u8>) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// A name or a keyword, in this scope, not behind a `.`.
-    Name { scope: u32 },
+    Name {
+        scope: u32,
+    },
     /// A name behind a `.`, or a number.
     Word,
     /// A string; a `fixed` one takes no other.
-    String { fixed: bool },
+    String {
+        fixed: bool,
+    },
     Mark(u8),
 }
 
@@ -79,9 +83,7 @@ impl Scan {
             let rest = &script[at..];
             at += match byte {
                 b'/' if rest.starts_with(b"//") => rest.iter().take_while(|byte| !is_space(**byte)).count(),
-                b'/' if rest.starts_with(b"/*") => {
-                    memchr::memmem::find(&rest[2..], b"*/").map_or(rest.len(), |end| end + 4)
-                }
+                b'/' if rest.starts_with(b"/*") => memchr::memmem::find(&rest[2..], b"*/").map_or(rest.len(), |end| end + 4),
                 b'"' | b'\'' => self.string(rest),
                 b'0'..=b'9' => {
                     let from = self.bytes.len();
@@ -223,7 +225,10 @@ mod tests {
             ("function Foo(a,b){return a+b+c;} Foo(1)", "function n000(n001,n002){return n001+n002+c;}foo(1)"),
             ("x=function(a){return a}", "x=function(n000){return n000}"),
             ("var a; function f(){var a; a=1;} a=2;", "var n000;function n001(){var n002;n002=1;}n000=2;"),
-            ("function f(a){function g(b){return a+b}} a b", "function n000(n001){function n002(n003){return n001+n003}}a b"),
+            (
+                "function f(a){function g(b){return a+b}} a b",
+                "function n000(n001){function n002(n003){return n001+n003}}a b",
+            ),
             ("a=1;var a=2;a", "n000=1;var n000=2;n000"),
             ("var a;{var a;a} a", "var n001;{var n001;n001}n001"),
             ("var a=[b,c],d;b d", "var n000=[b,c],n001;b n001"),

@@ -6,6 +6,7 @@ mod document;
 mod equivalence;
 mod files;
 mod limits;
+mod normalisation;
 mod runs;
 mod support;
 mod targets;

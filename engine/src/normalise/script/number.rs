@@ -7,9 +7,9 @@ pub(super) fn write(rest: &[u8], out: &mut Vec<u8>) -> usize {
     let digits = |from: usize| rest[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let whole = digits(0);
     if rest.get(whole) != Some(&b'.') {
-        let value = rest[..whole].iter().fold(0_i64, |value, digit| {
-            value.saturating_mul(10).saturating_add(i64::from(digit - b'0'))
-        });
+        let value = rest[..whole]
+            .iter()
+            .fold(0_i64, |value, digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
         out.extend((value as i32).to_string().into_bytes());
         return whole;
     }
