@@ -12,7 +12,7 @@ fn is_control(byte: u8) -> bool {
 /// A file without a mark is text unless a control character stands in it when it is read as UTF-16, the high byte of each unit
 /// first. That is little to ask, and what clamscan asks: zeros in a row are what makes a file no text.
 pub(crate) fn is_text(head: &[u8]) -> bool {
-    !head.is_empty() && (is_plain(head) || is_marked(head) || head.chunks_exact(2).skip(1).all(|unit| is_unit(unit)))
+    !head.is_empty() && (is_plain(head) || is_marked(head) || head.chunks_exact(2).skip(1).all(is_unit))
 }
 
 /// Whether it is text of one byte for each character.
