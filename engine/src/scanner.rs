@@ -123,7 +123,14 @@ impl<'d> Scanner<'d> {
         let tiers = (0..database.tiers.len())
             .filter_map(|index| TierTable::part(database, index, |id| asks_for(database, id, wanted)))
             .collect();
-        Scanner { database: *database, tiers, targets: database.targets(), backend: Backend::best(), only: Some(only.into()), regexes: Arc::default() }
+        Scanner {
+            database: *database,
+            tiers,
+            targets: database.targets(),
+            backend: Backend::best(),
+            only: Some(only.into()),
+            regexes: Arc::default(),
+        }
     }
 
     /// Whether this scanner scans for a signature of its database.

@@ -97,7 +97,9 @@ mod tests {
     #[test]
     fn characters_are_one_byte_or_spelled_out() {
         let mut form = Vec::new();
-        [65, 233, 254, 255, 0x2026].into_iter().for_each(|code| push(code, &mut form));
+        for code in [65, 233, 254, 255, 0x2026] {
+            push(code, &mut form);
+        }
         assert_eq!(form, b"A\xe9\xfe&#x00ff;&#x2026;");
     }
 }
