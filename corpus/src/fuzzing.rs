@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub type Target = fn(&[u8]);
 
 /// Every fuzz target by its name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("blob_decode", blob_decode),
     ("container_read", container_read),
     ("database_open_scan", database_open_scan),
@@ -33,6 +33,7 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("ldb_parse", ldb_parse),
     ("logical_equals_naive", logical_equals_naive),
     ("ndb_parse", ndb_parse),
+    ("normalise", normalise),
     ("scan_equals_naive", scan_equals_naive),
 ];
 
@@ -146,6 +147,15 @@ pub fn ndb_parse(bytes: &[u8]) {
     let records: Vec<Record> = parsed.collect();
     let database = link(&[source(&records)]).expect("an accepted signature has something to search for");
     assert_eq!(Database::open(&database).expect("a database just linked opens").verify(), Ok(()));
+}
+
+/// Normalises `bytes` as what they are, as a page and as text. Forms are of bounded length.
+pub fn normalise(bytes: &[u8]) {
+    for file in [bytes.to_vec(), [b"<html>", bytes].concat(), [b"<script>", bytes].concat(), [b"text ", bytes].concat()] {
+        for form in engine::normalise::forms(&file) {
+            assert!(form.bytes.len() <= 16 * file.len() + 64, "{}: {} of {}", form.name, form.bytes.len(), file.len());
+        }
+    }
 }
 
 /// Scans a haystack for signatures, both in `bytes`: lines of an `.ndb` file, an empty line, then the haystack, to which a
@@ -263,6 +273,16 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "ldb_parse" => logical::parse_seeds(),
         "logical_equals_naive" => logical::equality_seeds(),
         "ndb_parse" => crate::features().map(|(name, text)| named(name, text.into())).into(),
+        "normalise" => {
+            let page = "<!DOCTYPE html><HTML><!-- a --><A HREF=\"B c\" d='e'>&amp;&#65;&eacute; F</A><STYLE>g {}</STYLE><IMG SRC=h>\u{e9}";
+            let script =
+                "var A='b'+\"c\",d=[1.50,{e:f}];/* g */function H(i){return eval(unescape('%41')+i)}//j\n</script>k";
+            vec![
+                named("page", page.into()),
+                named("script", script.into()),
+                named("text", "A  Line\r\n\tand\0 another\n".into()),
+            ]
+        }
         "scan_equals_naive" => {
             let [(_, text), ..] = crate::features();
             let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();

@@ -218,6 +218,15 @@ impl<'a> Database<'a> {
         self.signatures.len()
     }
 
+    /// A bit for each target that one of its signatures has, bit 0 for any file. O(tiers and groups of fixed offsets).
+    pub(crate) fn targets(&self) -> u16 {
+        let tiers = self.tiers.iter().map(|tier| tier.targets.get());
+        let unled = self.unled().iter().filter_map(|index| self.logicals.get(index.get() as usize));
+        let unled = unled.map(|logical| 1_u16.checked_shl(logical.target.into()).unwrap_or(0));
+        let direct = self.direct_groups.iter().map(|group| group.targets.get());
+        tiers.chain(direct).chain(unled).fold(0, |all, targets| all | targets)
+    }
+
     /// Whether there is no signature.
     pub fn is_empty(&self) -> bool {
         self.signatures.is_empty()

@@ -281,8 +281,12 @@ pub struct DirectGroup {
     pub first: U32,
     /// How many there are.
     pub count: U32,
+    /// A bit for each target that one of its signatures has, as in [`Tier::targets`].
+    pub targets: U16,
+    /// Zero.
+    pub reserved_2: [u8; 2],
 }
-const _: () = assert!(size_of::<DirectGroup>() == 24);
+const _: () = assert!(size_of::<DirectGroup>() == 28);
 
 /// One signature of a [`DirectGroup`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]

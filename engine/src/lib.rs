@@ -34,6 +34,7 @@ mod logical;
 pub mod mapping;
 mod matcher;
 pub mod naive;
+pub mod normalise;
 mod parts;
 pub mod pattern;
 pub mod regex;

@@ -96,7 +96,7 @@ impl<'e, 'd> Evaluation<'e, 'd> {
                 any
             }
             ConditionOp::Count => self.count(rest, counted, depth)?,
-            ConditionOp::FileSize => range(rest).map(|range| holds(range.contains(&(self.subject.haystack.len() as u64)))),
+            ConditionOp::FileSize => range(rest).map(|range| holds(range.contains(&self.subject.file_len))),
             ConditionOp::EntryPoint => {
                 range(rest).map(|range| holds(self.subject.images().iter().any(|image| range.contains(&image.entry))))
             }

@@ -5,6 +5,7 @@ use crate::digest::{Kinds, Running, digest_hits, equal_to};
 use crate::layout::{DigestKind, DigestOf};
 use crate::logical::{Evaluation, Regexes};
 use crate::matcher::{Backend, Candidate, Hits, InRun, Literal, Outcome, Program, TierTable, Workspace, direct_hits};
+use crate::normalise::Forms;
 use crate::parts::Parts;
 use crate::subject::Subject;
 use crate::tally::{Budget, Report, Tally};
@@ -34,6 +35,9 @@ impl Match {
 
     /// The matching bytes: for the digest of a section those of the section, for other digests the whole haystack.
     ///
+    /// A signature that is found in a normalised form of the haystack only (`docs/normalisation.md`) matches bytes of that form: the range counts
+    /// in it.
+    ///
     /// A pattern with gaps may match from several starts up to one end; the range begins at one of them.
     pub fn range(&self) -> Range<u64> {
         self.start..self.end
@@ -50,6 +54,7 @@ pub struct Scratch {
     matches: Vec<Match>,
     exceeded: Option<SignatureId>,
     allowed: Option<SignatureId>,
+    forms: Forms,
 }
 
 impl Scratch {
@@ -83,6 +88,8 @@ pub struct TierProfile {
 pub struct Scanner<'d> {
     database: Database<'d>,
     tiers: Vec<TierTable<'d>>,
+    /// A bit for each target of a signature of the database.
+    targets: u16,
     backend: Backend,
     /// The signatures scanned for, sorted; all of them when there is no list.
     only: Option<Arc<[SignatureId]>>,
@@ -101,7 +108,7 @@ const SEARCH_TOGETHER_MIN: usize = 8;
 const RUN_TOGETHER_MIN: usize = 8 << 20;
 
 impl<'d> Scanner<'d> {
-    /// A scanner for `database` with the fastest loop of this processor. O(tiers).
+    /// A scanner for `database` with the fastest loop of this processor. O(tiers and groups of fixed offsets).
     pub fn new(database: &Database<'d>) -> Scanner<'d> {
         Scanner::with_backend(database, Backend::best())
     }
@@ -109,7 +116,7 @@ impl<'d> Scanner<'d> {
     /// A scanner with a certain loop, to compare loops.
     pub fn with_backend(database: &Database<'d>, backend: Backend) -> Scanner<'d> {
         let tiers = (0..database.tiers.len()).map(|index| TierTable::new(database, index)).collect();
-        Scanner { database: *database, tiers, backend, only: None, regexes: Arc::default() }
+        Scanner { database: *database, tiers, targets: database.targets(), backend, only: None, regexes: Arc::default() }
     }
 
     /// A scanner for some signatures of `database` only, as when what is new in it is to be searched in files that were clean before.
@@ -123,7 +130,14 @@ impl<'d> Scanner<'d> {
         let tiers = (0..database.tiers.len())
             .filter_map(|index| TierTable::part(database, index, |id| asks_for(database, id, wanted)))
             .collect();
-        Scanner { database: *database, tiers, backend: Backend::best(), only: Some(only.into()), regexes: Arc::default() }
+        Scanner {
+            database: *database,
+            tiers,
+            targets: database.targets(),
+            backend: Backend::best(),
+            only: Some(only.into()),
+            regexes: Arc::default(),
+        }
     }
 
     /// Whether this scanner scans for a signature of its database.
@@ -244,26 +258,32 @@ impl<'d> Scanner<'d> {
     fn scan_together<'s>(&self, scratch: &'s mut Scratch, haystack: &[u8], chunk: usize, kinds: Kinds) -> &'s [Match] {
         let chunk = chunk.max(1).next_multiple_of(STRIDE_MAX);
         let subject = Subject::new(haystack);
-        let chunks = (0..haystack.len().div_ceil(chunk)).into_par_iter();
-        let find = || {
-            let tallies = chunks.map_init(Scratch::default, |scratch, index| {
-                let end = haystack.len().min((index + 1) * chunk);
-                self.scan_chunk(scratch, &subject, index * chunk..end, Report::Signatures);
-                std::mem::take(&mut scratch.tally)
-            });
-            tallies.reduce(Tally::default, Tally::join)
-        };
         let mut digests = Vec::new();
-        let (tally, ()) = rayon::join(find, || {
-            digest_hits(&self.database, DigestOf::File, kinds, haystack, |signature| digests.push(signature));
-        });
+        let (tally, ()) = rayon::join(
+            || self.find_together(&subject, chunk),
+            || digest_hits(&self.database, DigestOf::File, kinds, haystack, |signature| digests.push(signature)),
+        );
         scratch.tally = tally;
         for signature in digests.into_iter().filter(|id| self.scans_for(SignatureId::new(*id))) {
             scratch.tally.add_whole(signature, haystack.len());
         }
         self.add_parts(&mut scratch.tally, &subject, Report::Signatures);
         self.finish(scratch, &subject, Report::Signatures);
+        self.scan_forms(scratch, &subject, Report::Signatures, |scratch, form| {
+            scratch.tally = self.find_together(form, chunk);
+        });
         &scratch.matches
+    }
+
+    /// What begins, by its window, in each chunk, found by the threads of the current rayon pool together.
+    fn find_together(&self, subject: &Subject<'_>, chunk: usize) -> Tally {
+        let len = subject.haystack.len();
+        let tallies = (0..len.div_ceil(chunk)).into_par_iter().map_init(Scratch::default, |scratch, index| {
+            let end = len.min((index + 1) * chunk);
+            self.scan_chunk(scratch, subject, index * chunk..end, Report::Signatures);
+            std::mem::take(&mut scratch.tally)
+        });
+        tallies.reduce(Tally::default, Tally::join)
     }
 
     /// What each tier lets pass in `haystack`, in the order of the tiers: the measure of its anchors.
@@ -299,7 +319,36 @@ impl<'d> Scanner<'d> {
         });
         self.add_parts(&mut scratch.tally, &subject, report);
         self.finish(scratch, &subject, report);
+        self.scan_forms(scratch, &subject, report, |scratch, form| {
+            for start in (0..form.haystack.len()).step_by(CHUNK) {
+                self.scan_chunk(scratch, form, start..form.haystack.len().min(start + CHUNK), report);
+            }
+        });
         &scratch.matches
+    }
+
+    /// Looks through the normalised forms of a file that was scanned, where the database has signatures for them: adds to what was found
+    /// in the file itself. `find` adds to the tally what begins in a form.
+    fn scan_forms(
+        &self,
+        scratch: &mut Scratch,
+        file: &Subject<'_>,
+        report: Report,
+        mut find: impl FnMut(&mut Scratch, &Subject<'_>),
+    ) {
+        let mut forms = std::mem::take(&mut scratch.forms);
+        forms.make(file.haystack, file.kind(), self.targets);
+        for (_, form, targets) in forms.each() {
+            let (found, exceeded) = (std::mem::take(&mut scratch.matches), scratch.exceeded);
+            let form = Subject::form(form, targets, file);
+            find(scratch, &form);
+            self.finish(scratch, &form, report);
+            scratch.exceeded = exceeded.or(scratch.exceeded);
+            if !found.is_empty() {
+                join(&mut scratch.matches, found, report);
+            }
+        }
+        scratch.forms = forms;
     }
 
     /// Adds to the tally what begins, by its window, in `chunk`, which starts at a multiple of every stride.
@@ -487,6 +536,17 @@ fn asks_for(database: &Database<'_>, id: u32, wanted: impl Fn(SignatureId) -> bo
     let Some(part) = database.part_of(id) else { return wanted(SignatureId::new(id)) };
     let mut owners = database.owners(part).iter().filter_map(|index| database.logicals.get(index.get() as usize));
     owners.any(|logical| wanted(SignatureId::new(logical.signature.get())))
+}
+
+/// Adds what was `found` before to `matches`, in order: each signature once, where it was found first, or each of its ends.
+fn join(matches: &mut Vec<Match>, found: Vec<Match>, report: Report) {
+    if report == Report::Signatures {
+        let known: HashSet<SignatureId> = found.iter().map(Match::signature).collect();
+        matches.retain(|one| !known.contains(&one.signature));
+    }
+    matches.extend(found);
+    matches.sort();
+    matches.dedup_by_key(|found| (found.end, found.signature));
 }
 
 /// Verifies the candidates of one chunk.

@@ -5,9 +5,12 @@ use crate::pattern::Offset;
 use crate::{FileKind, Image};
 use std::sync::OnceLock;
 
-/// A haystack and its facts. Threads that share a scan share it.
+/// A haystack and its facts: a file as it stands, or a normalised form of one. Threads that share a scan share it.
 pub(crate) struct Subject<'h> {
     pub(crate) haystack: &'h [u8],
+    /// Bytes in the file, which a form of it may have more or fewer of.
+    pub(crate) file_len: u64,
+    kind: Option<FileKind>,
     /// A bit for each target whose signatures are looked for: any file, and the kind that this one is.
     targets: u16,
     /// Its programs: found when the first signature asks for them.
@@ -17,8 +20,20 @@ pub(crate) struct Subject<'h> {
 impl<'h> Subject<'h> {
     /// The haystack as a file of the kind that its first bytes name. O(1): looks at the first KiB.
     pub(crate) fn new(haystack: &'h [u8]) -> Subject<'h> {
-        let kind = FileKind::of(haystack).map_or(0, |kind| kind as u8);
-        Subject { haystack, targets: 1 | 1 << kind, images: OnceLock::new() }
+        let kind = FileKind::of(haystack);
+        // What is normalised is looked for in normalised forms only.
+        let targets = kind.filter(|kind| !kind.is_normalised()).map_or(1, |kind| 1 | 1 << kind as u8);
+        Subject { haystack, file_len: haystack.len() as u64, kind, targets, images: OnceLock::new() }
+    }
+
+    /// A normalised form of `file`, in which signatures for `targets` are looked for.
+    pub(crate) fn form(form: &'h [u8], targets: u16, file: &Subject<'_>) -> Subject<'h> {
+        Subject { haystack: form, file_len: file.file_len, kind: None, targets, images: OnceLock::from(Vec::new()) }
+    }
+
+    /// What kind of file it is.
+    pub(crate) fn kind(&self) -> Option<FileKind> {
+        self.kind
     }
 
     /// Whether a signature that says `program` of itself is looked for in files of this kind.

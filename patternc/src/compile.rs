@@ -4,12 +4,12 @@
 //! use patternc::compile::{Compiler, SourceKind};
 //!
 //! let mut compiler = Compiler::new();
-//! compiler.add_text("demo.ndb", SourceKind::Ndb, b"Demo.Worm-1:0:*:4d5a90\nDemo.Worm-2:3:*:4d5a90\n");
+//! compiler.add_text("demo.ndb", SourceKind::Ndb, b"Demo.Worm-1:0:*:4d5a90\nDemo.Worm-2:8:*:4d5a90\n");
 //! let compilation = compiler.finish();
 //! assert_eq!(compilation.records.len(), 1);
 //! assert_eq!(
 //!     compilation.diagnostics[0].to_string(),
-//!     "demo.ndb:2: target-normalised: target 3 (HTML) is searched after normalisation, which is not supported"
+//!     "demo.ndb:2: target-unsupported: target 8 is no type of files that is supported"
 //! );
 //! assert_eq!(compilation.account.lines, 2);
 //! ```

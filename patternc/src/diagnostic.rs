@@ -109,8 +109,6 @@ codes! {
     FlevelInvalid = "flevel-invalid",
     /// The target is a type of file that is not supported.
     TargetUnsupported = "target-unsupported",
-    /// The target is a type of file that must be normalised before it is searched, which is not supported.
-    TargetNormalised = "target-normalised",
     /// The target is not a number.
     TargetInvalid = "target-invalid",
     /// The description of a logical signature is not well formed.

@@ -233,7 +233,7 @@ impl Linker {
         let anchor = if !searched {
             Anchor::START
         } else if let Some(direct) = Direct::of(body) {
-            self.direct.add(&direct, id);
+            self.direct.add(&direct, body.target, id);
             Anchor::START
         } else {
             let (of, anchor) = self.anchors.next().expect("each signature without a fixed offset has an anchor");

@@ -6,7 +6,7 @@ use serde_json::json;
 #[test]
 fn every_line_is_accounted_for() {
     let bench = Bench::new();
-    bench.file("a.ndb", "# comment\nGood:0:*:aabbccdd\nHtml:3:*:aabbccdd\nBad:0:*:aabbccdg\n");
+    bench.file("a.ndb", "# comment\nGood:0:*:aabbccdd\nFolder:8:*:aabbccdd\nBad:0:*:aabbccdg\n");
     bench.file("b.hdb", "d41d8cd98f00b204e9800998ecf8427e:7:Hash\n");
     bench.file("c.xyz", "one\ntwo\n");
     let ran = bench.expect(1, "compile a.ndb b.hdb c.xyz -o out.titer --channel acme/main --release 3 --json");
@@ -15,23 +15,23 @@ fn every_line_is_accounted_for() {
     assert_eq!(
         codes,
         [
-            (json!("a.ndb"), json!(3), json!("target-normalised")),
+            (json!("a.ndb"), json!(3), json!("target-unsupported")),
             (json!("a.ndb"), json!(4), json!("hex-digit")),
             (json!("c.xyz"), json!(0), json!("kind-unknown")),
         ]
     );
     let summary = &ran.json_of("summary")[0];
     assert_eq!((&summary["lines"], &summary["accepted"], &summary["refused"]), (&json!(6), &json!(2), &json!(4)));
-    assert_eq!(summary["by_code"], json!({"target-normalised": 1, "hex-digit": 1, "kind-unknown": 2}));
+    assert_eq!(summary["by_code"], json!({"target-unsupported": 1, "hex-digit": 1, "kind-unknown": 2}));
     assert_eq!(
         summary["by_kind"]["ndb"],
-        json!({"lines": 3, "accepted": 1, "refused": 2, "ignored": 0, "by_code": {"target-normalised": 1, "hex-digit": 1}})
+        json!({"lines": 3, "accepted": 1, "refused": 2, "ignored": 0, "by_code": {"target-unsupported": 1, "hex-digit": 1}})
     );
     bench.expect(0, "verify out.titer");
 
     let text = bench.expect(1, "compile a.ndb -o out.titer --channel acme/main --release 3");
-    assert!(text.err.contains("a.ndb:3: target-normalised: "), "{}", text.err);
-    assert!(text.out.contains("refused target-normalised"), "{}", text.out);
+    assert!(text.err.contains("a.ndb:3: target-unsupported: "), "{}", text.err);
+    assert!(text.out.contains("refused target-unsupported"), "{}", text.out);
 }
 
 #[test]

@@ -53,6 +53,9 @@ impl Wanted {
             FileKind::Ole2 => document(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
             FileKind::Graphics => document(b"\x89PNG\r\n\x1a\n"),
             FileKind::Pdf => document(b"%PDF-1.4\n"),
+            FileKind::Html => b"<html><head><title>A page</title></head>\n<body>\n<p>Some words.</p>\n".to_vec(),
+            FileKind::Text => b"Some words, and one line more.\n".to_vec(),
+            FileKind::Mail => b"Received: from localhost\r\nSubject: some words\r\n\r\nSome words.\r\n".to_vec(),
             FileKind::Flash => document(b"FWS\x09"),
             FileKind::JavaClass => document(b"\xca\xfe\xba\xbe\0\0\0\x34"),
         })

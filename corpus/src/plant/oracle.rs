@@ -4,7 +4,7 @@
 //! at once. So it takes O(file × elements), where that takes the square, and can judge each of a hundred thousand planted files.
 
 use engine::pattern::{Element, MaskedByte, Offset, Pattern};
-use engine::{FileKind, Image};
+use engine::{FileKind, Image, normalise};
 use patternc::record::{Body, Limits, Logical, Record, Subsignature, Target};
 use std::ops::RangeInclusive;
 
@@ -20,15 +20,36 @@ pub fn bears(record: &Record, file: &[u8]) -> bool {
 }
 
 pub(super) fn bears_body(body: &Body, file: &[u8]) -> bool {
-    is_for(body.target, file) && !ends(&body.pattern, body.offset, file).is_empty()
+    let found = |file: &[u8]| !ends(&body.pattern, body.offset, file).is_empty();
+    match normalised(body.target, file) {
+        Some(forms) => forms.iter().any(|form| found(form)),
+        None => is_for(body.target, file) && found(file),
+    }
+}
+
+/// The forms of `file` in which signatures for this kind of files are looked for; `None` for a kind that is not normalised.
+fn normalised(target: Target, file: &[u8]) -> Option<Vec<Vec<u8>>> {
+    match target {
+        Target::Kind(kind) if kind.is_normalised() => {
+            let forms = normalise::forms(file).into_iter().filter(|form| form.kinds.contains(&kind));
+            Some(forms.map(|form| form.bytes).collect())
+        }
+        _ => None,
+    }
 }
 
 pub(super) fn bears_logical(logical: &Logical, file: &[u8]) -> bool {
-    if !is_for(logical.target, file) || !within(&logical.limits, file) {
+    if !within(&logical.limits, file) {
         return false;
     }
-    let counts: Vec<u64> = logical.subsignatures.iter().map(|subsignature| matches(subsignature, file)).collect();
-    logical.expression.value(&|number| counts[usize::from(number)]).holds
+    let holds = |file: &[u8]| {
+        let counts: Vec<u64> = logical.subsignatures.iter().map(|subsignature| matches(subsignature, file)).collect();
+        logical.expression.value(&|number| counts[usize::from(number)]).holds
+    };
+    match normalised(logical.target, file) {
+        Some(forms) => forms.iter().any(|form| holds(form)),
+        None => is_for(logical.target, file) && holds(file),
+    }
 }
 
 fn is_for(target: Target, file: &[u8]) -> bool {

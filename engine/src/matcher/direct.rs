@@ -11,7 +11,7 @@ use crate::subject::Subject;
 ///
 /// O(groups × programs in the file × log signatures). A signature may be found for several programs.
 pub(crate) fn direct_hits(database: &Database<'_>, subject: &Subject<'_>, mut found: impl FnMut(u32)) {
-    for group in database.direct_groups {
+    for group in database.direct_groups.iter().filter(|group| subject.admits_some(group.targets.get())) {
         let (first, count) = (group.first.get() as usize, group.count.get() as usize);
         let Some(entries) = first.checked_add(count).and_then(|end| database.direct_entries.get(first..end)) else {
             continue;

@@ -24,7 +24,7 @@ fn the_document_has_every_field_where_the_code_has_it() {
         fields!(SectionEntry: kind, hot, offset, len, digest, reserved),
         fields!(Tier: width, stride, filter_log2, bucket_log2, signatures, filter_first, bucket_first, fold, reserved, targets, reserved_2),
         fields!(Entry: signature, near, place),
-        fields!(DirectGroup: distance, key_shift, offset_kind, section, key_len, reserved, first, count),
+        fields!(DirectGroup: distance, key_shift, offset_kind, section, key_len, reserved, first, count, targets, reserved_2),
         fields!(DirectEntry: key, signature),
         fields!(ProgramHead: offset_kind, section, elements, anchor_element, anchor_shift, distance, slack),
         fields!(ProgramElement: op, flag, count, a, b),

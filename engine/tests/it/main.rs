@@ -9,6 +9,7 @@ mod files;
 mod imports;
 mod limits;
 mod logical;
+mod normalisation;
 mod runs;
 mod support;
 mod targets;

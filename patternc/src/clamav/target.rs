@@ -14,19 +14,8 @@ pub(super) fn parse(field: &str) -> Result<Target, Fault> {
     })?;
     let known = u8::try_from(number).ok().and_then(Target::from_number);
     known.ok_or_else(|| {
-        let normalised = match number {
-            3 => "HTML",
-            4 => "mail",
-            7 => "text",
-            _ => {
-                return Fault::new(
-                    Code::TargetUnsupported,
-                    format!("target {number} is no type of files that is supported"),
-                );
-            }
-        };
-        let message = format!("target {number} ({normalised}) is searched after normalisation, which is not supported");
-        Fault::new(Code::TargetNormalised, message)
+        let message = format!("target {number} is no type of files that is supported");
+        Fault::new(Code::TargetUnsupported, message)
     })
 }
 
@@ -43,9 +32,7 @@ mod tests {
         for kind in FileKind::ALL {
             assert_eq!(parse(&(kind as u8).to_string()), Ok(Target::Kind(kind)));
         }
-        for normalised in ["3", "4", "07"] {
-            assert_eq!(parse(normalised).unwrap_err().code, Code::TargetNormalised);
-        }
+        assert_eq!(parse("07"), Ok(Target::Kind(FileKind::Text)));
         for unknown in ["8", "13", "257"] {
             assert_eq!(parse(unknown).unwrap_err().code, Code::TargetUnsupported);
         }

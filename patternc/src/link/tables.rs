@@ -148,22 +148,31 @@ fn log2_for(count: usize) -> u32 {
 /// Signatures by their offset, while they are gathered: its kind, section and distance, and how far from there to how long a key.
 #[derive(Default)]
 pub(super) struct DirectTables {
-    groups: BTreeMap<(u8, u8, u64, usize, usize), Vec<DirectEntry>>,
+    groups: BTreeMap<(u8, u8, u64, usize, usize), GroupEntries>,
+}
+
+#[derive(Default)]
+struct GroupEntries {
+    targets: u16,
+    entries: Vec<DirectEntry>,
 }
 
 impl DirectTables {
-    pub(super) fn add(&mut self, direct: &Direct, signature: u32) {
+    pub(super) fn add(&mut self, direct: &Direct, target: Target, signature: u32) {
         let mut key = [0; 4];
         key[..direct.key.len()].copy_from_slice(&direct.key);
         let (kind, section, distance, _) = ProgramOffset::of(direct.offset);
         let place = (kind as u8, section, distance, direct.key_shift, direct.key.len());
         let entry = DirectEntry { key: U32::new(u32::from_le_bytes(key)), signature: U32::new(signature) };
-        self.groups.entry(place).or_default().push(entry);
+        let group = self.groups.entry(place).or_default();
+        group.targets |= 1 << target.number();
+        group.entries.push(entry);
     }
 
     pub(super) fn build(self) -> (Vec<DirectGroup>, Vec<DirectEntry>) {
         let (mut groups, mut entries) = (Vec::new(), Vec::new());
-        for ((offset_kind, section, distance, key_shift, key_len), mut group) in self.groups {
+        for ((offset_kind, section, distance, key_shift, key_len), group) in self.groups {
+            let GroupEntries { targets, entries: mut group } = group;
             group.sort_unstable_by_key(|entry| (entry.key.get(), entry.signature.get()));
             groups.push(DirectGroup {
                 distance: U64::new(distance),
@@ -174,6 +183,8 @@ impl DirectTables {
                 reserved: 0,
                 first: U32::new(entries.len() as u32),
                 count: U32::new(group.len() as u32),
+                targets: U16::new(targets),
+                reserved_2: [0; 2],
             });
             entries.append(&mut group);
         }
