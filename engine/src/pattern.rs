@@ -70,7 +70,8 @@ pub enum Element {
     Bytes(Vec<MaskedByte>),
     /// One of several strings; negated: anything of their common length but these.
     Alternatives {
-        /// The strings, sorted, none twice, none empty, at least one; of one length when `negated`.
+        /// The strings, sorted, none twice; of one length and none empty when `negated`. An empty string among others makes the piece
+        /// optional.
         strings: Vec<Vec<MaskedByte>>,
         /// Whether the piece must be none of the strings.
         negated: bool,
@@ -101,7 +102,7 @@ pub enum PatternError {
         /// Most bytes allowed.
         max: u32,
     },
-    /// An alternative with no strings, or with an empty one.
+    /// An alternative with no string of any length, or a negated one with an empty string.
     #[error("an alternative is empty")]
     EmptyAlternative,
     /// A negated alternative whose strings differ in length.
@@ -165,7 +166,7 @@ impl Pattern {
         }
         let looks_for_something = normal.iter().any(|element| match element {
             Element::Bytes(bytes) => bytes.iter().any(|byte| byte.mask() != 0),
-            Element::Alternatives { .. } => true,
+            Element::Alternatives { strings, .. } => strings.iter().all(|string| !string.is_empty()),
             Element::Gap { .. } | Element::Boundary(_) => false,
         });
         if looks_for_something { Ok(Pattern { elements: normal }) } else { Err(PatternError::Empty) }
@@ -232,7 +233,7 @@ fn normalise(element: Element) -> Result<Element, PatternError> {
             let (Some(shortest), Some(longest)) = (lengths().min(), lengths().max()) else {
                 return Err(PatternError::EmptyAlternative);
             };
-            if shortest == 0 {
+            if longest == 0 || negated && shortest == 0 {
                 return Err(PatternError::EmptyAlternative);
             }
             if negated && shortest != longest {
@@ -385,6 +386,24 @@ mod tests {
             fixed(b"b"),
         ]);
         assert_eq!(pattern.unwrap().elements()[1], Element::Gap { min: 4, max: None });
+    }
+
+    #[test]
+    fn a_string_of_no_bytes_makes_the_others_optional() {
+        let alternatives = |strings: &[&[u8]], negated| {
+            let strings =
+                strings.iter().map(|string| string.iter().map(|&byte| MaskedByte::fixed(byte)).collect()).collect();
+            Pattern::new([Element::Alternatives { strings, negated }])
+        };
+        let optional = |strings: &[Vec<MaskedByte>]| Element::Alternatives { strings: strings.to_vec(), negated: false };
+        let letter = || vec![MaskedByte::fixed(b'a')];
+        let pattern = |strings: &[Vec<MaskedByte>]| Pattern::new([fixed(b"x"), optional(strings)]).unwrap();
+        assert_eq!(pattern(&[letter(), vec![], vec![]]), pattern(&[vec![], letter()]));
+        assert_eq!(pattern(&[letter(), vec![]]).elements().len(), 2);
+        assert_eq!(alternatives(&[b"a", b""], false), Err(PatternError::Empty), "nothing at all would do");
+        for (strings, negated) in [(&[&b""[..]][..], false), (&[], false), (&[b"", b"a"], true)] {
+            assert_eq!(alternatives(strings, negated), Err(PatternError::EmptyAlternative));
+        }
     }
 
     #[test]

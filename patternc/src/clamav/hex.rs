@@ -8,7 +8,7 @@
 //! nibble      = hex digit | "?"
 //! gap         = "*" | "{n}" | "{n-m}" | "{-m}" | "{n-}"   a most of 0 is no limit
 //! near        = "[n]" | "[n-m]"                           m up to 32
-//! alternative = ["!"] "(" string { "|" string } ")"
+//! alternative = ["!"] "(" string { "|" [ string ] } ")"        an empty one: it may be left out
 //! boundary    = ["!"] ( "(B)" | "(L)" | "(W)" )
 //! string      = { byte | "(" string { "|" string } ")" | "{n}" }
 //! ```
@@ -299,6 +299,10 @@ impl Parser<'_> {
                         section.elements.push(self.negated()?);
                     } else {
                         let strings = self.alternative(1)?;
+                        if section.elements.is_empty() && strings.iter().any(Vec::is_empty) {
+                            let what = "clamscan never finds a piece that begins with an alternative which may be left out";
+                            return Err(self.fault(Code::AlternativeEmpty, what));
+                        }
                         section.elements.push(Element::Alternatives { strings, negated: false });
                     }
                 }
