@@ -1,6 +1,7 @@
 use super::alternative::DEPTH_MAX;
 use super::*;
 use engine::naive;
+use engine::pattern::MaskedByte;
 
 fn code(text: &str) -> Result<(), Code> {
     parse(text, Offset::Any, Context::BODY).map(|_| ()).map_err(|fault| fault.code)
