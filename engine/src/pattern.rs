@@ -299,6 +299,8 @@ pub enum Offset {
         /// How many bytes behind the end it may still begin.
         shift: u64,
     },
+    /// At the key of one of the strings of the version information.
+    VersionInfo,
 }
 
 impl Offset {
@@ -310,13 +312,13 @@ impl Offset {
             | Offset::Entry { shift, .. }
             | Offset::Section { shift, .. }
             | Offset::LastSection { shift, .. } => shift == 0,
-            Offset::Any | Offset::Within { .. } => false,
+            Offset::Any | Offset::Within { .. } | Offset::VersionInfo => false,
         }
     }
 
-    /// Whether it counts from the entry point or from a section.
+    /// Whether it names a place in a program: the entry point, a section, a string.
     pub fn needs_image(self) -> bool {
-        matches!(self, Offset::Entry { .. } | Offset::Section { .. } | Offset::LastSection { .. } | Offset::Within { .. })
+        !matches!(self, Offset::Any | Offset::Start { .. } | Offset::End { .. })
     }
 
     /// Calls `add` with the first and last of each range of offsets at which a match may begin in a file of `len` bytes that
@@ -337,7 +339,10 @@ impl Offset {
             _ => {}
         }
         for image in images {
-            if let Some((first, last)) = self.range_in(image) {
+            if self == Offset::VersionInfo {
+                let keys = image.version_keys.iter().map(|&key| image.base.saturating_add(u64::from(key)));
+                keys.for_each(|key| add(key, key));
+            } else if let Some((first, last)) = self.range_in(image) {
                 add(image.base.saturating_add(first), image.base.saturating_add(last));
             }
         }
@@ -353,7 +358,7 @@ impl Offset {
                 let section = image.section(index)?;
                 return Some((u64::from(section.start), section.end()?.saturating_add(shift)));
             }
-            Offset::Any | Offset::Start { .. } | Offset::End { .. } => return None,
+            Offset::Any | Offset::Start { .. } | Offset::End { .. } | Offset::VersionInfo => return None,
         };
         Some((first, first.saturating_add(shift)))
     }
@@ -443,7 +448,8 @@ mod tests {
     #[test]
     fn offsets_count_from_entry_points_and_sections_of_each_program() {
         let text = Section { start: 100, len: 20 };
-        let image = Image { base: 0, entry: 10, sections: vec![Some(text), None], last: Some(text) };
+        let image =
+            Image { base: 0, entry: 10, sections: vec![Some(text), None], last: Some(text), version_keys: vec![3, 8] };
         let images = [image.clone(), Image { base: 1000, ..image }];
         assert_eq!(ranges(Offset::Entry { delta: -10, shift: 1 }, &images), [(0, 1), (1000, 1001)]);
         assert_eq!(ranges(Offset::Entry { delta: -11, shift: 1 }, &images), []);
@@ -452,13 +458,14 @@ mod tests {
         assert_eq!(ranges(Offset::Section { index: 2, from: 3, shift: 0 }, &images), []);
         assert_eq!(ranges(Offset::LastSection { from: 0, shift: 2 }, &images[..1]), [(100, 102)]);
         assert_eq!(ranges(Offset::Within { index: 0, shift: 5 }, &images[..1]), [(100, 125)]);
+        assert_eq!(ranges(Offset::VersionInfo, &images), [(3, 3), (8, 8), (1003, 1003), (1008, 1008)]);
         assert_eq!(ranges(Offset::Entry { delta: 0, shift: 0 }, &[]), []);
     }
 
     #[test]
     fn a_section_that_ends_beyond_32_bits_has_no_inside() {
         let huge = Some(Section { start: 100, len: u32::MAX });
-        let images = [Image { base: 0, entry: 0, sections: vec![huge], last: huge }];
+        let images = [Image { base: 0, entry: 0, sections: vec![huge], last: huge, version_keys: Vec::new() }];
         assert_eq!(ranges(Offset::Within { index: 0, shift: 0 }, &images), []);
         assert_eq!(ranges(Offset::Section { index: 0, from: 0, shift: 0 }, &images), [(100, 100)]);
     }
