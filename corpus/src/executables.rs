@@ -234,7 +234,8 @@ mod tests {
             assert_eq!(FileKind::of(&file), Some(kind));
             let section = |index| Some(Section { start: place(index) as u32, len: PAGE as u32 });
             let sections = (0..3).map(section).collect();
-            let image = Image { base: 0, entry: place(0) + ENTRY as u64, sections, last: section(2) };
+            let image =
+                Image { base: 0, entry: place(0) + ENTRY as u64, sections, last: section(2), version_keys: Vec::new() };
             assert_eq!(Image::all_of(&file), [image], "{kind:?}");
         }
     }

@@ -24,6 +24,8 @@ pub struct Image {
     pub sections: Vec<Option<Section>>,
     /// The last section of the headers.
     pub last: Option<Section>,
+    /// Where the keys of the strings of its version information begin, ascending; only a PE program has any.
+    pub version_keys: Vec<u32>,
 }
 
 /// The import table of a file asks for more work than a file of its length may: entries of it are used again and again.
@@ -82,7 +84,7 @@ impl Image {
     /// An image of these sections; `None` when there are none.
     fn new(entry: u64, sections: Vec<Option<Section>>) -> Option<Image> {
         let last = *sections.last()?;
-        Some(Image { base: 0, entry, sections, last })
+        Some(Image { base: 0, entry, sections, last, version_keys: Vec::new() })
     }
 
     /// The section of this index.

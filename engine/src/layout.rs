@@ -343,11 +343,13 @@ pub enum ProgramOffset {
     LastSection = 5,
     /// From the start of a section to its end, and `slack` bytes behind it.
     Within = 6,
+    /// At the key of a string of the version information.
+    VersionInfo = 7,
 }
 
 impl ProgramOffset {
     /// All of them, by their numbers.
-    pub const ALL: [ProgramOffset; 7] = [
+    pub const ALL: [ProgramOffset; 8] = [
         ProgramOffset::Any,
         ProgramOffset::Start,
         ProgramOffset::End,
@@ -355,6 +357,7 @@ impl ProgramOffset {
         ProgramOffset::Section,
         ProgramOffset::LastSection,
         ProgramOffset::Within,
+        ProgramOffset::VersionInfo,
     ];
 
     /// How `offset` is stored: its kind, section, distance and slack.
@@ -367,6 +370,7 @@ impl ProgramOffset {
             Offset::Section { index, from, shift } => (ProgramOffset::Section, index, from, shift),
             Offset::LastSection { from, shift } => (ProgramOffset::LastSection, 0, from, shift),
             Offset::Within { index, shift } => (ProgramOffset::Within, index, 0, shift),
+            Offset::VersionInfo => (ProgramOffset::VersionInfo, 0, 0, 0),
         }
     }
 
@@ -381,6 +385,7 @@ impl ProgramOffset {
             ProgramOffset::Section => Offset::Section { index, from: distance, shift },
             ProgramOffset::LastSection => Offset::LastSection { from: distance, shift },
             ProgramOffset::Within => Offset::Within { index, shift },
+            ProgramOffset::VersionInfo => Offset::VersionInfo,
         })
     }
 }

@@ -41,6 +41,10 @@ fn may_begin(offset: Offset, start: i128, len: i128, images: &[Image]) -> bool {
         Offset::LastSection { from, shift } => {
             in_images(&|image| Some((i128::from(image.last?.start) + i128::from(from), shift)))
         }
+        Offset::VersionInfo => images
+            .iter()
+            .flat_map(|image| image.version_keys.iter().map(|&key| i128::from(image.base) + i128::from(key)))
+            .any(|key| key == start),
         Offset::Within { index, shift } => in_images(&|image| {
             let section = (*image.sections.get(usize::from(index))?)?;
             let whole = section.start.checked_add(section.len).is_some();

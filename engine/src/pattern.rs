@@ -70,7 +70,8 @@ pub enum Element {
     Bytes(Vec<MaskedByte>),
     /// One of several strings; negated: anything of their common length but these.
     Alternatives {
-        /// The strings, sorted, none twice, none empty, at least one; of one length when `negated`.
+        /// The strings, sorted, none twice; of one length and none empty when `negated`. An empty string among others makes the piece
+        /// optional.
         strings: Vec<Vec<MaskedByte>>,
         /// Whether the piece must be none of the strings.
         negated: bool,
@@ -101,7 +102,7 @@ pub enum PatternError {
         /// Most bytes allowed.
         max: u32,
     },
-    /// An alternative with no strings, or with an empty one.
+    /// An alternative with no string of any length, or a negated one with an empty string.
     #[error("an alternative is empty")]
     EmptyAlternative,
     /// A negated alternative whose strings differ in length.
@@ -165,7 +166,7 @@ impl Pattern {
         }
         let looks_for_something = normal.iter().any(|element| match element {
             Element::Bytes(bytes) => bytes.iter().any(|byte| byte.mask() != 0),
-            Element::Alternatives { .. } => true,
+            Element::Alternatives { strings, .. } => strings.iter().all(|string| !string.is_empty()),
             Element::Gap { .. } | Element::Boundary(_) => false,
         });
         if looks_for_something { Ok(Pattern { elements: normal }) } else { Err(PatternError::Empty) }
@@ -232,7 +233,7 @@ fn normalise(element: Element) -> Result<Element, PatternError> {
             let (Some(shortest), Some(longest)) = (lengths().min(), lengths().max()) else {
                 return Err(PatternError::EmptyAlternative);
             };
-            if shortest == 0 {
+            if longest == 0 || negated && shortest == 0 {
                 return Err(PatternError::EmptyAlternative);
             }
             if negated && shortest != longest {
@@ -298,6 +299,8 @@ pub enum Offset {
         /// How many bytes behind the end it may still begin.
         shift: u64,
     },
+    /// At the key of one of the strings of the version information.
+    VersionInfo,
 }
 
 impl Offset {
@@ -309,13 +312,13 @@ impl Offset {
             | Offset::Entry { shift, .. }
             | Offset::Section { shift, .. }
             | Offset::LastSection { shift, .. } => shift == 0,
-            Offset::Any | Offset::Within { .. } => false,
+            Offset::Any | Offset::Within { .. } | Offset::VersionInfo => false,
         }
     }
 
-    /// Whether it counts from the entry point or from a section.
+    /// Whether it names a place in a program: the entry point, a section, a string.
     pub fn needs_image(self) -> bool {
-        matches!(self, Offset::Entry { .. } | Offset::Section { .. } | Offset::LastSection { .. } | Offset::Within { .. })
+        !matches!(self, Offset::Any | Offset::Start { .. } | Offset::End { .. })
     }
 
     /// Calls `add` with the first and last of each range of offsets at which a match may begin in a file of `len` bytes that
@@ -336,7 +339,10 @@ impl Offset {
             _ => {}
         }
         for image in images {
-            if let Some((first, last)) = self.range_in(image) {
+            if self == Offset::VersionInfo {
+                let keys = image.version_keys.iter().map(|&key| image.base.saturating_add(u64::from(key)));
+                keys.for_each(|key| add(key, key));
+            } else if let Some((first, last)) = self.range_in(image) {
                 add(image.base.saturating_add(first), image.base.saturating_add(last));
             }
         }
@@ -352,7 +358,7 @@ impl Offset {
                 let section = image.section(index)?;
                 return Some((u64::from(section.start), section.end()?.saturating_add(shift)));
             }
-            Offset::Any | Offset::Start { .. } | Offset::End { .. } => return None,
+            Offset::Any | Offset::Start { .. } | Offset::End { .. } | Offset::VersionInfo => return None,
         };
         Some((first, first.saturating_add(shift)))
     }
@@ -385,6 +391,24 @@ mod tests {
             fixed(b"b"),
         ]);
         assert_eq!(pattern.unwrap().elements()[1], Element::Gap { min: 4, max: None });
+    }
+
+    #[test]
+    fn a_string_of_no_bytes_makes_the_others_optional() {
+        let alternatives = |strings: &[&[u8]], negated| {
+            let strings =
+                strings.iter().map(|string| string.iter().map(|&byte| MaskedByte::fixed(byte)).collect()).collect();
+            Pattern::new([Element::Alternatives { strings, negated }])
+        };
+        let optional = |strings: &[Vec<MaskedByte>]| Element::Alternatives { strings: strings.to_vec(), negated: false };
+        let letter = || vec![MaskedByte::fixed(b'a')];
+        let pattern = |strings: &[Vec<MaskedByte>]| Pattern::new([fixed(b"x"), optional(strings)]).unwrap();
+        assert_eq!(pattern(&[letter(), vec![], vec![]]), pattern(&[vec![], letter()]));
+        assert_eq!(pattern(&[letter(), vec![]]).elements().len(), 2);
+        assert_eq!(alternatives(&[b"a", b""], false), Err(PatternError::Empty), "nothing at all would do");
+        for (strings, negated) in [(&[&b""[..]][..], false), (&[], false), (&[b"", b"a"], true)] {
+            assert_eq!(alternatives(strings, negated), Err(PatternError::EmptyAlternative));
+        }
     }
 
     #[test]
@@ -424,7 +448,8 @@ mod tests {
     #[test]
     fn offsets_count_from_entry_points_and_sections_of_each_program() {
         let text = Section { start: 100, len: 20 };
-        let image = Image { base: 0, entry: 10, sections: vec![Some(text), None], last: Some(text) };
+        let image =
+            Image { base: 0, entry: 10, sections: vec![Some(text), None], last: Some(text), version_keys: vec![3, 8] };
         let images = [image.clone(), Image { base: 1000, ..image }];
         assert_eq!(ranges(Offset::Entry { delta: -10, shift: 1 }, &images), [(0, 1), (1000, 1001)]);
         assert_eq!(ranges(Offset::Entry { delta: -11, shift: 1 }, &images), []);
@@ -433,13 +458,14 @@ mod tests {
         assert_eq!(ranges(Offset::Section { index: 2, from: 3, shift: 0 }, &images), []);
         assert_eq!(ranges(Offset::LastSection { from: 0, shift: 2 }, &images[..1]), [(100, 102)]);
         assert_eq!(ranges(Offset::Within { index: 0, shift: 5 }, &images[..1]), [(100, 125)]);
+        assert_eq!(ranges(Offset::VersionInfo, &images), [(3, 3), (8, 8), (1003, 1003), (1008, 1008)]);
         assert_eq!(ranges(Offset::Entry { delta: 0, shift: 0 }, &[]), []);
     }
 
     #[test]
     fn a_section_that_ends_beyond_32_bits_has_no_inside() {
         let huge = Some(Section { start: 100, len: u32::MAX });
-        let images = [Image { base: 0, entry: 0, sections: vec![huge], last: huge }];
+        let images = [Image { base: 0, entry: 0, sections: vec![huge], last: huge, version_keys: Vec::new() }];
         assert_eq!(ranges(Offset::Within { index: 0, shift: 0 }, &images), []);
         assert_eq!(ranges(Offset::Section { index: 0, from: 0, shift: 0 }, &images), [(100, 100)]);
     }

@@ -127,8 +127,6 @@ codes! {
     SubsignatureCount = "subsignature-count",
     /// A subsignature of a form that is not supported.
     SubsignatureUnsupported = "subsignature-unsupported",
-    /// The offset is of a form that is not supported.
-    OffsetUnsupported = "offset-unsupported",
     /// The offset counts from a place that files of the target do not have.
     OffsetTarget = "offset-target",
     /// The offset has no known form.

@@ -62,6 +62,15 @@ mod tests {
     }
 
     #[test]
+    fn version_information_is_planted() {
+        let offset = Offset::VersionInfo;
+        let text: Vec<u8> = "Company".bytes().chain([0, 0]).chain("Nobody".bytes()).flat_map(|letter| [letter, 0]).collect();
+        let body = body(Target::Kind(FileKind::Pe), offset, &text);
+        let made: Vec<What> = plant(&body).unwrap().iter().map(|file| file.what).collect();
+        assert_eq!(made, [What::Hit, What::NearMiss, What::Misplaced, What::OtherKind]);
+    }
+
+    #[test]
     fn signatures_for_executables_are_planted_in_their_programs() {
         let offsets = [
             Offset::Any,

@@ -14,7 +14,12 @@ pub(super) struct Wanted {
     sections: usize,
     /// Carriers of several forms take turns by it.
     turn: usize,
+    /// Whether version information is needed.
+    version_info: bool,
 }
+
+/// A program with version information.
+const VERSIONED: &[u8] = include_bytes!("../../clean/distlib-t32.exe");
 
 impl Wanted {
     /// A carrier for files of a kind, with the sections that `offsets` count from.
@@ -24,7 +29,9 @@ impl Wanted {
         limits: &Limits,
         turn: usize,
     ) -> Result<Wanted, Unplantable> {
-        let needed = offsets.map(|offset| match offset {
+        let mut version_info = false;
+        let needed = offsets.inspect(|offset| version_info |= *offset == Offset::VersionInfo);
+        let needed = needed.map(|offset| match offset {
             Offset::Section { index, .. } | Offset::Within { index, .. } => usize::from(index) + 2,
             Offset::LastSection { .. } => 2,
             _ => 1,
@@ -35,7 +42,7 @@ impl Wanted {
         if sections > executables::SECTIONS_MAX || sections as u64 > *allowed.end() {
             return Err(Unplantable::Image);
         }
-        Ok(Wanted { target, sections, turn })
+        Ok(Wanted { target, sections, turn, version_info })
     }
 
     /// The carrier: a program where any file will do, so that other scanners take it as it stands and do not normalise it as text.
@@ -47,6 +54,7 @@ impl Wanted {
             _ => return Err(Unplantable::Image),
         };
         Ok(match kind {
+            FileKind::Pe if self.version_info => VERSIONED.to_vec(),
             FileKind::Pe => executables::pe(wide, self.sections),
             FileKind::Elf => executables::elf(wide, big, self.sections),
             FileKind::MachO => executables::macho(wide, big, self.sections),

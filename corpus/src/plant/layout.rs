@@ -91,6 +91,10 @@ fn place_in_carrier(piece: &Piece, image: Option<&Image>) -> Result<Option<usize
             let section = image.and_then(|image| *image.sections.get(usize::from(index))?).ok_or(Unplantable::Image)?;
             return at(i128::from(section.start) + i128::from(section.len)).map(Some);
         }
+        Offset::VersionInfo => {
+            let key = image.and_then(|image| image.version_keys.get(piece.repetition)).ok_or(Unplantable::Image)?;
+            return at(i128::from(*key) - i128::from(piece.misplaced)).map(Some);
+        }
         offset => image.and_then(|image| place(image, offset)).ok_or(Unplantable::Image)?,
     };
     let first = first + i128::from(moved(piece, shift)?) - i128::from(piece.misplaced);

@@ -110,6 +110,11 @@ fn starts(offset: Offset, len: usize, images: &[Image]) -> Vec<RangeInclusive<us
         Offset::Any => add(Some(0), len as u64),
         Offset::Start { from, shift } => add(Some(i128::from(from)), shift),
         Offset::End { back, shift } => add(Some(len as i128 - i128::from(back)), shift),
+        Offset::VersionInfo => {
+            for image in images {
+                image.version_keys.iter().for_each(|&key| add(Some(i128::from(image.base) + i128::from(key)), 0));
+            }
+        }
         _ => {
             for image in images {
                 let (first, shift) = place(image, offset).unzip();
@@ -142,7 +147,7 @@ pub(super) fn place(image: &Image, offset: Offset) -> Option<(i128, u64)> {
             section.start.checked_add(section.len)?;
             Some((i128::from(section.start), u64::from(section.len).saturating_add(shift)))
         }
-        Offset::Any | Offset::Start { .. } | Offset::End { .. } => None,
+        Offset::Any | Offset::Start { .. } | Offset::End { .. } | Offset::VersionInfo => None,
     }
 }
 
@@ -215,6 +220,7 @@ mod tests {
             Offset::Section { index: 9, from: 2, shift: 4 },
             Offset::LastSection { from: 0, shift: 0 },
             Offset::Within { index: 0, shift: 7 },
+            Offset::VersionInfo,
         ];
         let program = crate::executables::macho(true, true, 2);
         let mut file = crate::executables::fat(&[program.clone(), program]);
@@ -230,5 +236,14 @@ mod tests {
                 assert_eq!(ends(pattern, offset, file), expected, "{pattern:?} {offset:?}");
             }
         }
+    }
+
+    #[test]
+    fn keys_of_version_information_are_places() {
+        let (_, file) = crate::clean().into_iter().find(|(name, _)| *name == "distlib-t32.exe").unwrap();
+        let letter = Pattern::literal(b"F\0i\0l\0e\0").unwrap();
+        let expected = naive::ends(&letter, Offset::VersionInfo, file);
+        assert_eq!(expected.len(), 2, "FileDescription and FileVersion");
+        assert!(ends(&letter, Offset::VersionInfo, file).into_iter().map(|end| end as u64).eq(expected));
     }
 }

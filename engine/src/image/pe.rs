@@ -1,9 +1,11 @@
 //! PE32 and PE32+: where a section lies is rounded as Windows rounds it, or nearly.
 
+mod version;
+
 use super::{Image, Section};
 use object::pe::{
-    IMAGE_DIRECTORY_ENTRY_IMPORT, IMAGE_NT_OPTIONAL_HDR64_MAGIC, IMAGE_NT_SIGNATURE, ImageDataDirectory, ImageDosHeader,
-    ImageFileHeader, ImageOptionalHeader32, ImageOptionalHeader64, ImageSectionHeader,
+    IMAGE_DIRECTORY_ENTRY_IMPORT, IMAGE_DIRECTORY_ENTRY_RESOURCE, IMAGE_NT_OPTIONAL_HDR64_MAGIC, IMAGE_NT_SIGNATURE,
+    ImageDataDirectory, ImageDosHeader, ImageFileHeader, ImageOptionalHeader32, ImageOptionalHeader64, ImageSectionHeader,
 };
 use object::{LittleEndian as LE, ReadRef, U32};
 
@@ -30,13 +32,17 @@ struct Layout {
     headers_len: u32,
     /// Address and length of the import table; zeros when there is none.
     imports: (u32, u32),
+    /// The address of the resources, when there are any.
+    resources: Option<u32>,
 }
 
 pub(super) fn image(file: &[u8]) -> Option<Image> {
     let headers = Headers::read(file)?;
     let entry = headers.place(headers.layout.entry)?;
     let sections = headers.table.iter().map(|row| headers.section(row));
-    Image::new(entry, sections.collect())
+    let root = headers.layout.resources.and_then(|address| headers.place(address));
+    let version_keys = root.map(|root| version::keys(file, root, |address| headers.place(address))).unwrap_or_default();
+    Some(Image { version_keys, ..Image::new(entry, sections.collect())? })
 }
 
 impl<'f> Headers<'f> {
@@ -115,6 +121,7 @@ impl Layout {
         }
         let directories = file.read_slice_at::<ImageDataDirectory>(at + own_len as u64, directories).ok()?;
         let imports = directories.get(IMAGE_DIRECTORY_ENTRY_IMPORT);
+        let resources = directories.get(IMAGE_DIRECTORY_ENTRY_RESOURCE).filter(|table| table.size.get(LE) != 0);
         Some(Layout {
             wide,
             entry: short.address_of_entry_point.get(LE),
@@ -122,6 +129,7 @@ impl Layout {
             file_align: short.file_alignment.get(LE),
             headers_len: short.size_of_headers.get(LE),
             imports: imports.map_or((0, 0), |table| (table.virtual_address.get(LE), table.size.get(LE))),
+            resources: resources.map(|table| table.virtual_address.get(LE)),
         })
     }
 }

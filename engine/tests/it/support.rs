@@ -93,6 +93,8 @@ fn element() -> impl Strategy<Value = Element> {
         3 => prop::collection::vec(masked(), 1..12).prop_map(Element::Bytes),
         1 => prop::collection::vec(prop::collection::vec(masked(), 1..4), 1..4)
             .prop_map(|strings| Element::Alternatives { strings, negated: false }),
+        1 => prop::collection::vec(masked(), 1..4)
+            .prop_map(|string| Element::Alternatives { strings: vec![vec![], string], negated: false }),
         1 => (1..4_usize).prop_flat_map(|len| prop::collection::vec(prop::collection::vec(masked(), len), 1..4))
             .prop_map(|strings| Element::Alternatives { strings, negated: true }),
         2 => (0..6_u32, 0..6_u32).prop_map(|(min, more)| Element::Gap { min, max: Some(min + more) }),

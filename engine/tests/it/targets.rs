@@ -36,6 +36,7 @@ fn offset() -> impl Strategy<Value = Offset> {
         3 => (0..4_u8, near.clone(), 0..20_u64).prop_map(|(index, from, shift)| Offset::Section { index, from, shift }),
         1 => (near, 0..20_u64).prop_map(|(from, shift)| Offset::LastSection { from, shift }),
         2 => (0..4_u8, 0..20_u64).prop_map(|(index, shift)| Offset::Within { index, shift }),
+        1 => Just(Offset::VersionInfo),
     ]
 }
 

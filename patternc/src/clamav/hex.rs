@@ -8,7 +8,7 @@
 //! nibble      = hex digit | "?"
 //! gap         = "*" | "{n}" | "{n-m}" | "{-m}" | "{n-}"   a most of 0 is no limit
 //! near        = "[n]" | "[n-m]"                           m up to 32
-//! alternative = ["!"] "(" string { "|" string } ")"
+//! alternative = ["!"] "(" string { "|" [ string ] } ")"        an empty one: it may be left out
 //! boundary    = ["!"] ( "(B)" | "(L)" | "(W)" )
 //! string      = { byte | "(" string { "|" string } ")" | "{n}" }
 //! ```
@@ -23,14 +23,15 @@ mod alternative;
 mod boundary;
 mod bytes;
 mod gap;
+mod piece;
 
-use engine::pattern::{Element, MaskedByte, Offset, Pattern, PatternError};
+use engine::pattern::{Element, Offset, Pattern, PatternError};
 
 use crate::diagnostic::{Code, Fault, quote};
-use crate::link::is_letter_of_either_case;
-use boundary::{Place, Written, full_word};
+use boundary::full_word;
 use bytes::{Nibbles, nibble};
 use gap::{Braces, Gap};
+use piece::{Piece, Section};
 
 /// Fewest bytes of a body that is nothing but fixed bytes.
 const PLAIN_LEN_MIN: usize = 3;
@@ -74,21 +75,6 @@ pub(super) fn parse(text: &str, offset: Offset, context: Context) -> Result<Patt
     Pattern::new(elements).map_err(|error| pattern_fault(&error))
 }
 
-/// What stands between two gaps.
-struct Piece {
-    elements: Vec<Element>,
-    /// Whether it begins with a single byte and a `[n-m]`.
-    byte_first: bool,
-    /// Whether it ends with a `[n-m]` and a single byte.
-    byte_last: bool,
-    /// Whether it begins with a boundary.
-    boundary_first: bool,
-    /// Whether it ends with a boundary.
-    boundary_last: bool,
-    /// Its length when it is nothing but fixed bytes.
-    plain_len: Option<usize>,
-}
-
 /// Where a gap is measured from a single byte, clamscan measures it from the other side of the byte's `[n-m]`, and so it does
 /// with offsets. Nobody means that.
 fn check_places(pieces: &[Piece], gaps: &[Gap], offset: Offset) -> Result<(), Fault> {
@@ -122,49 +108,6 @@ fn pattern_fault(error: &PatternError) -> Fault {
         _ => Code::NoAnchor,
     };
     Fault::new(code, error.to_string())
-}
-
-/// What stands between two gaps, near or far.
-struct Section {
-    nibbles: Nibbles,
-    elements: Vec<Element>,
-    /// Boundaries, and before which element each stands.
-    boundaries: Vec<(usize, Written)>,
-}
-
-impl Section {
-    fn flush(&mut self, parser: &Parser<'_>) -> Result<(), Fault> {
-        let bytes = self.nibbles.take(parser)?;
-        if !bytes.is_empty() {
-            self.elements.push(Element::Bytes(bytes));
-        }
-        Ok(())
-    }
-
-    fn is_single_byte(&self, context: Context) -> bool {
-        matches!(&self.elements[..], [Element::Bytes(bytes)] if bytes.len() == context.bytes_per_byte())
-    }
-
-    fn has_anchor(&self) -> bool {
-        self.elements.iter().any(|element| match element {
-            Element::Bytes(bytes) => bytes.windows(2).any(|pair| pair.iter().all(|byte| is_searched(*byte))),
-            _ => false,
-        })
-    }
-
-    fn plain_len(&self) -> Option<usize> {
-        match &self.elements[..] {
-            [Element::Bytes(bytes)] if self.boundaries.is_empty() && bytes.iter().all(|byte| is_searched(*byte)) => {
-                Some(bytes.len())
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Whether a byte can be searched for: it is fixed, or a letter in either case.
-fn is_searched(byte: MaskedByte) -> bool {
-    byte.is_fixed() || is_letter_of_either_case(byte)
 }
 
 struct Parser<'a> {
@@ -215,63 +158,6 @@ impl Parser<'_> {
         }
     }
 
-    /// Joins the sections of a piece and the near gaps between them.
-    fn piece(&self, sections: &mut Vec<Section>, nears: &mut Vec<Gap>, starts_pattern: bool) -> Result<Piece, Fault> {
-        if matches!(&sections[..], [only] if only.elements.is_empty()) {
-            return Err(self.fault(Code::PieceEmpty, "a gap needs bytes on both sides"));
-        }
-        let single: Vec<bool> = sections.iter().map(|section| section.is_single_byte(self.context)).collect();
-        let (byte_first, body) = match single[..] {
-            [_] | [false, true] => (false, 0),
-            [true, _] | [true, _, true] => (true, 1),
-            _ => return Err(self.fault(Code::GapSides, "`[n-m]` stands between a single byte and the rest of a piece")),
-        };
-        if !sections[body].has_anchor() {
-            return Err(self.fault(Code::NoAnchor, "the piece before this place has no two neighbouring fixed bytes"));
-        }
-        let byte_last = sections.len() > body + 1;
-        let plain_len = if sections.len() == 1 { sections[0].plain_len() } else { None };
-        let (boundary_first, boundary_last) = self.place_boundaries(sections, body, starts_pattern)?;
-        let nears = nears.drain(..).map(|gap| Some(gap.element())).chain([None]);
-        let elements = sections.drain(..).zip(nears).flat_map(|(section, near)| section.elements.into_iter().chain(near));
-        Ok(Piece { elements: elements.collect(), byte_first, byte_last, boundary_first, boundary_last, plain_len })
-    }
-
-    /// Puts the boundaries of a piece among its elements; whether one stands first, and last.
-    fn place_boundaries(&self, sections: &mut [Section], body: usize, starts_pattern: bool) -> Result<(bool, bool), Fault> {
-        let alone = sections.len() == 1;
-        let fault = |what| Err(self.fault(Code::BoundaryUnsupported, what));
-        let (mut boundary_first, mut boundary_last) = (false, false);
-        for (index, section) in sections.iter_mut().enumerate() {
-            let end = section.elements.len();
-            let boundaries = std::mem::take(&mut section.boundaries);
-            if index != body && !boundaries.is_empty() {
-                return fault("a boundary stands beside the single byte of a `[n-m]`");
-            }
-            // From the last on, so that the places of those before stay what they are.
-            for (at, boundary) in boundaries.into_iter().rev() {
-                let (is_first, is_last) = (at == 0, at == end);
-                if (is_first || is_last) && !alone {
-                    return fault("a boundary stands beside a `[n-m]`");
-                }
-                if is_first && boundary_first || is_last && boundary_last {
-                    return fault("two boundaries stand at one end of a piece");
-                }
-                boundary_first |= is_first;
-                boundary_last |= is_last;
-                let place = if is_first {
-                    Place::First
-                } else if is_last {
-                    Place::Last
-                } else {
-                    Place::Within
-                };
-                section.elements.splice(at..at, boundary.elements(place, self, starts_pattern)?);
-            }
-        }
-        Ok((boundary_first, boundary_last))
-    }
-
     fn section(&mut self) -> Result<(Section, End), Fault> {
         let mut section = Section { nibbles: Nibbles::new(self.context), elements: Vec::new(), boundaries: Vec::new() };
         let end = loop {
@@ -299,6 +185,10 @@ impl Parser<'_> {
                         section.elements.push(self.negated()?);
                     } else {
                         let strings = self.alternative(1)?;
+                        if section.elements.is_empty() && strings.iter().any(Vec::is_empty) {
+                            let what = "clamscan never finds a piece that begins with an alternative which may be left out";
+                            return Err(self.fault(Code::AlternativeEmpty, what));
+                        }
                         section.elements.push(Element::Alternatives { strings, negated: false });
                     }
                 }

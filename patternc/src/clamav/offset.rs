@@ -17,13 +17,12 @@ pub(super) fn parse(field: &str, target: Target) -> Result<Offset, Fault> {
         let message = format!("the offset {} is a macro, which is not supported", quote(field));
         return Err(Fault::new(Code::MacroUnsupported, message));
     }
-    if field.starts_with("VI") {
-        let message = format!("the offset {} counts from the version information, which is not supported", quote(field));
-        return Err(Fault::new(Code::OffsetUnsupported, message));
-    }
     let (place, shift) = field.split_once(',').unwrap_or((field, ""));
     let shift = number(shift, field)?;
-    let offset = if let Some(back) = place.strip_prefix("EOF-") {
+    let offset = if place.starts_with("VI") {
+        // clamscan looks at nothing behind these letters.
+        Offset::VersionInfo
+    } else if let Some(back) = place.strip_prefix("EOF-") {
         Offset::End { back: number(back, field)?, shift }
     } else if let Some(after) = place.strip_prefix("EP+") {
         Offset::Entry { delta: number(after, field)?.cast_signed(), shift }
@@ -71,7 +70,7 @@ fn number(text: &str, field: &str) -> Result<u64, Fault> {
 }
 
 fn invalid(field: &str) -> Fault {
-    let forms = "`*`, `n`, `EOF-n`, `EP+n`, `EP-n`, `Sx+n`, `SL+n` and `SEx`, with `,shift` or without";
+    let forms = "`*`, `n`, `EOF-n`, `EP+n`, `EP-n`, `Sx+n`, `SL+n` and `SEx`, with `,shift` or without, and `VI`";
     Fault::new(Code::OffsetInvalid, format!("the offset {} is none of {forms}", quote(field)))
 }
 
@@ -114,6 +113,8 @@ mod tests {
             ("SL+0,3", Offset::LastSection { from: 0, shift: 3 }),
             ("SE", Offset::Within { index: 0, shift: 0 }),
             ("SE2,4", Offset::Within { index: 2, shift: 4 }),
+            ("VI", Offset::VersionInfo),
+            ("VI+3", Offset::VersionInfo),
         ];
         for (field, offset) in cases {
             assert_eq!(parse(field, PE), Ok(offset), "{field}");
@@ -135,9 +136,6 @@ mod tests {
         ];
         for field in of_executables {
             assert_eq!(code(field), Code::OffsetInvalid, "{field}");
-        }
-        for field in ["VI", "VI+3"] {
-            assert_eq!(code(field), Code::OffsetUnsupported, "{field}");
         }
         for field in ["4294967295", "99999999999999999999", "EP+4294967295", "S256+0", "SE256"] {
             assert_eq!(code(field), Code::OffsetTooLarge, "{field}");

@@ -23,6 +23,7 @@ const OFFSET_BEFORE_ENTRY: u8 = 4;
 const OFFSET_SECTION: u8 = 5;
 const OFFSET_LAST_SECTION: u8 = 6;
 const OFFSET_WITHIN: u8 = 7;
+const OFFSET_VERSION_INFO: u8 = 8;
 
 const BYTES: u8 = 0;
 const ALTERNATIVES: u8 = 1;
@@ -93,6 +94,7 @@ fn put_name(out: &mut Vec<u8>, name: &str) {
 fn put_offset(out: &mut Vec<u8>, offset: Offset) {
     let (tag, distance, shift) = match offset {
         Offset::Any => return out.push(OFFSET_ANY),
+        Offset::VersionInfo => return out.push(OFFSET_VERSION_INFO),
         Offset::Start { from, shift } => (OFFSET_START, from, shift),
         Offset::End { back, shift } => (OFFSET_END, back, shift),
         Offset::Entry { delta, shift } if delta < 0 => (OFFSET_BEFORE_ENTRY, delta.unsigned_abs(), shift),
@@ -245,6 +247,7 @@ fn offset(reader: &mut Reader<'_>) -> Result<Offset, WireError> {
         OFFSET_BEFORE_ENTRY => Ok(Offset::Entry { delta: -distance(reader)?, shift: reader.varint()? }),
         OFFSET_SECTION => Ok(Offset::Section { index: reader.u8()?, from: reader.varint()?, shift: reader.varint()? }),
         OFFSET_LAST_SECTION => Ok(Offset::LastSection { from: reader.varint()?, shift: reader.varint()? }),
+        OFFSET_VERSION_INFO => Ok(Offset::VersionInfo),
         OFFSET_WITHIN => Ok(Offset::Within { index: reader.u8()?, shift: reader.varint()? }),
         _ => Err(reader.fault("the offset of a body is of an unknown form")),
     }
@@ -382,6 +385,7 @@ mod tests {
             Offset::Section { index: 255, from: 300, shift: 2 },
             Offset::LastSection { from: 0, shift: 300 },
             Offset::Within { index: 3, shift: 0 },
+            Offset::VersionInfo,
         ];
         for (offset, kind) in offsets.into_iter().cycle().zip(FileKind::ALL) {
             let pattern = Pattern::literal(b"abc").unwrap();

@@ -77,9 +77,10 @@ fn any_name() -> impl Strategy<Value = String> {
 
 fn any_element() -> impl Strategy<Value = Element> {
     let strings = (any::<bool>(), 1usize..5).prop_flat_map(|(negated, len)| {
-        let lens = if negated { len..=len } else { 1..=len };
+        let lens = if negated { len..=len } else { 0..=len };
         let strings = prop::collection::vec(prop::collection::vec(any_byte(), lens), 1..5);
-        strings.prop_map(move |strings| Element::Alternatives { strings, negated })
+        let some = strings.prop_filter("not all are empty", |strings| strings.iter().any(|string| !string.is_empty()));
+        some.prop_map(move |strings| Element::Alternatives { strings, negated })
     });
     let gap = (0u32..100, any::<Option<u32>>());
     prop_oneof![

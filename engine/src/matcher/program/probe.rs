@@ -2,8 +2,9 @@
 //!
 //! Text in either case is the usual example: no byte of it is fixed, each is one of two. Trying every position costs nanoseconds each. Here
 //! the few masked bytes that files have least often, the *probes*, are asked first, for a block of positions at once and without a
-//! branch, which compilers turn into vector instructions; only in a block where all probes agree somewhere are positions tried. `::i`
-//! literals of English words pass 5 to 10 GB/s of executables and of text on one core that way.
+//! branch, which compilers turn into vector instructions; only in a block where all probes agree somewhere are positions tried. On 64 MiB of
+//! executables and of English text that is 12 to 24 GB/s on one core for what signatures have in either case (`powershell`, `http`, `eeee`,
+//! wide or not), and 2 GB/s for `the` in the text.
 
 use std::ops::RangeInclusive;
 

@@ -43,9 +43,14 @@ impl Parser<'_> {
         }
         let mut strings = Vec::new();
         loop {
+            let first = strings.is_empty();
             strings.append(&mut self.strings(start, depth)?);
+            if first && strings.iter().all(Vec::is_empty) {
+                return Err(self.fault(Code::AlternativeEmpty, "the first string of an alternative is empty"));
+            }
             self.at += 1;
             if self.text.as_bytes()[self.at - 1] == b')' {
+                keep_one_empty(&mut strings);
                 return Ok(strings);
             }
         }
@@ -68,9 +73,6 @@ impl Parser<'_> {
             match byte {
                 b'|' | b')' => {
                     self.append(&mut strings, &[nibbles.take(self)?])?;
-                    if strings.iter().any(Vec::is_empty) {
-                        return Err(self.fault(Code::AlternativeEmpty, "a string of an alternative is empty"));
-                    }
                     return Ok(strings);
                 }
                 b'(' => {
@@ -110,4 +112,10 @@ impl Parser<'_> {
         *strings = strings.iter().flat_map(|head| tails.iter().map(move |tail| [&head[..], tail].concat())).collect();
         Ok(())
     }
+}
+
+/// Drops empty strings but for one: they take no room, so without end they could be multiplied.
+fn keep_one_empty(strings: &mut Vec<Vec<MaskedByte>>) {
+    let mut kept = false;
+    strings.retain(|string| !string.is_empty() || !std::mem::replace(&mut kept, true));
 }

@@ -1,6 +1,7 @@
 use super::alternative::DEPTH_MAX;
 use super::*;
 use engine::naive;
+use engine::pattern::MaskedByte;
 
 fn code(text: &str) -> Result<(), Code> {
     parse(text, Offset::Any, Context::BODY).map(|_| ()).map_err(|fault| fault.code)
@@ -73,6 +74,9 @@ fn accepted_as_by_clamscan() {
         "(11|22)aabb",
         "aabb(??|22)cc",
         "aabb(11{2}|22)cc",
+        "aabb(11|)cc",
+        "aabb(11||2233)cc",
+        "aabb(11(22|)|)(33|)",
     ] {
         assert_eq!(code(text), Ok(()), "{text}");
     }
@@ -111,7 +115,7 @@ fn refused_as_by_clamscan() {
                 "??",
             ],
         ),
-        (Code::AlternativeEmpty, &["aabb()cc", "aabb(|11)cc"]),
+        (Code::AlternativeEmpty, &["aabb()cc", "aabb(|11)cc", "(11|)aabb", "aabb*(11|)ccdd", "aabb!(11|)cc"]),
         (Code::AlternativeOpen, &["1122(aa|bbcc", "1122((aa|bb)cc", "aabb!(11"]),
         (Code::AlternativeInvalid, &["1122(aa*bb|cc)dd", "1122(aa[1-2]bb|cc)dd", "aabb(11|!(22))cc", "aabb(11{1-2}22)cc"]),
         (Code::NegatedLengths, &["aabb!(11|2233)cc"]),
@@ -131,6 +135,23 @@ fn refused_as_by_clamscan() {
         parse("dd[1-3]aabbcc", Offset::Start { from: 0, shift: 0 }, Context::BODY).unwrap_err().code,
         Code::GapAmbiguous
     );
+}
+
+#[test]
+fn what_may_be_left_out() {
+    let matches = |text: &str, haystack: &str| {
+        let pattern = parse(text, Offset::Any, Context::BODY).unwrap();
+        !naive::ends(&pattern, Offset::Any, haystack.as_bytes()).is_empty()
+    };
+    for (text, hits, misses) in [
+        ("6162(63|)6465", &["abde", "abcde"][..], &["abccde", "abxde"][..]),
+        ("6162(63||7878)6465", &["abde", "abcde", "abxxde"], &["abxde"]),
+        ("6162(63(78|)|)6465", &["abde", "abcde", "abcxde"], &["abxde"]),
+        ("6162(63|)", &["ab", "abc", "abx"], &["acb"]),
+    ] {
+        assert!(hits.iter().all(|hit| matches(text, hit)), "{text}");
+        assert!(!misses.iter().any(|miss| matches(text, miss)), "{text}");
+    }
 }
 
 #[test]
@@ -181,4 +202,8 @@ fn nesting_and_expansion_are_bounded() {
     assert_eq!(code(&format!("aabb({})", "(11|22)".repeat(10))), Ok(()));
     assert_eq!(code(&format!("aabb({})", "(11|22)".repeat(100))), Err(Code::AlternativeTooLarge));
     assert_eq!(code(&"(".repeat(10_000_000)), Err(Code::NestingTooDeep));
+    // Empty strings have no bytes to count.
+    let optional = format!("(33{})", "|".repeat(1000));
+    assert_eq!(code(&format!("aabb(11|{})", optional.repeat(6))), Ok(()));
+    assert_eq!(code(&format!("aabb(11|{})", optional.repeat(40))), Err(Code::AlternativeTooLarge));
 }
