@@ -13,9 +13,10 @@ use crate::diagnostic::{Code, Fault};
 use crate::record::{Logical, Record, RegexSubsignature, Subsignature, Target};
 
 pub(super) fn parse(line: &str) -> Result<Record, Fault> {
-    let mut fields = line.split(';');
+    let mut fields = line.splitn(4, ';');
     let [name_field, description_field, expression_field] = [fields.next(), fields.next(), fields.next()];
-    let texts: Vec<&str> = fields.take(Expression::SUBSIGNATURES_MAX + 1).collect();
+    let texts: Vec<&str> =
+        fields.next().map(|rest| texts(rest).take(Expression::SUBSIGNATURES_MAX + 1).collect()).unwrap_or_default();
     let (Some(name_field), Some(description_field), Some(expression_field), [_, ..]) =
         (name_field, description_field, expression_field, &texts[..])
     else {
@@ -42,6 +43,16 @@ pub(super) fn parse(line: &str) -> Result<Record, Fault> {
         return Err(Fault::new(Code::TriggerInvalid, message));
     }
     Ok(Record::Logical(logical))
+}
+
+/// The texts of subsignatures. A `;` between two slashes is part of a regular expression; a slash behind a backslash is none of the two.
+fn texts(rest: &str) -> impl Iterator<Item = &str> {
+    let (mut inside, mut before) = (false, ' ');
+    rest.split(move |letter| {
+        inside ^= letter == '/' && before != '\\';
+        before = letter;
+        letter == ';' && !inside
+    })
 }
 
 /// There are as many subsignatures as the highest number in the expression says, as clamscan demands.
@@ -132,6 +143,15 @@ mod tests {
         assert_eq!(line("63", 65), Err(Code::SubsignatureCount));
         assert_eq!(line("0", 0), Err(Code::FieldCount));
         assert_eq!(parsed("N;Target:0"), Err(Code::FieldCount));
+    }
+
+    #[test]
+    fn a_semicolon_may_stand_in_a_regular_expression() {
+        for (text, count) in [("0/a;b/i;ddeeff", 2), ("0/a\\/;b\\;/;ddeeff", 2), ("0/a\\\\/;b/", 1)] {
+            assert_eq!(texts(text).count(), count, "{text}");
+        }
+        let line = "N;Engine:81-255,Target:0;1&2;aabbcc;0/a;b/;ddeeff";
+        assert_eq!(parsed(line).map(|logical| logical.subsignatures.len()), Ok(3));
     }
 
     #[test]
