@@ -1,5 +1,8 @@
 //! The command line as typed.
 
+mod sig;
+
+pub(crate) use self::sig::*;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use std::net::SocketAddr;
@@ -9,7 +12,7 @@ use url::Url;
 
 /// Scans files for malware signatures, and keeps the signatures current.
 ///
-/// Exit codes: 0 clean or done, 1 something found (compile: a line refused), 2 failed.
+/// Exit codes: 0 clean or done, 1 something found (compile, sig check: a line refused), 2 failed.
 #[derive(Debug, Parser)]
 #[command(name = "titer", version, max_term_width = 110, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -27,6 +30,8 @@ pub(crate) enum Command {
     Link(LinkArgs),
     /// Show what a blob, a database or a delta holds.
     Inspect(InspectArgs),
+    /// Write signatures: check them, explain them, find them in files, hash files.
+    Sig(SigArgs),
     /// Learn what files have in common, so that signatures are searched for by what is rare.
     Model(ModelArgs),
     /// Check every byte of a blob, a database or a delta.
@@ -57,6 +62,12 @@ impl Command {
             Command::Model(args) => match args.command {
                 ModelCommand::Inspect { json, .. } => json,
                 ModelCommand::Train { .. } => false,
+            },
+            Command::Sig(args) => match &args.command {
+                SigCommand::Check(args) => args.json,
+                SigCommand::Explain(args) => args.json,
+                SigCommand::Find(args) => args.json,
+                SigCommand::Hash(_) => false,
             },
             Command::Agent(args) => args.json,
             Command::Admin(args) => match args.command {

@@ -12,6 +12,7 @@ pub(crate) mod model;
 pub(crate) mod prices;
 pub(crate) mod scan;
 pub(crate) mod serve;
+pub(crate) mod sig;
 pub(crate) mod verify;
 
 use std::path::{Path, PathBuf};

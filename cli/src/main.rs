@@ -48,6 +48,7 @@ fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Compile(args) => commands::compile::run(&args),
         Command::Link(args) => commands::link::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Sig(args) => commands::sig::run(&args),
         Command::Model(args) => commands::model::run(&args),
         Command::Verify(args) => commands::verify::run(&args),
         Command::Diff(args) => commands::delta::diff(&args),

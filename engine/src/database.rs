@@ -47,6 +47,8 @@ pub struct StoredWindow {
     pub near_len: u8,
     /// Where they begin, counted from [`NEAR_REACH`](crate::layout::NEAR_REACH) bytes before the window: 0 to 15.
     pub near_at: u8,
+    /// The signature or part as tables name it.
+    searched: u32,
 }
 
 /// Why bytes are not a database, or not a sound one.
@@ -316,7 +318,26 @@ impl<'a> Database<'a> {
         bytes.get_mut(..width)?.copy_from_slice(anchor.get(usize::from(shift)..)?.get(..width)?);
         let bytes = (u64::from_le_bytes(bytes) | tier.fold_bits()) & window_mask(tier.width);
         let (signature, near) = (self.named_by(entry.signature.get())?, entry.near.get());
-        Some(StoredWindow { tier: tier_index, signature, shift, bytes, near, near_len: near_len.min(4), near_at })
+        let (near_len, searched) = (near_len.min(4), entry.signature.get());
+        Some(StoredWindow { tier: tier_index, signature, shift, bytes, near, near_len, near_at, searched })
+    }
+
+    /// The signatures that a window of this database is stored for: one, or all logical signatures that one part leads to.
+    pub fn led_by(&self, window: &StoredWindow) -> impl Iterator<Item = SignatureId> + use<'a> {
+        let part = self.part_of(window.searched);
+        let owners = part.map_or(&[][..], |part| self.owners(part));
+        part.is_none().then_some(window.signature).into_iter().chain(self.named(owners))
+    }
+
+    /// The logical signatures that nothing leads to: each is evaluated for every file of its kind.
+    pub fn never_led_to(&self) -> impl Iterator<Item = SignatureId> + use<'a> {
+        self.named(self.unled())
+    }
+
+    fn named(&self, logicals: &'a [U32]) -> impl Iterator<Item = SignatureId> + use<'a> {
+        let database = *self;
+        let logical = move |index: &U32| database.logicals.get(index.get() as usize);
+        logicals.iter().filter_map(logical).map(|logical| SignatureId(logical.signature.get()))
     }
 
     /// Number of signatures tied to one offset, and so compared there directly.

@@ -325,7 +325,7 @@ impl Offset {
     /// holds the programs `images`.
     ///
     /// `(0, u64::MAX)` for [`Offset::Any`]. A file shorter than `back` has no offset for [`Offset::End`].
-    pub(crate) fn each_range(self, len: u64, images: &[Image], mut add: impl FnMut(u64, u64)) {
+    pub fn each_range(self, len: u64, images: &[Image], mut add: impl FnMut(u64, u64)) {
         let mut add_shifted = |from: u64, shift: u64| add(from, from.saturating_add(shift));
         match self {
             Offset::Any => return add(0, u64::MAX),

@@ -29,7 +29,7 @@ mod tests;
 use std::ops::Range;
 
 pub use error::{Exceeded, RegexError, RegexErrorKind};
-pub use search::{Extent, Matches};
+pub use search::{Extent, Matches, Ways};
 
 use backtrack::Matcher;
 use linear::Linear;

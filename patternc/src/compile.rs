@@ -47,6 +47,8 @@ pub struct Compilation {
     files: Vec<String>,
     /// Of each record.
     origins: Vec<Place>,
+    /// Of each further line that made a record, and the index of the record; ascending by this.
+    repeats: Vec<(usize, Place)>,
 }
 
 /// Where a record comes from; the first place, when several lines made the same one.
@@ -70,7 +72,15 @@ impl Compilation {
     ///
     /// O(1); kept in 8 bytes for each record.
     pub fn origin(&self, index: usize) -> Option<Origin<'_>> {
-        let place = self.origins.get(index)?;
+        self.origins.get(index).and_then(|place| self.named(*place))
+    }
+
+    /// The lines that made a record which another line had made, each with the index of that record, by which they ascend.
+    pub fn repeats(&self) -> impl Iterator<Item = (usize, Origin<'_>)> {
+        self.repeats.iter().filter_map(|(index, place)| Some((*index, self.named(*place)?)))
+    }
+
+    fn named(&self, place: Place) -> Option<Origin<'_>> {
         Some(Origin { file: self.files.get(place.file as usize)?, line: place.line })
     }
 }
@@ -161,11 +171,20 @@ impl Compiler {
         self.apply_ignores();
         let Compiler { mut records, files, diagnostics, mut account, .. } = self;
         records.par_sort_unstable_by(|(place, a), (other, b)| a.encoded.cmp(&b.encoded).then(place.cmp(other)));
-        let kept = records.len();
-        records.dedup_by(|(_, a), (_, b)| a.encoded == b.encoded);
-        account.duplicates = (kept - records.len()) as u64;
+        let mut last_kept = 0;
+        let mut repeats = Vec::new();
+        records.dedup_by(|(place, next), (_, last)| {
+            let repeated = next.encoded == last.encoded;
+            if repeated {
+                repeats.push((last_kept, *place));
+            } else {
+                last_kept += 1;
+            }
+            repeated
+        });
+        account.duplicates = repeats.len() as u64;
         let (origins, records) = records.into_iter().map(|(place, compiled)| (place, compiled.record)).unzip();
-        Compilation { records, diagnostics, account, files, origins }
+        Compilation { records, diagnostics, account, files, origins, repeats }
     }
 
     /// Takes away what ignore rules name, once every rule is known.

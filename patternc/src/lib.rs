@@ -24,9 +24,13 @@ pub mod blob;
 pub mod clamav;
 pub mod compile;
 pub mod diagnostic;
+pub mod explain;
+pub mod find;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod hashing;
 pub mod link;
+pub mod lint;
 pub mod model;
 pub mod prices;
 pub mod record;

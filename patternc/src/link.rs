@@ -97,6 +97,11 @@ pub(crate) fn can_be_searched(pattern: &Pattern) -> bool {
     run::runs(pattern, run::Fold::Folded).any(|run| run.bytes.len() >= 2)
 }
 
+/// Most bytes in a row that a scanner can search `pattern` by.
+pub(crate) fn longest_searched(pattern: &Pattern) -> usize {
+    run::runs(pattern, run::Fold::Folded).map(|run| run.bytes.len()).max().unwrap_or(0)
+}
+
 /// Links `sources` to a database, in their order.
 ///
 /// O(records), and O(n log n) in stored windows.

@@ -86,6 +86,46 @@ fn unknown(width: usize) -> f64 {
     }
 }
 
+/// By what a scanner finds a signature, and what that costs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Found {
+    /// By windows in tiers.
+    Windows {
+        /// Bytes of the shortest window.
+        width: u8,
+        /// Bytes between windows in that tier.
+        stride: u8,
+        /// Whether the case of letters does not count there.
+        folded: bool,
+        /// Fewest bytes that must stand at a place for the signature to be looked at: a window, and up to four beside it.
+        bytes: u8,
+        /// The class of files where it brings most candidates.
+        class: FileClass,
+        /// Candidates that it brings for each MiB of files of that class.
+        candidates_per_mib: f64,
+        /// The window that brings most of them.
+        window: Vec<u8>,
+    },
+    /// By what stands at one offset in each file, or by a digest: no candidates.
+    #[default]
+    Directly,
+    /// By nothing: it is evaluated for every file of its kind.
+    Evaluated,
+    /// By nothing, and it is never looked at.
+    Never,
+}
+
+impl Found {
+    /// Candidates for each MiB of the files where it brings most; infinite for what is evaluated for every file.
+    pub fn candidates_per_mib(&self) -> f64 {
+        match self {
+            Found::Windows { candidates_per_mib, .. } => *candidates_per_mib,
+            Found::Directly | Found::Never => 0.0,
+            Found::Evaluated => f64::INFINITY,
+        }
+    }
+}
+
 impl Prices {
     /// What all tiers together bring in each class.
     pub fn by_class(&self) -> impl Iterator<Item = (FileClass, Expected)> + '_ {
@@ -146,6 +186,75 @@ pub fn price(database: &Database<'_>, model: &Model) -> Prices {
     }
     let dearest = dearest(database, &tiers, &brought, model);
     Prices { tiers, dearest }
+}
+
+/// By what each signature of `database` is found, by its index.
+///
+/// A window that several logical signatures share costs each of them the same as if it were its own: each is looked at when it is there.
+/// Costs as [`price`], and 80 bytes for each signature.
+pub fn each(database: &Database<'_>, model: &Model) -> Vec<Found> {
+    let tiers: Vec<TierPrice> = database.tiers().iter().map(|tier| TierPrice::of(database, tier)).collect();
+    let mut sums = vec![Sum::default(); database.len()];
+    for stored in database.windows() {
+        let tier = &tiers[stored.tier];
+        let shares = Shares::of(&stored, tier, model);
+        let candidates = shares.candidates.map(|share| 1024.0 * 1024.0 / f64::from(tier.stride) * share);
+        for signature in database.led_by(&stored) {
+            if let Some(sum) = sums.get_mut(signature.index() as usize) {
+                sum.add(&stored, &candidates, &tiers);
+            }
+        }
+    }
+    let mut found: Vec<Found> = sums.into_iter().map(|sum| sum.found(&tiers)).collect();
+    for signature in database.never_led_to() {
+        if let Some(found) = found.get_mut(signature.index() as usize) {
+            *found = Found::Evaluated;
+        }
+    }
+    found
+}
+
+/// What the windows of one signature bring.
+#[derive(Clone, Default)]
+struct Sum {
+    candidates: [f64; CLASSES],
+    /// The tier with the shortest windows, by index.
+    tier: Option<usize>,
+    /// Fewest bytes of a window and beside it.
+    bytes: u8,
+    /// Of each window the most that it brings in a class, the greatest of those, and the window.
+    dearest: (f64, u64, u8),
+}
+
+impl Sum {
+    fn add(&mut self, stored: &StoredWindow, candidates: &[f64; CLASSES], tiers: &[TierPrice]) {
+        let width = tiers[stored.tier].width;
+        let bytes = width + stored.near_len;
+        self.bytes = if self.tier.is_some() { self.bytes.min(bytes) } else { bytes };
+        if self.tier.is_none_or(|tier| width < tiers[tier].width) {
+            self.tier = Some(stored.tier);
+        }
+        for (sum, more) in self.candidates.iter_mut().zip(candidates) {
+            *sum += more;
+        }
+        let most = candidates.iter().copied().fold(0.0, f64::max);
+        if most > self.dearest.0 {
+            self.dearest = (most, stored.bytes, width);
+        }
+    }
+
+    fn found(self, tiers: &[TierPrice]) -> Found {
+        let Some(tier) = self.tier.map(|tier| &tiers[tier]) else { return Found::Directly };
+        let (class, candidates_per_mib) = FileClass::ALL
+            .into_iter()
+            .zip(self.candidates)
+            .reduce(|worst, next| if next.1 > worst.1 { next } else { worst })
+            .unwrap_or((FileClass::Other, 0.0));
+        let (_, window, len) = self.dearest;
+        let window = window.to_le_bytes()[..usize::from(len)].to_vec();
+        let TierPrice { width, stride, folded, .. } = *tier;
+        Found::Windows { width, stride, folded, bytes: self.bytes, class, candidates_per_mib, window }
+    }
 }
 
 impl TierPrice {

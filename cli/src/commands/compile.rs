@@ -12,6 +12,7 @@ use patternc::blob::{self, Blob, EngineRange, Meta};
 use patternc::compile::{Account, Compilation, Compiler, KindAccount, Unsigned};
 use patternc::diagnostic::Code;
 use patternc::link::{LinkOptions, LinkSource, link, link_with};
+use patternc::record::Record;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -84,6 +85,24 @@ const LOCAL_CHANNEL: &str = "local/signatures";
 impl SignatureSet {
     pub(crate) fn is_empty(&self) -> bool {
         self.compiled.records.is_empty() && self.blobs.iter().all(|blob| blob.records.is_empty())
+    }
+
+    /// Every signature: of the files, then of each blob.
+    pub(crate) fn into_records(self) -> Vec<Record> {
+        let mut records = self.compiled.records;
+        records.extend(self.blobs.into_iter().flat_map(|blob| blob.records));
+        records
+    }
+
+    /// Says on standard error how many lines were refused, by reason.
+    pub(crate) fn warn_of_refused(&self) {
+        for (code, count) in &self.account.by_code {
+            remark!("warning: {count} signature lines refused: {code}");
+        }
+        if self.account.refused > 0 {
+            remark!("hint: `titer sig check` tells them line by line");
+        }
+        hint_at_unsigned(&self.account);
     }
 
     pub(crate) fn link(&self) -> anyhow::Result<Vec<u8>> {

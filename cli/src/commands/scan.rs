@@ -63,7 +63,7 @@ fn threads(jobs: Option<u16>) -> anyhow::Result<rayon::ThreadPool> {
 }
 
 /// Where signature files end and paths to scan begin: after one `--signatures`, at the first name that is not a signature file's.
-fn split(signatures: &[PathBuf], paths: &[PathBuf]) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+pub(crate) fn split(signatures: &[PathBuf], paths: &[PathBuf]) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let others = signatures.iter().skip(1).position(|path| !sources::is_named_as_signatures(path));
     let end = others.map_or(signatures.len(), |index| index + 1);
     let (signatures, first_paths) = signatures.split_at(end);
@@ -123,13 +123,7 @@ fn chain(error: &anyhow::Error) -> String {
 /// Compiles and links signature files in memory. Refused lines are said on standard error, one count for each reason.
 fn compile(args: &ScanArgs, signatures: &[PathBuf]) -> anyhow::Result<Loaded> {
     let set = commands::compile::load(&sources::expand(signatures)?, commands::compile::unsigned(args.unsigned))?;
-    for (code, count) in &set.account.by_code {
-        remark!("warning: {count} signature lines refused: {code}");
-    }
-    if set.account.refused > 0 {
-        remark!("hint: `titer compile` tells them line by line");
-    }
-    commands::compile::hint_at_unsigned(&set.account);
+    set.warn_of_refused();
     if set.is_empty() {
         return Err(with_hint("no signature to scan with".to_owned(), "every line was refused, or there was none"));
     }

@@ -5,4 +5,5 @@ mod compile;
 mod fleet;
 mod prices;
 mod scan;
+mod sig;
 mod support;

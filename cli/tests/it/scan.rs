@@ -73,11 +73,11 @@ fn the_number_of_threads_changes_nothing() {
 #[test]
 fn refused_lines_are_told_and_the_others_scan() {
     let bench = Bench::new();
-    bench.file("rules.ndb", "Html:14:*:6e6565646c65\nAny:0:*:6e6565646c65\n");
+    bench.file("rules.ndb", "Odd:0:*:6e6565646c6\nAny:0:*:6e6565646c65\n");
     bench.file("bad", "needle");
     let ran = bench.expect(1, "scan --signatures rules.ndb bad");
-    assert!(ran.err.contains("1 signature lines refused: target-unsupported"), "{}", ran.err);
-    bench.file("none.ndb", "Html:14:*:6e6565646c65\n");
+    assert!(ran.err.contains("1 signature lines refused: hex-odd"), "{}", ran.err);
+    bench.file("none.ndb", "Odd:0:*:6e6565646c6\n");
     let ran = bench.expect(2, "scan --signatures none.ndb bad");
     assert!(ran.err.contains("no signature to scan with"), "{}", ran.err);
 }

@@ -5,7 +5,7 @@ use crate::byte_compare::ByteCompare;
 use crate::expression::{Comparison, Expression};
 use crate::layout::{ConditionOp, ProgramOffset, REGEX_ENCOMPASS, REGEX_GLOBAL, REGEX_ROLLING};
 use crate::pattern::Offset;
-use crate::regex::{Extent, Flags, Regex};
+use crate::regex::{Extent, Flags, Regex, Ways};
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
@@ -76,19 +76,8 @@ impl Definition<'_> {
     /// Where it is searched for when a match may begin from `first` to `last`; `None` for a place beyond what this machine can address.
     pub(super) fn extent(&self, first: u64, last: u64) -> Option<Extent> {
         let is = |way: u8| self.ways & way != 0;
-        let global = is(REGEX_GLOBAL);
-        if self.offset == Offset::Any {
-            return Some(Extent { global, ..Extent::WHOLE });
-        }
-        let shift = usize::try_from(last - first).ok()?;
-        let fixed = self.offset.is_fixed();
-        Some(Extent {
-            from: usize::try_from(first).ok()?,
-            shift: (!fixed).then_some(shift),
-            anchored: fixed && !is(REGEX_ROLLING),
-            confined: is(REGEX_ENCOMPASS),
-            global,
-        })
+        let ways = Ways { global: is(REGEX_GLOBAL), rolling: is(REGEX_ROLLING), encompass: is(REGEX_ENCOMPASS) };
+        Extent::of(self.offset, first, last, ways)
     }
 }
 

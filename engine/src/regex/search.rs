@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::{Exceeded, Regex};
+use crate::pattern::Offset;
 
 /// Where a pattern is searched for, and how.
 ///
@@ -24,6 +25,35 @@ pub struct Extent {
 impl Extent {
     /// The whole file, and the first match in it.
     pub const WHOLE: Extent = Extent { from: 0, shift: None, anchored: false, confined: false, global: false };
+
+    /// Where it is searched for when `offset` lets a match begin from `first` to `last`; `None` for a place beyond what this machine can
+    /// address.
+    pub fn of(offset: Offset, first: u64, last: u64, ways: Ways) -> Option<Extent> {
+        let Ways { global, rolling, encompass } = ways;
+        if offset == Offset::Any {
+            return Some(Extent { global, ..Extent::WHOLE });
+        }
+        let shift = usize::try_from(last - first).ok()?;
+        let fixed = offset.is_fixed();
+        Some(Extent {
+            from: usize::try_from(first).ok()?,
+            shift: (!fixed).then_some(shift),
+            anchored: fixed && !rolling,
+            confined: encompass,
+            global,
+        })
+    }
+}
+
+/// What signatures ask of a search besides the options of the pattern. All off by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// `g`: all matches count, not only the first.
+    pub global: bool,
+    /// `r`: an offset without a shift is the first place where a match may begin, not the only one.
+    pub rolling: bool,
+    /// `e`: the file ends, for the pattern, as many bytes after the offset as the shift says.
+    pub encompass: bool,
 }
 
 /// Matches of a pattern in a file.

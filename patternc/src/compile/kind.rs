@@ -119,6 +119,26 @@ impl SourceKind {
         }
     }
 
+    /// The kind that a line has the form of: [`Ldb`](SourceKind::Ldb), [`Ndb`](SourceKind::Ndb), [`Hdb`](SourceKind::Hdb),
+    /// [`Hsb`](SourceKind::Hsb), [`Mdb`](SourceKind::Mdb) or [`Db`](SourceKind::Db); `None` when it has none of these forms. It may be refused all the same.
+    pub fn of_line(line: &str) -> Option<SourceKind> {
+        let is_digest = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_size = |text: &str| text == "*" || text.bytes().all(|byte| byte.is_ascii_digit());
+        let mut fields = line.split(':');
+        let (first, colons) = (fields.next().unwrap_or_default(), fields.count());
+        let second = line.split(':').nth(1).unwrap_or_default();
+        match first.len() {
+            1..=10 if is_size(first) && [32, 40, 64].contains(&second.len()) && is_digest(second) => Some(SourceKind::Mdb),
+            32 if is_digest(first) && colons >= 2 => Some(SourceKind::Hdb),
+            40 | 64 if is_digest(first) && colons >= 2 => Some(SourceKind::Hsb),
+            // A body has no semicolon, and a subsignature may have colons.
+            _ if line.split(';').nth(3).is_some() => Some(SourceKind::Ldb),
+            _ if colons >= 3 => Some(SourceKind::Ndb),
+            _ if line.contains('=') => Some(SourceKind::Db),
+            _ => None,
+        }
+    }
+
     /// Whether a file of this kind is for scanning with: not a list of digests or switches that only go with others.
     pub fn holds_signatures(self) -> bool {
         !matches!(self.content(), Content::Notes | Content::Ignores)
@@ -135,6 +155,25 @@ mod tests {
         assert_eq!(SourceKind::of_path(Path::new("a/b.Ign2")), Some(SourceKind::Ign2));
         assert_eq!(SourceKind::of_path(Path::new("a/b.xyz")), None);
         assert_eq!(SourceKind::of_path(Path::new("a/ndb")), None);
+    }
+
+    #[test]
+    fn kinds_by_the_form_of_a_line() {
+        let md5 = "d41d8cd98f00b204e9800998ecf8427e";
+        for (line, kind) in [
+            ("N:0:*:aabb".to_owned(), Some(SourceKind::Ndb)),
+            ("N:0:aabb".to_owned(), None),
+            ("N=aabb".to_owned(), Some(SourceKind::Db)),
+            ("N;Target:0;0=1;EP+0:aabb::i".to_owned(), Some(SourceKind::Ldb)),
+            (format!("{md5}:7:N"), Some(SourceKind::Hdb)),
+            (format!("{md5}{md5}:7:N:73"), Some(SourceKind::Hsb)),
+            (format!("{md5}:0:*:aabb"), Some(SourceKind::Hdb)),
+            (format!("512:{md5}:N"), Some(SourceKind::Mdb)),
+            ("512:0:*:aabb".to_owned(), Some(SourceKind::Ndb)),
+            ("Worm".to_owned(), None),
+        ] {
+            assert_eq!(SourceKind::of_line(&line), kind, "{line}");
+        }
     }
 
     #[test]
