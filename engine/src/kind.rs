@@ -68,7 +68,7 @@ const KINDS: [(&[u8], FileKind); 18] = [
 ];
 
 /// First bytes of other well-known files: what else their beginning may hold says nothing.
-const OTHERS: [&[u8]; 39] = [
+const OTHERS: [&[u8]; 42] = [
     b"PK\x03\x04",
     b"PK00PK\x03\x04",
     b"\x1f\x8b",
@@ -108,6 +108,9 @@ const OTHERS: [&[u8]; 39] = [
     b"SIP-HIT (SIP/H",
     b"SQLite format 3\0",
     b"SYMC\x01\0",
+    b"\x37\x7f\x06\x82",
+    b"\x37\x7f\x06\x83",
+    b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7",
 ];
 
 /// First bytes of mails, of mailboxes, and of what mail programs put before them.

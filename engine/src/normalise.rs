@@ -20,6 +20,8 @@ pub struct Form {
     pub name: &'static str,
     /// The bytes that are looked through.
     pub bytes: Vec<u8>,
+    /// What counts as the size of the file for signatures that are limited to some: of text the file's own, of others the form's.
+    pub file_len: u64,
     /// The kinds of files that signatures looked for in it are meant for, besides those for any file.
     pub kinds: Vec<FileKind>,
 }
@@ -29,8 +31,13 @@ pub fn forms(haystack: &[u8]) -> Vec<Form> {
     let mut forms = Forms::default();
     forms.make(haystack, FileKind::of(haystack), NORMALISED);
     let kinds = |targets: Targets| FileKind::ALL.into_iter().filter(|kind| targets >> *kind as u8 & 1 == 1).collect();
-    let form = |(name, bytes, targets): (_, &[u8], _)| Form { name, bytes: bytes.to_vec(), kinds: kinds(targets) };
-    forms.each().map(form).collect()
+    let form = |(name, bytes, targets, file_len): (_, &[u8], _, _)| Form {
+        name,
+        bytes: bytes.to_vec(),
+        file_len,
+        kinds: kinds(targets),
+    };
+    forms.each(haystack.len() as u64).map(form).collect()
 }
 
 /// A bit for each target, as in [`crate::layout::Tier::targets`].
@@ -90,8 +97,9 @@ impl Forms {
         }
     }
 
-    /// Each form with its name, and the targets whose signatures are looked for in it.
-    pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, &[u8], Targets)> {
+    /// Each form with its name, the targets whose signatures are looked for in it, and what counts as the size of the file, of which there are
+    /// `file_len` bytes.
+    pub(crate) fn each(&self, file_len: u64) -> impl Iterator<Item = (&'static str, &[u8], Targets, u64)> {
         let PageForms { uncommented, untagged, scripts } = &self.page;
         let untagged = if untagged.len() > UNTAGGED_BYTES_MAX { &[] } else { &untagged[..] };
         let forms = [
@@ -100,7 +108,10 @@ impl Forms {
             ("scripts", scripts, ANY | HTML | TEXT),
             ("text", &self.text, ANY | TEXT),
         ];
-        forms.into_iter().filter(|(_, form, _)| !form.is_empty())
+        let forms = forms.into_iter().filter(|(_, form, _)| !form.is_empty());
+        forms.map(move |(name, form, targets)| {
+            (name, form, targets, if name == "text" { file_len } else { form.len() as u64 })
+        })
     }
 
     fn clear(&mut self) {

@@ -338,9 +338,9 @@ impl<'d> Scanner<'d> {
     ) {
         let mut forms = std::mem::take(&mut scratch.forms);
         forms.make(file.haystack, file.kind(), self.targets);
-        for (_, form, targets) in forms.each() {
+        for (_, form, targets, file_len) in forms.each(file.file_len) {
             let (found, exceeded) = (std::mem::take(&mut scratch.matches), scratch.exceeded);
-            let form = Subject::form(form, targets, file);
+            let form = Subject::form(form, targets, file_len);
             find(scratch, &form);
             self.finish(scratch, &form, report);
             scratch.exceeded = exceeded.or(scratch.exceeded);

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 /// A haystack and its facts: a file as it stands, or a normalised form of one. Threads that share a scan share it.
 pub(crate) struct Subject<'h> {
     pub(crate) haystack: &'h [u8],
-    /// Bytes in the file, which a form of it may have more or fewer of.
+    /// What counts as the size of the file, which a form of it may have more or fewer bytes than.
     pub(crate) file_len: u64,
     kind: Option<FileKind>,
     /// A bit for each target whose signatures are looked for: any file, and the kind that this one is.
@@ -26,9 +26,9 @@ impl<'h> Subject<'h> {
         Subject { haystack, file_len: haystack.len() as u64, kind, targets, images: OnceLock::new() }
     }
 
-    /// A normalised form of `file`, in which signatures for `targets` are looked for.
-    pub(crate) fn form(form: &'h [u8], targets: u16, file: &Subject<'_>) -> Subject<'h> {
-        Subject { haystack: form, file_len: file.file_len, kind: None, targets, images: OnceLock::from(Vec::new()) }
+    /// A normalised form of a file that counts as one of `file_len` bytes, in which signatures for `targets` are looked for.
+    pub(crate) fn form(form: &'h [u8], targets: u16, file_len: u64) -> Subject<'h> {
+        Subject { haystack: form, file_len, kind: None, targets, images: OnceLock::from(Vec::new()) }
     }
 
     /// What kind of file it is.

@@ -40,7 +40,7 @@ pub struct Haystack<'f> {
     pub bytes: Cow<'f, [u8]>,
     /// Kinds of files that signatures looked for here may be meant for.
     kinds: Vec<FileKind>,
-    /// Bytes in the file.
+    /// What counts as the size of the file.
     file_len: u64,
 }
 
@@ -49,7 +49,7 @@ pub fn haystacks(file: &[u8]) -> Vec<Haystack<'_>> {
     let file_len = file.len() as u64;
     let kinds = FileKind::of(file).into_iter().collect();
     let whole = Haystack { form: None, bytes: Cow::Borrowed(file), kinds, file_len };
-    let forms = normalise::forms(file).into_iter().map(|normalise::Form { name, bytes, kinds }| Haystack {
+    let forms = normalise::forms(file).into_iter().map(|normalise::Form { name, bytes, kinds, file_len }| Haystack {
         form: Some(name),
         bytes: Cow::Owned(bytes),
         kinds,

@@ -16,6 +16,8 @@ pub(super) struct Wanted {
     turn: usize,
     /// Whether version information is needed.
     version_info: bool,
+    /// Whether something is to stand at the start of the file.
+    from_start: bool,
 }
 
 /// A program with version information.
@@ -29,8 +31,11 @@ impl Wanted {
         limits: &Limits,
         turn: usize,
     ) -> Result<Wanted, Unplantable> {
-        let mut version_info = false;
-        let needed = offsets.inspect(|offset| version_info |= *offset == Offset::VersionInfo);
+        let (mut version_info, mut from_start) = (false, false);
+        let needed = offsets.inspect(|offset| {
+            version_info |= *offset == Offset::VersionInfo;
+            from_start |= matches!(offset, Offset::Start { .. });
+        });
         let needed = needed.map(|offset| match offset {
             Offset::Section { index, .. } | Offset::Within { index, .. } => usize::from(index) + 2,
             Offset::LastSection { .. } => 2,
@@ -42,7 +47,7 @@ impl Wanted {
         if sections > executables::SECTIONS_MAX || sections as u64 > *allowed.end() {
             return Err(Unplantable::Image);
         }
-        Ok(Wanted { target, sections, turn, version_info })
+        Ok(Wanted { target, sections, turn, version_info, from_start })
     }
 
     /// The carrier: a program where any file will do, so that other scanners take it as it stands and do not normalise it as text.
@@ -62,6 +67,8 @@ impl Wanted {
             FileKind::Graphics => document(b"\x89PNG\r\n\x1a\n"),
             FileKind::Pdf => document(b"%PDF-1.4\n"),
             FileKind::Html => b"<html><head><title>A page</title></head>\n<body>\n<p>Some words.</p>\n".to_vec(),
+            // Text needs no first bytes of its own.
+            FileKind::Text if self.from_start => Vec::new(),
             FileKind::Text => b"Some words, and one line more.\n".to_vec(),
             FileKind::Mail => b"Received: from localhost\r\nSubject: some words\r\n\r\nSome words.\r\n".to_vec(),
             FileKind::Flash => document(b"FWS\x09"),

@@ -6,6 +6,7 @@
 use engine::pattern::{Element, MaskedByte, Offset, Pattern};
 use engine::{FileKind, Image, normalise};
 use patternc::record::{Body, Limits, Logical, Record, Subsignature, Target};
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 /// Whether `file` bears the signature: it is of the right kind, and holds what is looked for.
@@ -20,53 +21,41 @@ pub fn bears(record: &Record, file: &[u8]) -> bool {
 }
 
 pub(super) fn bears_body(body: &Body, file: &[u8]) -> bool {
-    let found = |file: &[u8]| !ends(&body.pattern, body.offset, file).is_empty();
-    match normalised(body.target, file) {
-        Some(forms) => forms.iter().any(|form| found(form)),
-        None => is_for(body.target, file) && found(file),
-    }
-}
-
-/// The forms of `file` in which signatures for this kind of files are looked for; `None` for a kind that is not normalised.
-fn normalised(target: Target, file: &[u8]) -> Option<Vec<Vec<u8>>> {
-    match target {
-        Target::Kind(kind) if kind.is_normalised() => {
-            let forms = normalise::forms(file).into_iter().filter(|form| form.kinds.contains(&kind));
-            Some(forms.map(|form| form.bytes).collect())
-        }
-        _ => None,
-    }
+    haystacks(body.target, file).iter().any(|(haystack, _)| !ends(&body.pattern, body.offset, haystack).is_empty())
 }
 
 pub(super) fn bears_logical(logical: &Logical, file: &[u8]) -> bool {
-    if !within(&logical.limits, file) {
-        return false;
-    }
-    let holds = |file: &[u8]| {
-        let counts: Vec<u64> = logical.subsignatures.iter().map(|subsignature| matches(subsignature, file)).collect();
+    let images = Image::all_of(file);
+    let holds = |(haystack, file_len): &(Cow<'_, [u8]>, u64)| {
+        if !within(&logical.limits, *file_len, &images) {
+            return false;
+        }
+        let counts: Vec<u64> = logical.subsignatures.iter().map(|subsignature| matches(subsignature, haystack)).collect();
         logical.expression.value(&|number| counts[usize::from(number)]).holds
     };
-    match normalised(logical.target, file) {
-        Some(forms) => forms.iter().any(|form| holds(form)),
-        None => is_for(logical.target, file) && holds(file),
-    }
+    haystacks(logical.target, file).iter().any(holds)
 }
 
-fn is_for(target: Target, file: &[u8]) -> bool {
+/// What is looked through for signatures of this target: the file, or its normalised forms. Each with what counts as the size of the file.
+fn haystacks(target: Target, file: &[u8]) -> Vec<(Cow<'_, [u8]>, u64)> {
+    let whole = || vec![(Cow::Borrowed(file), file.len() as u64)];
     match target {
-        Target::Any => true,
-        Target::Kind(kind) => FileKind::of(file) == Some(kind),
-        _ => false,
+        Target::Any => whole(),
+        Target::Kind(kind) if kind.is_normalised() => {
+            let forms = normalise::forms(file).into_iter().filter(|form| form.kinds.contains(&kind));
+            forms.map(|form| (Cow::Owned(form.bytes), form.file_len)).collect()
+        }
+        Target::Kind(kind) if FileKind::of(file) == Some(kind) => whole(),
+        _ => Vec::new(),
     }
 }
 
-fn within(limits: &Limits, file: &[u8]) -> bool {
-    let images = Image::all_of(file);
+fn within(limits: &Limits, file_len: u64, images: &[Image]) -> bool {
     let allows = |range: &Option<RangeInclusive<u64>>, value: u64| range.as_ref().is_none_or(|range| range.contains(&value));
     let some_image = |range: &Option<RangeInclusive<u64>>, value: &dyn Fn(&Image) -> u64| {
         range.is_none() || images.iter().any(|image| allows(range, value(image)))
     };
-    allows(&limits.file_size, file.len() as u64)
+    allows(&limits.file_size, file_len)
         && some_image(&limits.entry_point, &|image| image.entry)
         && some_image(&limits.sections, &|image| image.sections.len() as u64)
         && limits.container.is_none()

@@ -106,6 +106,13 @@ fn nothing_is_normalised_for_a_database_that_does_not_ask_for_it() {
 }
 
 #[test]
+fn sizes_are_those_of_the_text_and_of_the_forms_of_a_page() {
+    let sizes = |file: &[u8]| normalise::forms(file).iter().map(|form| form.file_len).collect::<Vec<_>>();
+    assert_eq!(sizes(b"A   line  of text"), [17]);
+    assert_eq!(sizes(b"<HTML>A   line  of text"), [20, 15]);
+}
+
+#[test]
 fn text_with_tags_far_behind_is_a_page() {
     let far = [&b"plain words ".repeat(200)[..], b"<Table>  <TABLE>  Cell"].concat();
     let names = |file: &[u8]| normalise::forms(file).into_iter().map(|form| form.name).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! Known differences, each a rule that `docs/clamav.md` or `docs/targets.md` documents.
+//! Known differences, each a rule that `docs/clamav.md`, `docs/targets.md` or `docs/normalisation.md` documents.
 //!
 //! A rule looks at the signature and the bytes of the file, never at names: what it explains, it explains everywhere.
 
@@ -22,16 +22,19 @@ pub(crate) enum Cause {
     FatMachO,
     /// Offsets from the end of an executable whose headers cannot be followed.
     BrokenExecutable,
+    /// The bytes of a page where normalised forms are looked through.
+    PageAsItStands,
 }
 
 impl Cause {
-    pub(crate) const ALL: [Cause; 6] = [
+    pub(crate) const ALL: [Cause; 7] = [
         Cause::ManyPlaces,
         Cause::LeadingAlternative,
         Cause::TrailingAlternative,
         Cause::LatePdf,
         Cause::FatMachO,
         Cause::BrokenExecutable,
+        Cause::PageAsItStands,
     ];
 
     /// The page that documents it, and how the row for it begins.
@@ -47,6 +50,7 @@ impl Cause {
             Cause::LatePdf => ("docs/targets.md", "a PDF behind"),
             Cause::FatMachO => ("docs/targets.md", "a fat Mach-O file"),
             Cause::BrokenExecutable => ("docs/targets.md", "an executable whose headers cannot be followed"),
+            Cause::PageAsItStands => ("docs/normalisation.md", "signatures for any file, and digests, of a page"),
         }
     }
 
@@ -80,6 +84,9 @@ impl Cause {
                     && Image::all_of(file).is_empty()
                     && patterns(record).any(|(_, offset)| matches!(offset, Offset::End { .. }))
             }
+            Cause::PageAsItStands => {
+                found_by == Side::Titer && target(record) == Target::Any && FileKind::of(file) == Some(FileKind::Html)
+            }
         }
     }
 }
@@ -89,7 +96,7 @@ pub(crate) fn of(found_by: Side, records: &[&Record], file: &[u8]) -> Option<Cau
     Cause::ALL.into_iter().find(|cause| records.iter().any(|record| cause.explains(found_by, record, file)))
 }
 
-fn target(record: &Record) -> Target {
+pub(crate) fn target(record: &Record) -> Target {
     match record {
         Record::Body(body) => body.target,
         Record::Logical(logical) => logical.target,
@@ -171,6 +178,8 @@ mod tests {
         assert_eq!(cause("N:9:5:aabbcc", b"\xca\xfe\xba\xbe\0\0\0\x02"), Some(Cause::FatMachO));
         assert_eq!(cause("N:0:EOF-9:aabbcc", b"MZ is how texts begin"), Some(Cause::BrokenExecutable));
         assert_eq!(cause("N:0:EOF-9:aabbcc", &corpus::executables::pe(true, 1)), None);
+        assert_eq!(cause("N:0:*:aabbcc", b"<HTML>"), Some(Cause::PageAsItStands));
+        assert_eq!(cause("N:3:*:aabbcc", b"<HTML>"), None);
         assert_eq!(cause("N:9:*:aabbcc", b"\xca\xfe\xba\xbe\0\0\0\x02"), None);
     }
 }

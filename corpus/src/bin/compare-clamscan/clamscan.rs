@@ -43,6 +43,7 @@ pub(crate) const FILE_BYTES_MIN: u64 = 6;
 const REFUSED_MAX: usize = 2000;
 
 /// The program, and the parts of it that are on.
+#[derive(Clone)]
 pub(crate) struct Clamscan {
     program: PathBuf,
     flags: Vec<String>,
@@ -71,6 +72,14 @@ impl Clamscan {
         let flag = flag.with_context(|| format!("--with: no part of clamscan that is off is called `{part}`"))?;
         *flag = flag.replace("=no", "=yes");
         Ok(self)
+    }
+
+    /// The same with normalised forms, as titer makes them where there are signatures for them.
+    pub(crate) fn normalising(mut self) -> Clamscan {
+        for flag in self.flags.iter_mut().filter(|flag| ["--normalize=no", "--scan-html=no"].contains(&flag.as_str())) {
+            *flag = flag.replace("=no", "=yes");
+        }
+        self
     }
 
     /// Has clamscan load `databases`, and calls `drop` with each line that it refuses, one after another, until it takes what is left.
