@@ -64,8 +64,8 @@ pub enum ImageHashError {
 
 /// The hash of the picture that a file is: PNG, JPEG, GIF (its first frame), BMP or TIFF (its first page).
 ///
-/// A file that begins like no picture is told in O(1). Decoding takes time and memory linear in the pixels, at most [`PIXELS_MAX`]: some 40
-/// nanoseconds and 10 bytes for each, as many as a picture of a few KiB can claim.
+/// A file that begins like no picture is told in O(1). Decoding takes time and memory linear in the pixels, at most [`PIXELS_MAX`]: 15 to
+/// 35 nanoseconds and 4 to 8 bytes for each. A file of 100 KB can claim as many: 0.9 s and 259 MiB were the most of pictures made to be costly.
 ///
 /// # Errors
 /// [`ImageHashError`] for what is no picture, for damaged pictures and for those above the limits. Any bytes will do.
