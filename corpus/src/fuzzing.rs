@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub type Target = fn(&[u8]);
 
 /// Every fuzz target by its name.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("blob_decode", blob_decode),
     ("container_read", container_read),
     ("database_open_scan", database_open_scan),
@@ -34,6 +34,7 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("logical_equals_naive", logical_equals_naive),
     ("ndb_parse", ndb_parse),
     ("normalise", normalise),
+    ("picture_hash", picture_hash),
     ("scan_equals_naive", scan_equals_naive),
 ];
 
@@ -88,6 +89,13 @@ pub fn delta_apply(bytes: &[u8]) {
     let mut sealed = bytes.to_vec();
     seal_delta(&patternc::fuzzing::empty_blob(), &mut sealed);
     patternc::fuzzing::delta_apply(&sealed);
+}
+
+/// Hashes `bytes` as a picture: the same twice, or refused the same twice. No decoder panics, which would be caught.
+pub fn picture_hash(bytes: &[u8]) {
+    let hash = engine::image_hash(bytes);
+    assert!(!hash.as_ref().is_err_and(|error| error.to_string().contains("panicked")), "{hash:?}");
+    assert_eq!(engine::image_hash(bytes), hash);
 }
 
 /// Reads `bytes` as an executable. Its sections begin in it, the text of its imports keeps its bound, and digests of its sections and imports
@@ -282,6 +290,17 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
                 named("script", script.into()),
                 named("text", "A  Line\r\n\tand\0 another\n".into()),
             ]
+        }
+        "picture_hash" => {
+            let pictures: [(&str, &[u8]); 6] = [
+                ("rgb.png", include_bytes!("../../engine/tests/pictures/rgb.png")),
+                ("progressive.jpg", include_bytes!("../../engine/tests/pictures/progressive.jpg")),
+                ("baseline.jpg", include_bytes!("../../engine/tests/pictures/baseline.jpg")),
+                ("two-frames.gif", include_bytes!("../../engine/tests/pictures/two-frames.gif")),
+                ("two-shades.bmp", include_bytes!("../../engine/tests/pictures/two-shades.bmp")),
+                ("lzw.tif", include_bytes!("../../engine/tests/pictures/lzw.tif")),
+            ];
+            pictures.map(|(name, bytes)| named(name, bytes.into())).into()
         }
         "scan_equals_naive" => {
             let [(_, text), ..] = crate::features();

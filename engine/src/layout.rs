@@ -680,6 +680,8 @@ pub enum ConditionOp {
     /// A subsignature that is a number near the last match of another: its number (1 byte), how many parts that other has (4 bytes), these (4
     /// bytes each), what is asked ([`crate::byte_compare::ByteCompare::encode_into`]).
     ByteCompare = 9,
+    /// A subsignature that is the hash of a picture: its number (1 byte), and the hash that the file must have (8 bytes, [`crate::image_hash()`]).
+    Image = 10,
 }
 
 /// In the definition of a regular expression: all matches count, not only the first.
@@ -691,7 +693,7 @@ pub const REGEX_ENCOMPASS: u8 = 4;
 
 impl ConditionOp {
     /// All of them, by their numbers.
-    pub const ALL: [ConditionOp; 10] = [
+    pub const ALL: [ConditionOp; 11] = [
         ConditionOp::Subsignature,
         ConditionOp::All,
         ConditionOp::Any,
@@ -702,6 +704,7 @@ impl ConditionOp {
         ConditionOp::Never,
         ConditionOp::Regex,
         ConditionOp::ByteCompare,
+        ConditionOp::Image,
     ];
 
     /// The operation with this number, if there is one.

@@ -13,7 +13,7 @@ pub(crate) use regexes::Regexes;
 use crate::database::Database;
 use crate::expression::{Comparison, Expression, Value};
 use crate::layout::{ConditionOp, NO_PROGRAM};
-use crate::logical::read::{ByteCompareNode, Definition, byte_compare, children, definition, is_single, range};
+use crate::logical::read::{ByteCompareNode, Definition, byte_compare, children, definition, image, is_single, range};
 use crate::matcher::{Literal, Program, Workspace};
 use crate::subject::Subject;
 use crate::tally::Budget;
@@ -107,6 +107,8 @@ impl<'e, 'd> Evaluation<'e, 'd> {
             ConditionOp::Never => Some(Value::default()),
             ConditionOp::Regex => self.regex(rest, counted, depth)?,
             ConditionOp::ByteCompare => self.byte_compare(rest)?,
+            ConditionOp::Image => image(rest)
+                .map(|(number, hash)| Value::of_subsignature(number, u64::from(self.subject.picture_hash() == Some(hash)))),
         })
     }
 

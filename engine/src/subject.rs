@@ -2,7 +2,7 @@
 
 use crate::layout::{NO_PROGRAM, PROGRAM_TARGET_MASK, PROGRAM_TARGET_SHIFT};
 use crate::pattern::Offset;
-use crate::{FileKind, Image};
+use crate::{FileKind, Image, image_hash};
 use std::sync::OnceLock;
 
 /// A haystack and its facts: a file as it stands, or a normalised form of one. Threads that share a scan share it.
@@ -15,6 +15,8 @@ pub(crate) struct Subject<'h> {
     targets: u16,
     /// Its programs: found when the first signature asks for them.
     images: OnceLock<Vec<Image>>,
+    /// What it shows: found out when the first signature asks.
+    picture_hash: OnceLock<Option<u64>>,
 }
 
 impl<'h> Subject<'h> {
@@ -23,12 +25,26 @@ impl<'h> Subject<'h> {
         let kind = FileKind::of(haystack);
         // What is normalised is looked for in normalised forms only.
         let targets = kind.filter(|kind| !kind.is_normalised()).map_or(1, |kind| 1 | 1 << kind as u8);
-        Subject { haystack, file_len: haystack.len() as u64, kind, targets, images: OnceLock::new() }
+        Subject {
+            haystack,
+            file_len: haystack.len() as u64,
+            kind,
+            targets,
+            images: OnceLock::new(),
+            picture_hash: OnceLock::new(),
+        }
     }
 
     /// A normalised form of a file that counts as one of `file_len` bytes, in which signatures for `targets` are looked for.
     pub(crate) fn form(form: &'h [u8], targets: u16, file_len: u64) -> Subject<'h> {
-        Subject { haystack: form, file_len, kind: None, targets, images: OnceLock::from(Vec::new()) }
+        Subject {
+            haystack: form,
+            file_len,
+            kind: None,
+            targets,
+            images: OnceLock::from(Vec::new()),
+            picture_hash: OnceLock::from(None),
+        }
     }
 
     /// What kind of file it is.
@@ -50,6 +66,15 @@ impl<'h> Subject<'h> {
     /// Whether signatures for some of these targets, a bit each, are looked for in files of this kind.
     pub(crate) fn admits_some(&self, targets: u16) -> bool {
         self.targets & targets != 0
+    }
+
+    /// Its hash where it is a picture that can be decoded. O(1) for files of other kinds and after the first call, else O(pixels).
+    pub(crate) fn picture_hash(&self) -> Option<u64> {
+        if self.kind == Some(FileKind::Graphics) {
+            *self.picture_hash.get_or_init(|| image_hash(self.haystack).ok())
+        } else {
+            None
+        }
     }
 
     /// Its programs where it is a PE file; none else.

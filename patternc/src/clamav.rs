@@ -19,6 +19,7 @@
 pub mod byte_compare;
 pub mod container;
 mod db;
+pub mod fuzzy_image;
 mod hash;
 mod hex;
 mod ignore;

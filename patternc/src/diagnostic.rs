@@ -179,6 +179,10 @@ codes! {
     PcreFlag = "pcre-flag",
     /// A byte comparison that is not `trigger(offset#options#comparisons)`, or that could never hold.
     ByteCompareForm = "byte-compare-form",
+    /// An image hash that is not `fuzzy_img#` and 16 hex digits.
+    ImageHashForm = "image-hash-form",
+    /// An image hash with a distance other than 0.
+    ImageHashDistance = "image-hash-distance",
     /// A regular expression that PCRE refuses too.
     RegexInvalid = "regex-invalid",
     /// A regular expression with something that PCRE has and this engine has not.

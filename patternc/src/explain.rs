@@ -125,6 +125,7 @@ fn explain_subsignature(number: usize, subsignature: &Subsignature) -> Fact {
         }
         Subsignature::Regex(regex) => explain_regex(regex, &mut fact),
         Subsignature::ByteCompare { trigger, compare } => explain_compare(*trigger, compare, &mut fact),
+        Subsignature::Image { hash } => fact.text = format!("picture, one that looks like {hash:016x}"),
     }
     fact
 }
@@ -314,6 +315,12 @@ mod tests {
         let expected = "1: a number of 4 bytes, 4 bytes behind where the last match of subsignature 0 begins\n  \
                         must be: more than 5 and less than 256\n";
         assert!(text(&record).ends_with(expected), "{}", text(&record));
+    }
+
+    #[test]
+    fn an_image_hash_in_words() {
+        let record = clamav::ldb("N;Engine:150-255,Target:5;0;fuzzy_img#0BA8A31E9939C595").unwrap().unwrap();
+        assert!(text(&record).ends_with("0: picture, one that looks like 0ba8a31e9939c595\n"), "{}", text(&record));
     }
 
     #[test]

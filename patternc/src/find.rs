@@ -26,7 +26,7 @@ use crate::record::{Body, Digest, DigestOf, Hash, Limits, Logical, Record, Regex
 use engine::byte_compare::ByteCompare;
 use engine::pattern::{Offset, Pattern};
 use engine::regex::{Extent, Regex, Ways};
-use engine::{Database, FileKind, Image, Scanner, normalise};
+use engine::{Database, FileKind, Image, Scanner, image_hash, normalise};
 use start::start_of;
 use std::borrow::Cow;
 use std::ops::{Range, RangeInclusive};
@@ -203,6 +203,7 @@ fn find_logical(
             Subsignature::Bytes { any_of, .. } => join(found.by_ref().take(any_of.len()), places_max),
             Subsignature::Regex(regex) => find_regex(regex, &finding.pieces, file),
             Subsignature::ByteCompare { trigger, compare } => find_number(*trigger, compare, &finding.pieces, file),
+            Subsignature::Image { hash } => find_picture(*hash, haystack),
         };
         finding.pieces.push(piece);
     }
@@ -217,12 +218,24 @@ fn find_logical(
 fn patterns(subsignature: &Subsignature) -> Vec<(Offset, &Pattern)> {
     match subsignature {
         Subsignature::Bytes { offset, any_of } => any_of.iter().map(|pattern| (*offset, pattern)).collect(),
-        Subsignature::Regex(_) | Subsignature::ByteCompare { .. } => Vec::new(),
+        Subsignature::Regex(_) | Subsignature::ByteCompare { .. } | Subsignature::Image { .. } => Vec::new(),
     }
 }
 
 fn count(pieces: &[Piece], number: u8) -> u64 {
     pieces.get(usize::from(number)).map_or(0, |piece| piece.count)
+}
+
+/// Whether the file is a picture with that hash. Its normalised forms are none.
+fn find_picture(hash: u64, haystack: &Haystack<'_>) -> Piece {
+    let found = if haystack.form.is_none() { image_hash(&haystack.bytes).ok() } else { None };
+    let is_it = found == Some(hash);
+    Piece {
+        count: u64::from(is_it),
+        places: is_it.then_some(0..haystack.bytes.len() as u64).into_iter().collect(),
+        note: found.is_none().then_some("the file is no picture that can be decoded"),
+        last_start: None,
+    }
 }
 
 /// Matches of patterns any of which count.

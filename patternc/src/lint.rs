@@ -209,6 +209,8 @@ fn asked_for(logical: &Logical, expression: &Expression) -> usize {
             Some(Subsignature::Bytes { any_of, .. }) => any_of.iter().map(longest_searched).min().unwrap_or(0),
             Some(Subsignature::Regex(regex)) => asked_for(logical, &regex.trigger),
             Some(Subsignature::ByteCompare { trigger, .. }) => asked_for(logical, &Expression::Subsignature(*trigger)),
+            // Not bytes in a row, but as rare as the bytes of its hash.
+            Some(Subsignature::Image { hash }) => size_of_val(hash),
             None => 0,
         },
         Expression::All(all) => all.iter().map(|one| asked_for(logical, one)).max().unwrap_or(0),
@@ -291,7 +293,8 @@ mod tests {
              B;Target:0;0=0;{good}\n\
              C;Target:0;0&1&2;{good};4d5a;1/evil/\n\
              D;Engine:51-255,Target:0,Container:CL_TYPE_ZIP;0;{good}01\n\
-             E;Target:0;0&1;{good}02;0=0/evil/\n"
+             E;Target:0;0&1;{good}02;0=0/evil/\n\
+             F;Target:5;0&1;fuzzy_img#0ba8a31e9939c595;0/evil/\n"
         );
         assert_eq!(
             codes(SourceKind::Ldb, &text),
@@ -301,6 +304,7 @@ mod tests {
                 ("C", &["weak-trigger"]),
                 ("D", &["never-evaluated"]),
                 ("E", &["weak-trigger"]),
+                ("F", &["always-evaluated"]),
             ])
         );
     }

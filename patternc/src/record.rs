@@ -107,6 +107,11 @@ pub enum Subsignature {
         /// What is asked.
         compare: ByteCompare,
     },
+    /// What a picture shows; it matches once or not at all.
+    Image {
+        /// What [`engine::image_hash()`] must say of the file.
+        hash: u64,
+    },
 }
 
 /// A regular expression, searched for when other subsignatures are there.
@@ -137,7 +142,7 @@ impl Logical {
         let mut rows: Vec<usize> = Vec::with_capacity(self.subsignatures.len());
         for subsignature in &self.subsignatures {
             let row = match subsignature {
-                Subsignature::Bytes { .. } => 0,
+                Subsignature::Bytes { .. } | Subsignature::Image { .. } => 0,
                 Subsignature::ByteCompare { trigger, .. } => {
                     let of = self.subsignatures[..rows.len()].get(usize::from(*trigger));
                     if !matches!(of, Some(Subsignature::Bytes { .. })) {

@@ -9,7 +9,7 @@ use patternc::record::{Logical, Record, Subsignature, Target};
 use std::collections::BTreeSet;
 
 /// Lines that look like those of real sets, a feature each.
-const LINES: [&str; 16] = [
+const LINES: [&str; 17] = [
     "Demo.Loader-1;Engine:51-255,Target:1;0&1&2;4d6f76654e657874::i;EP+0:60be??104000;7363686564756c65::iw",
     "Demo.Loader-2;Target:0;(0|1|2)>1,2;68656c70;6c6f6164;6d6f7265",
     "Demo.Macro-1;Engine:51-255,Target:2;0&(1|2)&3=0;4175746f4f70656e::wa;5368656c6c;57536372697074;53616665",
@@ -26,6 +26,7 @@ const LINES: [&str; 16] = [
     "Demo.Count-1;Target:0;0>1&(1|2)=3;616161;6261;6262",
     "Demo.Count-2;Target:0;(0&1)=0;7878;7979",
     "Demo.Absent-1;Target:0;(0|1)<2,0&2;6161;6262;6363",
+    "Demo.Picture-1;Engine:150-255,Target:5;(0|1)&(2=0);fuzzy_img#af2ad01ed42993c7#0;6162;fuzzy_img#0000000000000000",
 ];
 
 /// Parses `bytes` as lines of an `.ldb` file. Each ends in a record that can be encoded and decoded, or in a fault; records can be linked.

@@ -67,6 +67,7 @@ fn matches(subsignature: &Subsignature, file: &[u8]) -> u64 {
         Subsignature::Bytes { offset, any_of } => {
             any_of.iter().map(|pattern| ends(pattern, *offset, file).len() as u64).sum()
         }
+        Subsignature::Image { hash } => u64::from(engine::image_hash(file) == Ok(*hash)),
         _ => 0,
     }
 }

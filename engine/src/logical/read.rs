@@ -27,7 +27,14 @@ pub(super) fn range(node: &[u8]) -> Option<RangeInclusive<u64>> {
 
 /// Whether a node of this operation is a single subsignature, whose number follows.
 pub(super) fn is_single(op: u8) -> bool {
-    [ConditionOp::Subsignature, ConditionOp::Regex, ConditionOp::ByteCompare].into_iter().any(|single| single as u8 == op)
+    use ConditionOp::{ByteCompare, Image, Regex, Subsignature};
+    [Subsignature, Regex, ByteCompare, Image].into_iter().any(|single| single as u8 == op)
+}
+
+/// The number of a subsignature that is the hash of a picture, and that hash.
+pub(super) fn image(node: &[u8]) -> Option<(u8, u64)> {
+    let (&number, hash) = node.split_first()?;
+    Some((number, u64::from_le_bytes(hash.try_into().ok()?)))
 }
 
 /// A byte comparison.
@@ -118,6 +125,7 @@ impl<'a> Soundness<'a> {
             }),
             ConditionOp::FileSize | ConditionOp::EntryPoint | ConditionOp::Sections => rest.len() == 16,
             ConditionOp::Never => rest.is_empty(),
+            ConditionOp::Image => image(rest).is_some_and(|(number, _)| is_number(number)),
             ConditionOp::ByteCompare => byte_compare(rest).is_some_and(|node| {
                 is_number(node.number) && node.parts.iter().all(|part| u32::from_le_bytes(*part) < self.parts)
             }),

@@ -10,6 +10,7 @@ mod imports;
 mod limits;
 mod logical;
 mod normalisation;
+mod pictures;
 mod runs;
 mod support;
 mod targets;

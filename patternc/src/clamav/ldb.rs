@@ -8,7 +8,7 @@ use engine::pattern::Offset;
 
 use super::byte_compare;
 use super::pcre::{self, Pcre};
-use super::{modifier, name, offset};
+use super::{fuzzy_image, modifier, name, offset};
 use crate::diagnostic::{Code, Fault};
 use crate::record::{Logical, Record, RegexSubsignature, Subsignature, Target};
 
@@ -72,8 +72,8 @@ fn check_count(expression: &Expression, subsignatures: usize) -> Result<(), Faul
 
 fn subsignature(text: &str, target: Target) -> Result<Subsignature, Fault> {
     let unsupported = |what: &str| Err(Fault::new(Code::SubsignatureUnsupported, format!("{what} are not supported yet")));
-    if text.starts_with("fuzzy_img#") {
-        return unsupported("image hashes");
+    if fuzzy_image::is_fuzzy_image(text) {
+        return fuzzy_image::parse(text).map(|hash| Subsignature::Image { hash });
     }
     if text.starts_with("${") {
         return unsupported("macros");

@@ -125,3 +125,19 @@ fn numbers_near_the_last_match() {
     assert!(!logical(line, b"-abc12 abc99").holds);
     assert_eq!(logical(line, b"-12").pieces[1].note, Some("its trigger has no match, so there is no number"));
 }
+
+/// A white picture of three pixels: a BMP.
+const WHITE: &[u8] = b"BM\x42\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x03\0\0\0\x01\0\0\0\x01\0\x18\0\
+    \0\0\0\0\x0c\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
+    \xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0";
+
+#[test]
+fn pictures_are_whole_files() {
+    let line = "N;Target:0;0|1;fuzzy_img#8000000000000000;fuzzy_img#0000000000000001";
+    let finding = logical(line, WHITE);
+    assert!(finding.holds);
+    assert_eq!(finding.pieces, [piece(1, 0..66), Piece::default()]);
+    let finding = logical(line, b"text");
+    let note = Some("the file is no picture that can be decoded");
+    assert!(finding.is_nothing() && finding.pieces.iter().all(|piece| piece.note == note));
+}

@@ -111,6 +111,8 @@ impl<'a> Logicals<'a> {
                     Subsignature::ByteCompare { trigger, .. } => {
                         return self.lead_of(logical, &Expression::Subsignature(*trigger));
                     }
+                    // Nothing leads to what a picture shows: it is decoded to be known.
+                    Subsignature::Image { .. } => return None,
                     Subsignature::Bytes { .. } => {}
                 }
                 let parts = self.parts_of(logical, subsignature);
@@ -238,6 +240,10 @@ impl<'a> Logicals<'a> {
                         }
                         compare.encode_into(out);
                     }
+                    Subsignature::Image { hash } => {
+                        out.extend([ConditionOp::Image as u8, *number]);
+                        out.extend(hash.to_le_bytes());
+                    }
                     subsignature => {
                         out.extend([ConditionOp::Subsignature as u8, *number]);
                         for part in self.parts_of(logical, subsignature) {
@@ -271,6 +277,7 @@ impl<'a> Logicals<'a> {
                 match subsignature {
                     Subsignature::Regex(_) => return 10_000,
                     Subsignature::ByteCompare { .. } => return 200,
+                    Subsignature::Image { .. } => return 100_000,
                     Subsignature::Bytes { .. } => {}
                 }
                 let parts = self.parts_of(logical, subsignature);
@@ -305,7 +312,7 @@ pub(super) struct LogicalSections {
 fn bodies(subsignature: &Subsignature, target: Target) -> impl Iterator<Item = Body<'_>> {
     let (offset, any_of) = match subsignature {
         Subsignature::Bytes { offset, any_of } => (*offset, &any_of[..]),
-        Subsignature::Regex(_) | Subsignature::ByteCompare { .. } => (Offset::Any, &[][..]),
+        Subsignature::Regex(_) | Subsignature::ByteCompare { .. } | Subsignature::Image { .. } => (Offset::Any, &[][..]),
     };
     any_of.iter().map(move |pattern| Body { target, offset, pattern })
 }

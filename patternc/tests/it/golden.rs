@@ -90,6 +90,7 @@ fn spell_subsignature(subsignature: &Subsignature) -> String {
         }
         Subsignature::Regex(regex) => format!("{:?}: {}/{}/ {:?}", regex.offset, regex.trigger, regex.pattern, regex.flags),
         Subsignature::ByteCompare { trigger, compare } => format!("{trigger}: {compare:?}"),
+        Subsignature::Image { hash } => format!("image {hash:016x}"),
         other => panic!("{other:?}"),
     }
 }

@@ -18,6 +18,7 @@ const CONTAINER: u8 = 8;
 const BYTES: u8 = 0;
 const REGEX: u8 = 1;
 const BYTE_COMPARE: u8 = 2;
+const IMAGE: u8 = 3;
 /// Most comparisons of a number.
 const COMPARISONS_BYTES_MAX: u64 = 11 + 9 * 16;
 
@@ -106,6 +107,10 @@ fn put_subsignature(out: &mut Vec<u8>, subsignature: &Subsignature) {
             put_varint(out, encoded.len() as u64);
             out.extend(encoded);
         }
+        Subsignature::Image { hash } => {
+            out.push(IMAGE);
+            out.extend(hash.to_le_bytes());
+        }
         Subsignature::Regex(regex) => {
             out.push(REGEX);
             put_offset(out, regex.offset);
@@ -137,6 +142,7 @@ fn subsignature(reader: &mut Reader<'_>) -> Result<Subsignature, WireError> {
             let compare = compare.ok_or_else(|| reader.fault("a comparison of bytes is of an unknown form"))?;
             Ok(Subsignature::ByteCompare { trigger, compare })
         }
+        IMAGE => Ok(Subsignature::Image { hash: reader.u64()? }),
         _ => Err(reader.fault("the form of a subsignature is unknown")),
     }
 }
