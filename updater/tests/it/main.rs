@@ -6,6 +6,7 @@ mod damage;
 mod partial;
 mod publications;
 mod refusals;
+mod slow_and_endless;
 mod starting;
 mod support;
 mod switching;

@@ -1,5 +1,8 @@
 //! A service, its makers and terminals, all in one temporary folder.
 
+#[allow(dead_code, reason = "a kit, of which not every test needs every part")]
+pub(crate) mod fault;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -188,10 +191,14 @@ impl Terminal {
 
     /// Has every later check-in of this terminal answered with an assignment of `channels`.
     pub(crate) async fn is_told(&self, world: &World, channels: &[ChannelRelease]) {
-        let evil = evil_service(world.url.clone(), assigned(channels)).await;
+        self.asks(&evil_service(world.url.clone(), assigned(channels)).await);
+    }
+
+    /// Has this terminal take the service at another address for its own.
+    pub(crate) fn asks(&self, service: &Url) {
         let identity = self.folder.join("identity.json");
         let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&identity).unwrap()).unwrap();
-        json["service"] = evil.to_string().into();
+        json["service"] = service.to_string().into();
         fs::write(&identity, json.to_string()).unwrap();
     }
 
