@@ -14,6 +14,7 @@
 //! changing. A crash loses nothing that was answered for; `publisher.rs` tells what it may leave unfinished.
 
 mod body;
+mod conditional;
 mod content;
 mod makers;
 mod objects;

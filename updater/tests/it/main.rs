@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod partial;
 mod publications;
+mod ranges;
 mod refusals;
 mod slow_and_endless;
 mod starting;
