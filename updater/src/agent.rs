@@ -10,6 +10,8 @@
 //! <state>/current           number of the generation in force
 //! <state>/held.json         releases that were rolled back from; none of them is installed again
 //! <state>/contact.json      last contact and what was said
+//! <state>/backoff.json      who asked to be left alone, and until when
+//! <state>/parts/<sha256>    downloads that broke off
 //! <state>/tmp/              scratch
 //! <state>/lock              one agent at a time
 //! ```
@@ -22,22 +24,28 @@
 //! A switch of makers keeps the old maker's generation until the new one has passed its test and is in force: there is no
 //! moment without protection. While any part of an assignment fails or is held back, nothing that is in force is dropped.
 
+mod backoff;
+mod download;
 mod error;
 mod fetch;
 mod generation;
 mod metadata;
+mod random;
 mod report;
+mod space;
 mod state;
 
 use crate::Channel;
 use crate::decide::{UserRow, accepts};
 use crate::disk::{Checkpoint, Disk, DiskError, Lock};
-use crate::http::{Client, Proof};
+use crate::http::{Client, Network, Proof};
 use crate::keys::SigningKey;
 use crate::tuf::{self, TufError};
 use crate::wire::{
     Acknowledge, Assignment, ChannelRelease, CheckIn, Designation, Enrol, Enrolled, Sha256Hex, TerminalFacts,
 };
+pub use backoff::BackOff;
+use backoff::{BackOffs, SERVICE};
 pub use error::AgentError;
 pub use fetch::Transfer;
 use fetch::fetch;
@@ -53,6 +61,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tough::schema::{Root, Signed};
 use url::Url;
+
+/// How many times as long as its blobs a database is taken to be before there is one to measure. Body signatures link to four to six times
+/// their packed length.
+const DATABASE_TO_BLOBS: u64 = 8;
 
 /// Any error of the caller's.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -174,6 +186,7 @@ pub fn status(state_dir: &Path) -> Result<Status, AgentError> {
         last_contact: contact.as_ref().map(|contact| contact.at),
         last_assignment: contact.map(|contact| contact.assignment),
         held_back: state.held()?,
+        backing_off: BackOffs::read(&state).active(now()).collect(),
     })
 }
 
@@ -183,13 +196,21 @@ pub struct Agent {
     state: State,
     engine: Arc<dyn Engine>,
     progress: Arc<dyn Progress>,
+    network: Network,
 }
 
 impl Agent {
     /// An agent for the terminal in `state_dir`, which need not exist yet.
     pub fn new(state_dir: impl Into<PathBuf>, engine: impl Engine) -> Self {
         let state = State::new(state_dir, Disk::default());
-        Agent { state, engine: Arc::new(engine), progress: Arc::new(Quiet) }
+        Agent { state, engine: Arc::new(engine), progress: Arc::new(Quiet), network: Network::default() }
+    }
+
+    /// Reaches the service by these settings. Default: [`Network::default`].
+    #[must_use]
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
     }
 
     /// Tells `progress` of downloads. Default: nobody.
@@ -221,7 +242,7 @@ impl Agent {
             return Err(AgentError::AlreadyEnrolled { terminal: identity.terminal, service });
         }
         let expected = root_of_token(&enrolment.token)?;
-        let client = Client::new(&enrolment.service)?;
+        let client = Client::with(&enrolment.service, &self.network)?;
         let root = client.get("/metadata/1.root.json", tuf::METADATA_LEN_MAX, &mut |_| {}).await?;
         let found = Sha256Hex::of(&root);
         if found != expected {
@@ -251,7 +272,8 @@ impl Agent {
 
     /// Checks in and brings this terminal to what it is assigned.
     ///
-    /// Trouble after the check-in is told to the service before it is returned.
+    /// Trouble after the check-in is told to the service before it is returned. A service that asked to be left alone is not asked
+    /// before its time: [`AgentError::BackingOff`].
     ///
     /// # Errors
     /// [`AgentError`]: nothing was installed and what was in force stays in force.
@@ -262,16 +284,17 @@ impl Agent {
         }
         let _lock = self.lock()?;
         let identity = self.state.identity()?.ok_or_else(not_enrolled)?;
+        BackOffs::read(&self.state).check(SERVICE, now())?;
         // Once for the whole update, and off the async threads: it hashes the database.
         let state = self.state.clone();
         let installed = tokio::task::spawn_blocking(move || state.installed()).await??;
         let session = Session {
             installed,
-            client: Client::new(&identity.service)?,
+            client: Client::with(&identity.service, &self.network)?,
             key: SigningKey::load(&self.state.disk, &self.state.key_path())?,
             identity,
         };
-        let assignment = self.check_in(&session).await?;
+        let assignment = self.noting(SERVICE, self.check_in(&session).await)?;
         let mut step = "metadata";
         let updated = self.follow(&session, assignment, &mut step).await;
         if let Err(error) = &updated {
@@ -350,7 +373,8 @@ impl Agent {
         let wanted = if report.assignment.channels.iter().all(|at| held.contains(at)) {
             session.in_force().to_vec()
         } else {
-            let metadata = metadata::refresh(&session.client, &self.state).await?;
+            let metadata = self.noting(SERVICE, metadata::refresh(&session.client, &self.state).await)?;
+            self.note(SERVICE, None);
             *step = "fetch";
             self.fetch_all(session, &metadata, &held, &mut report).await?
         };
@@ -369,6 +393,7 @@ impl Agent {
             report.outcome = Outcome::UpToDate;
         } else {
             *step = "install";
+            self.check_room_to_link(&wanted, session.installed.as_ref())?;
             let (state, engine, before) = (self.state.clone(), self.engine.clone(), session.installed.clone());
             let install = move || generation::install(&state, &*engine, wanted, before.as_ref());
             let Installation { manifest, self_test, faults } = tokio::task::spawn_blocking(install).await??;
@@ -385,7 +410,29 @@ impl Agent {
         {
             tracing::warn!(%error, "old files could not be removed; the next update tries again");
         }
+        // What broke off for a channel that failed is what the next update goes on with.
+        if report.faults.is_empty()
+            && let Err(error) = download::forget_parts(&self.state)
+        {
+            tracing::warn!(%error, "parts of downloads could not be removed; the next update tries again");
+        }
         Ok(report)
+    }
+
+    /// Is there room for the database that is to be linked?
+    ///
+    /// How large it will be only the linker knows. The database in force is taken for a measure, scaled by the lengths of the blobs, and
+    /// half as much again; without one, [`DATABASE_TO_BLOBS`] times the blobs.
+    fn check_room_to_link(&self, wanted: &[Installed], before: Option<&Manifest>) -> Result<(), AgentError> {
+        let length = |path: PathBuf| std::fs::metadata(path).map_or(0, |found| found.len());
+        let blobs = |channels: &[Installed]| channels.iter().map(|at| length(self.state.blob_path(&at.sha256))).sum::<u64>();
+        let new = blobs(wanted);
+        let measured = before.map(|manifest| (length(self.state.database(manifest.generation)), blobs(&manifest.channels)));
+        let needed = match measured {
+            Some((database, old)) if old > 0 => (database as f64 * new as f64 / old as f64 * 1.5) as u64,
+            _ => new.saturating_mul(DATABASE_TO_BLOBS),
+        };
+        space::check(self.state.folder(), needed, self.network.spare_bytes)
     }
 
     /// Brings every assigned channel into the store and returns what shall be in force, ascending by channel.
@@ -416,7 +463,7 @@ impl Agent {
                     report.channels.push(channel);
                 }
                 // The disk is everybody's, so its fault ends the update.
-                Err(error @ (AgentError::Disk(_) | AgentError::Worker(_))) => return Err(error),
+                Err(error @ (AgentError::Disk(_) | AgentError::Space { .. } | AgentError::Worker(_))) => return Err(error),
                 Err(error) => {
                     tracing::warn!(channel = %at.channel, code = error.code(), "channel {} stays as it is: {error}", at.channel);
                     report.faults.push(ChannelFault::new(&at.channel, &error));
@@ -445,8 +492,11 @@ impl Agent {
         in_force: Option<&Installed>,
     ) -> Result<(Installed, ChannelReport), AgentError> {
         check_acceptable(session, at, in_force)?;
-        let signed = metadata.release(&session.client, at).await?;
-        let fetched = fetch(&session.client, &self.state, &signed, &*self.progress).await?;
+        let source = backoff::of_channel(&at.channel);
+        BackOffs::read(&self.state).check(&source, now())?;
+        let signed = self.noting(&source, metadata.release(&session.client, at).await)?;
+        let fetched = self.noting(&source, fetch(&session.client, &self.state, &signed, &*self.progress).await)?;
+        self.note(&source, None);
         let report = ChannelReport {
             channel: at.channel.clone(),
             release: at.release,
@@ -454,8 +504,26 @@ impl Agent {
             bytes_fetched: fetched.bytes,
             full_bytes: signed.length,
             delta_fault: fetched.delta_fault,
+            restarts: fetched.restarts,
         };
         Ok((Installed::from(signed), report))
+    }
+
+    /// Notes what `source` answered, should it be a refusal, and passes it on.
+    fn noting<T>(&self, source: &str, answer: Result<T, AgentError>) -> Result<T, AgentError> {
+        if let Err(error) = &answer {
+            self.note(source, Some(error));
+        }
+        answer
+    }
+
+    fn note(&self, source: &str, error: Option<&AgentError>) {
+        let mut known = BackOffs::read(&self.state);
+        if known.note(source, error, now())
+            && let Err(error) = self.state.put_back_offs(&known)
+        {
+            tracing::warn!(%error, "what {source} answered is not kept");
+        }
     }
 
     async fn report_trouble(&self, session: &Session, step: &str, error: &AgentError) {
@@ -467,7 +535,7 @@ impl Agent {
     /// Tells the service of a result; false when it did not hear. The next check-in then corrects its table.
     async fn acknowledge(&self, session: &Session, result: &Acknowledge) -> bool {
         let body = serde_json::to_vec(result).expect("a result is plain JSON");
-        match session.call::<Value>(&self.state, "acknowledge", body).await {
+        match self.noting(SERVICE, session.call::<Value>(&self.state, "acknowledge", body).await) {
             Ok(_) => true,
             Err(error) => {
                 tracing::warn!(%error, "the service did not hear of the result");

@@ -90,7 +90,7 @@ fn print_update(report: &UpdateReport) {
 
 /// How one channel came, in a sentence.
 pub(crate) fn describe(report: &ChannelReport) -> String {
-    let ChannelReport { channel, release, transfer, bytes_fetched, full_bytes, delta_fault } = report;
+    let ChannelReport { channel, release, transfer, bytes_fetched, full_bytes, delta_fault, .. } = report;
     let fetched = match transfer {
         Transfer::Stored => "was here already".to_owned(),
         Transfer::Full => format!("whole, {}", size(*bytes_fetched)),

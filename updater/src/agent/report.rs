@@ -2,6 +2,7 @@
 
 use crate::Channel;
 use crate::agent::AgentError;
+use crate::agent::backoff::BackOff;
 use crate::agent::fetch::Transfer;
 use crate::agent::generation::Installed;
 use crate::wire::{Assignment, ChannelRelease, Designation, channel_text, channels_text};
@@ -47,6 +48,8 @@ pub struct ChannelReport {
     pub full_bytes: u64,
     /// Why a delta was given up for the whole blob, as a code.
     pub delta_fault: Option<String>,
+    /// Codes of what made a download drop what it had and begin anew.
+    pub restarts: Vec<String>,
 }
 
 /// A channel that could not be brought up to date, while others could.
@@ -125,4 +128,6 @@ pub struct Status {
     pub last_assignment: Option<Assignment>,
     /// Releases that are held back after a rollback.
     pub held_back: Vec<ChannelRelease>,
+    /// Sources that asked to be left alone, and until when.
+    pub backing_off: Vec<BackOff>,
 }

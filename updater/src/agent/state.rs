@@ -1,6 +1,7 @@
 //! The state folder's small files. What each is for, and what a crash may do to it, is told in the parent module.
 
 use crate::agent::AgentError;
+use crate::agent::backoff::BackOffs;
 use crate::agent::generation::Manifest;
 use crate::disk::{Access, Disk};
 use crate::maker::next_counter;
@@ -95,6 +96,14 @@ impl State {
 
     pub(crate) fn put_trusted(&self, trusted: &Trusted) -> Result<(), AgentError> {
         self.put_json("trusted.json", trusted)
+    }
+
+    pub(crate) fn back_offs(&self) -> Result<BackOffs, AgentError> {
+        Ok(self.read_json("backoff.json")?.unwrap_or_default())
+    }
+
+    pub(crate) fn put_back_offs(&self, back_offs: &BackOffs) -> Result<(), AgentError> {
+        self.put_json("backoff.json", back_offs)
     }
 
     pub(crate) fn next_counter(&self) -> Result<u64, AgentError> {

@@ -7,6 +7,7 @@ mod partial;
 mod publications;
 mod ranges;
 mod refusals;
+mod resume;
 mod slow_and_endless;
 mod starting;
 mod support;
