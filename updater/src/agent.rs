@@ -10,6 +10,7 @@
 //! <state>/current           number of the generation in force
 //! <state>/held.json         releases that were rolled back from; none of them is installed again
 //! <state>/contact.json      last contact and what was said
+//! <state>/poll.json         tag of what was last assigned, for the idle poll
 //! <state>/backoff.json      who asked to be left alone, and until when
 //! <state>/parts/<sha256>    downloads that broke off
 //! <state>/tmp/              scratch
@@ -30,6 +31,7 @@ mod error;
 mod fetch;
 mod generation;
 mod metadata;
+mod poll;
 mod random;
 mod report;
 mod space;
@@ -42,7 +44,7 @@ use crate::http::{Client, Network, Proof};
 use crate::keys::SigningKey;
 use crate::tuf::{self, TufError};
 use crate::wire::{
-    Acknowledge, Assignment, ChannelRelease, CheckIn, Designation, Enrol, Enrolled, Sha256Hex, TerminalFacts,
+    Acknowledge, Assignment, ChannelRelease, CheckIn, CheckedIn, Designation, Enrol, Enrolled, Sha256Hex, TerminalFacts,
 };
 pub use backoff::BackOff;
 use backoff::{BackOffs, SERVICE};
@@ -52,6 +54,7 @@ use fetch::fetch;
 use generation::Installation;
 pub use generation::{Installed, Manifest};
 use metadata::Metadata;
+pub use poll::Polled;
 pub use report::{ChannelFault, ChannelReport, Outcome, Rollback, SelfTest, Status, UpdateReport};
 use reqwest::Method;
 use serde_json::Value;
@@ -59,12 +62,17 @@ use state::{Contact, Identity, State};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tough::schema::{Root, Signed};
 use url::Url;
 
 /// How many times as long as its blobs a database is taken to be before there is one to measure. Body signatures link to four to six times
 /// their packed length.
 const DATABASE_TO_BLOBS: u64 = 8;
+
+/// How long the service's bare word that nothing changed is enough. Four times in a timestamp's usual life, and often enough that the
+/// operator sees what a terminal is like.
+const FULL_EVERY: Duration = Duration::from_hours(6);
 
 /// Any error of the caller's.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -197,13 +205,27 @@ pub struct Agent {
     engine: Arc<dyn Engine>,
     progress: Arc<dyn Progress>,
     network: Network,
+    full_every: Duration,
 }
 
 impl Agent {
     /// An agent for the terminal in `state_dir`, which need not exist yet.
     pub fn new(state_dir: impl Into<PathBuf>, engine: impl Engine) -> Self {
         let state = State::new(state_dir, Disk::default());
-        Agent { state, engine: Arc::new(engine), progress: Arc::new(Quiet), network: Network::default() }
+        Agent {
+            state,
+            engine: Arc::new(engine),
+            progress: Arc::new(Quiet),
+            network: Network::default(),
+            full_every: FULL_EVERY,
+        }
+    }
+
+    /// Makes a full update at least this often, even when the service says that nothing changed. Default: 6 hours.
+    #[must_use]
+    pub fn full_every(mut self, time: Duration) -> Self {
+        self.full_every = time;
+        self
     }
 
     /// Reaches the service by these settings. Default: [`Network::default`].
@@ -270,6 +292,15 @@ impl Agent {
         Ok(terminal)
     }
 
+    /// Brings this terminal to what it is assigned. While nothing has changed, here or at the service, that is one short request
+    /// ([`UpdateReport::idle`]); else, and every [`Agent::full_every`], it is [`Agent::update_fully`].
+    ///
+    /// # Errors
+    /// As of [`Agent::update_fully`].
+    pub async fn update(&self) -> Result<UpdateReport, AgentError> {
+        self.update_by(false).await
+    }
+
     /// Checks in and brings this terminal to what it is assigned.
     ///
     /// Trouble after the check-in is told to the service before it is returned. A service that asked to be left alone is not asked
@@ -277,7 +308,11 @@ impl Agent {
     ///
     /// # Errors
     /// [`AgentError`]: nothing was installed and what was in force stays in force.
-    pub async fn update(&self) -> Result<UpdateReport, AgentError> {
+    pub async fn update_fully(&self) -> Result<UpdateReport, AgentError> {
+        self.update_by(true).await
+    }
+
+    async fn update_by(&self, fully: bool) -> Result<UpdateReport, AgentError> {
         let not_enrolled = || AgentError::NotEnrolled(self.state.folder().to_owned());
         if !self.state.folder().is_dir() {
             return Err(not_enrolled());
@@ -294,13 +329,29 @@ impl Agent {
             key: SigningKey::load(&self.state.disk, &self.state.key_path())?,
             identity,
         };
-        let assignment = self.noting(SERVICE, self.check_in(&session).await)?;
-        let mut step = "metadata";
-        let updated = self.follow(&session, assignment, &mut step).await;
-        if let Err(error) = &updated {
-            self.report_trouble(&session, step, error).await;
-        }
+        let updated = self.update_in(&session, fully).await;
+        self.note_end(updated.is_err());
         updated
+    }
+
+    async fn update_in(&self, session: &Session, fully: bool) -> Result<UpdateReport, AgentError> {
+        if !fully && let Some(report) = self.noting(SERVICE, self.idle(session).await)? {
+            self.note(SERVICE, None);
+            return Ok(report);
+        }
+        self.state.forget_seen()?;
+        let told = self.noting(SERVICE, self.check_in(session).await)?;
+        let mut step = "metadata";
+        match self.follow(session, told.assignment.clone(), &mut step).await {
+            Ok(report) => {
+                self.remember(session, &told, &report)?;
+                Ok(report)
+            }
+            Err(error) => {
+                self.report_trouble(session, step, &error).await;
+                Err(error)
+            }
+        }
     }
 
     /// Puts the generation before the one in force back in force, and holds back the releases of the latter that the former
@@ -338,16 +389,21 @@ impl Agent {
         taken.ok_or_else(|| AgentError::Busy(self.state.folder().to_owned()))
     }
 
-    async fn check_in(&self, session: &Session) -> Result<Assignment, AgentError> {
-        let mut facts = session.identity.facts.clone();
-        facts.engine_version = self.engine.version();
+    /// What this terminal says of itself today.
+    fn facts(&self, session: &Session) -> TerminalFacts {
+        TerminalFacts { engine_version: self.engine.version(), ..session.identity.facts.clone() }
+    }
+
+    async fn check_in(&self, session: &Session) -> Result<CheckedIn, AgentError> {
+        let facts = self.facts(session);
         let applied = session.installed.as_ref().map(Manifest::releases).unwrap_or_default();
         let report = CheckIn { facts, applied };
         let body = serde_json::to_vec(&report).expect("a check-in is plain JSON");
-        let assignment: Assignment = session.call(&self.state, "check-in", body).await?;
+        let told: CheckedIn = session.call(&self.state, "check-in", body).await?;
+        let assignment = &told.assignment;
         self.state.put_contact(&Contact { at: now(), assignment: assignment.clone() })?;
         tracing::info!(reason = assignment.reason.code(), "the service says: {}", assignment.words);
-        Ok(assignment)
+        Ok(told)
     }
 
     async fn follow(
@@ -358,6 +414,7 @@ impl Agent {
     ) -> Result<UpdateReport, AgentError> {
         let mut report = UpdateReport {
             outcome: Outcome::NothingAssigned,
+            idle: false,
             generation: self.state.current_if_readable()?,
             assignment,
             channels: Vec::new(),
@@ -523,6 +580,15 @@ impl Agent {
             && let Err(error) = self.state.put_back_offs(&known)
         {
             tracing::warn!(%error, "what {source} answered is not kept");
+        }
+    }
+
+    fn note_end(&self, failed: bool) {
+        let mut known = BackOffs::read(&self.state);
+        if known.note_end(failed)
+            && let Err(error) = self.state.put_back_offs(&known)
+        {
+            tracing::warn!(%error, "the number of failures is not kept");
         }
     }
 

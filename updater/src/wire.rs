@@ -377,6 +377,20 @@ pub struct Assignment {
     pub words: String,
 }
 
+/// Answer to [`CheckIn`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckedIn {
+    /// What the terminal shall run.
+    #[serde(flatten)]
+    pub assignment: Assignment,
+    /// Entity tag of that, with its quotes: while the beacon has it, nothing has changed. Absent from services without beacons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beacon: Option<String>,
+    /// Seconds after which the terminal shall ask again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll_seconds: Option<u64>,
+}
+
 /// Why an assignment is as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -75,6 +75,8 @@ impl ChannelFault {
 pub struct UpdateReport {
     /// What it came to.
     pub outcome: Outcome,
+    /// Whether the service was only asked if anything had changed, and said no. What it said before is then repeated here.
+    pub idle: bool,
     /// The generation in force.
     pub generation: Option<u64>,
     /// What the service said.

@@ -3,6 +3,7 @@
 use crate::agent::AgentError;
 use crate::agent::backoff::BackOffs;
 use crate::agent::generation::Manifest;
+use crate::agent::poll::Seen;
 use crate::disk::{Access, Disk};
 use crate::maker::next_counter;
 use crate::wire::{Assignment, ChannelRelease, Sha256Hex, TerminalFacts};
@@ -96,6 +97,18 @@ impl State {
 
     pub(crate) fn put_trusted(&self, trusted: &Trusted) -> Result<(), AgentError> {
         self.put_json("trusted.json", trusted)
+    }
+
+    pub(crate) fn seen(&self) -> Result<Option<Seen>, AgentError> {
+        self.read_json("poll.json")
+    }
+
+    pub(crate) fn put_seen(&self, seen: &Seen) -> Result<(), AgentError> {
+        self.put_json("poll.json", seen)
+    }
+
+    pub(crate) fn forget_seen(&self) -> Result<(), AgentError> {
+        Ok(self.disk.remove(&self.folder.join("poll.json"))?)
     }
 
     pub(crate) fn back_offs(&self) -> Result<BackOffs, AgentError> {

@@ -1,8 +1,10 @@
 //! Behaviour of service, makers and agents together: over real HTTP on loopback, in temporary folders.
 #![allow(missing_docs)]
 
+mod back_off;
 mod crash;
 mod damage;
+mod idle;
 mod partial;
 mod publications;
 mod ranges;
