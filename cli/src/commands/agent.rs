@@ -11,22 +11,23 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::io;
 use std::sync::Mutex;
-use updater::Channel;
 use updater::agent::{self, Agent, AgentError, ChannelReport, Enrolment, Outcome, Progress, Status, Transfer, UpdateReport};
 use updater::wire::{ChannelRelease, Designation};
+use updater::{Channel, Network};
 
 /// Runs `titer agent`.
 pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
     let state = state_folder(args.state.as_deref());
-    let agent = Agent::new(&state, Adapter).progress(Bar::default());
+    let agent = Agent::new(&state, Adapter).progress(Bar::default()).network(network(args));
     match &args.command {
         AgentCommand::Enroll(enroll) => {
             let terminal = updater::block_on(agent.enroll(&enrolment(enroll)))?.map_err(hinted)?;
             say!("enrolled as {terminal}; its key stays in {}", state.display());
             Ok(Exit::Fine)
         }
-        AgentCommand::Update => {
-            let report = updater::block_on(agent.update())?.map_err(hinted)?;
+        AgentCommand::Update { full } => {
+            let update = async { if *full { agent.update_fully().await } else { agent.update().await } };
+            let report = updater::block_on(update)?.map_err(hinted)?;
             print_or_json(args.json, &report, print_update)?;
             Ok(if report.faults.is_empty() { Exit::Fine } else { Exit::Failed })
         }
@@ -56,6 +57,16 @@ fn print_or_json<T: serde::Serialize>(as_json: bool, value: &T, print: impl FnOn
     Ok(())
 }
 
+fn network(args: &AgentArgs) -> Network {
+    let usual = Network::default();
+    Network {
+        proxy: args.proxy.clone(),
+        ca_file: args.ca.clone(),
+        least_speed: args.least_speed.unwrap_or(usual.least_speed),
+        ..usual
+    }
+}
+
 fn enrolment(args: &EnrollArgs) -> Enrolment {
     let mut enrolment = Enrolment::of_this_machine(args.service.clone(), args.token.trim(), args.channels.clone());
     enrolment.designation = match args.accept.as_slice() {
@@ -71,7 +82,8 @@ fn enrolment(args: &EnrollArgs) -> Enrolment {
 }
 
 fn print_update(report: &UpdateReport) {
-    say!("the service says: {} ({})", report.assignment.words, report.assignment.reason.code());
+    let said = if report.idle { "nothing has changed since the service said" } else { "the service says" };
+    say!("{said}: {} ({})", report.assignment.words, report.assignment.reason.code());
     for channel in &report.channels {
         say!("{}", describe(channel));
     }
@@ -90,14 +102,15 @@ fn print_update(report: &UpdateReport) {
 
 /// How one channel came, in a sentence.
 pub(crate) fn describe(report: &ChannelReport) -> String {
-    let ChannelReport { channel, release, transfer, bytes_fetched, full_bytes, delta_fault, .. } = report;
+    let ChannelReport { channel, release, transfer, bytes_fetched, full_bytes, delta_fault, restarts } = report;
     let fetched = match transfer {
         Transfer::Stored => "was here already".to_owned(),
         Transfer::Full => format!("whole, {}", size(*bytes_fetched)),
         Transfer::Delta => format!("by a delta of {} instead of {}", size(*bytes_fetched), size(*full_bytes)),
     };
+    let restarts = restarts.iter().map(|code| format!("; begun anew ({code})")).collect::<String>();
     let fault = delta_fault.as_ref().map(|code| format!("; a delta failed ({code})")).unwrap_or_default();
-    format!("{channel} release {release}: {fetched}{fault}")
+    format!("{channel} release {release}: {fetched}{fault}{restarts}")
 }
 
 fn print_status(status: &Status) {
@@ -126,6 +139,10 @@ fn print_status(status: &Status) {
     if !status.held_back.is_empty() {
         say!("held back     {}", releases(&status.held_back));
     }
+    for waiting in &status.backing_off {
+        let until = time(waiting.until).unwrap_or_else(|| "later".to_owned());
+        say!("not asked     {} until {until}: it refused ({})", waiting.source, waiting.code);
+    }
 }
 
 /// The error with its code, and advice where there is some.
@@ -136,6 +153,10 @@ pub(crate) fn hinted(error: AgentError) -> anyhow::Error {
         AgentError::Token => with_hint(message, "the operator makes one with `titer admin enrolment-token`"),
         AgentError::Busy(_) => with_hint(message, "wait for it; the lock goes with its process"),
         AgentError::Http(_) => with_hint(message, "what is installed stays in force"),
+        AgentError::BackingOff { .. } => {
+            with_hint(message, "what is installed stays in force; `titer agent status` says until when")
+        }
+        AgentError::Space { .. } => with_hint(message, "what is installed stays in force; make room and update again"),
         _ => anyhow::Error::msg(message),
     }
 }

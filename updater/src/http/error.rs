@@ -3,6 +3,8 @@
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
+use std::error::Error;
+use std::io;
 use std::time::{Duration, SystemTime};
 use url::Url;
 
@@ -93,6 +95,14 @@ pub enum HttpError {
         /// What came instead.
         reason: String,
     },
+    /// The service shows a certificate that nobody trusted here vouches for, or one for another name.
+    #[error("{url} is not believed to be itself: {reason}")]
+    Certificate {
+        /// What was asked for.
+        url: String,
+        /// What the verifier says.
+        reason: String,
+    },
     /// The proxy or the file of certificates cannot be used.
     #[error("{reason}")]
     Setup {
@@ -114,6 +124,7 @@ impl HttpError {
             HttpError::HeadTooLong { .. } => "answer_head_too_long",
             HttpError::TooSlow { .. } => "answer_too_slow",
             HttpError::Unreadable { .. } => "answer_unreadable",
+            HttpError::Certificate { .. } => "certificate_refused",
             HttpError::NotThatPart { code, .. } | HttpError::Setup { code, .. } => code,
         }
     }
@@ -142,7 +153,10 @@ impl HttpError {
     /// What the client library says, under the name of its cause.
     pub(super) fn of_network(url: &Url, error: &reqwest::Error) -> HttpError {
         let (url, reason) = (url.to_string(), chain(error));
-        match cause(error) {
+        if let Some(rustls::Error::InvalidCertificate(_)) = cause(error) {
+            return HttpError::Certificate { url, reason };
+        }
+        match cause::<hyper::Error>(error) {
             Some(cause) if cause.is_parse_too_large() => HttpError::HeadTooLong { url, reason },
             Some(cause) if cause.is_parse() => HttpError::Unreadable { url, reason },
             _ => HttpError::Unreachable { url, reason },
@@ -186,19 +200,22 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(until.duration_since(from).unwrap_or_default().min(RETRY_AFTER_MAX))
 }
 
-fn cause(error: &reqwest::Error) -> Option<&hyper::Error> {
-    let mut source = std::error::Error::source(error);
+/// The first error of this kind among the causes. An error of the system may hold another one, which is not among its own causes.
+fn cause<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
+    let mut source = error.source();
     while let Some(cause) = source {
-        if let Some(found) = cause.downcast_ref() {
+        let held = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(found) = cause.downcast_ref().or_else(|| held.and_then(|held| held.downcast_ref())) {
             return Some(found);
         }
-        source = cause.source();
+        // An error of the system that holds one names the causes of that, and not itself.
+        source = held.map_or_else(|| cause.source(), |held| Some(held as &(dyn Error + 'static)));
     }
     None
 }
 
 /// An error with its causes on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

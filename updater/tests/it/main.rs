@@ -8,6 +8,7 @@ mod idle;
 mod partial;
 mod publications;
 mod ranges;
+mod reaching;
 mod refusals;
 mod resume;
 mod slow_and_endless;

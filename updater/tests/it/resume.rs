@@ -3,12 +3,10 @@
 use crate::support::fault::{Fault, FaultProxy};
 use crate::support::{FakeEngine, Terminal, World, at};
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::Duration;
+use updater::Network;
 use updater::agent::{Agent, Transfer};
 use updater::wire::Designation;
-use updater::{Network, block_on};
 
 /// Takes nothing up again by itself, so that each update is one request for a file.
 fn once() -> Network {
@@ -247,16 +245,6 @@ async fn a_full_disk_is_noticed_before_anything_is_fetched() {
     assert_eq!(terminal.runs(), [at("acme/stable", 1)]);
 }
 
-const CHILD: &str = "TITER_TEST_STATE";
-
-/// Not a test of its own: the process that [`a_killed_process_goes_on_where_it_was`] kills.
-#[test]
-fn child() {
-    if let Some(state) = std::env::var_os(CHILD) {
-        block_on(Agent::new(PathBuf::from(state), FakeEngine::default()).update()).unwrap().unwrap();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_process_goes_on_where_it_was() {
     let (world, proxy, blob) = world().await;
@@ -264,12 +252,7 @@ async fn a_killed_process_goes_on_where_it_was() {
     for (number, stall) in [1, len / 3, len - 1].into_iter().enumerate() {
         let terminal = terminal(&world, &proxy, &format!("t{number}"), once()).await;
         proxy.once("/targets/", Fault::StallAt(stall));
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["resume::child", "--exact"])
-            .env(CHILD, &terminal.folder)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = terminal.update_by_child().spawn().unwrap();
         let part = || {
             let part = fs::read_dir(terminal.folder.join("parts")).ok()?.next()?.ok()?;
             part.metadata().ok().map(|found| found.len())

@@ -17,6 +17,14 @@ async fn endless_or_broken_answers_end_an_update_by_a_code() {
         ("/check-in", Fault::Endless, "answer_too_long"),
         ("/metadata/timestamp.json", Fault::CutAt(10), "service_unreachable"),
         ("/targets/", Fault::Endless, "answer_too_long"),
+        ("/metadata/timestamp.json", Fault::Endless, "answer_too_long"),
+        ("/metadata/1.m-acme.json", Fault::Endless, "answer_too_long"),
+        ("/check-in", Fault::HeaderFlood(200), "answer_head_too_long"),
+        ("/metadata/timestamp.json", Fault::HeaderFlood(2000), "answer_head_too_long"),
+        ("/targets/", Fault::HeaderFlood(2000), "answer_head_too_long"),
+        ("/check-in", Fault::Answer(302, vec![("location", "http://127.0.0.1:9/".to_owned())], ""), "redirect_refused"),
+        ("/metadata/timestamp.json", Fault::Answer(301, Vec::new(), ""), "redirect_refused"),
+        ("/check-in", Fault::Answer(200, Vec::new(), "<html>"), "answer_unreadable"),
         ("/targets/", Fault::FlipBit(500), "blob_refused"),
     ] {
         proxy.always(part, fault);
@@ -26,6 +34,8 @@ async fn endless_or_broken_answers_end_an_update_by_a_code() {
     }
     terminal.agent.update().await.unwrap();
     assert_eq!(terminal.runs(), [at("acme/stable", 1)]);
+    let counted = terminal.agent.poll().await;
+    assert!(counted.result.is_ok());
     // The count is of the sockets: a whole blob and its head.
     let blob = proxy.seen("/targets/").pop().unwrap();
     assert!(blob.sent > blob.body_sent && blob.received > 100, "{blob:?}");

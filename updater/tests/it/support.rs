@@ -13,6 +13,7 @@ use patternc::compile::{Compiler, SourceKind};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
@@ -31,6 +32,18 @@ pub(crate) fn channel(text: &str) -> Channel {
 
 pub(crate) fn at(text: &str, release: u64) -> ChannelRelease {
     ChannelRelease { channel: channel(text), release }
+}
+
+const CHILD: &str = "TITER_TEST_STATE";
+
+/// Not a test of its own: what [`Terminal::update_by_child`] runs.
+#[test]
+fn child() {
+    if let Some(state) = std::env::var_os(CHILD) {
+        if let Err(error) = updater::block_on(Agent::new(PathBuf::from(state), FakeEngine::default()).update()).unwrap() {
+            panic!("code={} {error}", error.code());
+        }
+    }
 }
 
 /// Links by writing the digests of the blobs, one a line; tests that every line is one.
@@ -185,6 +198,13 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
+    /// An update in a process of its own, which can be killed or have another environment.
+    pub(crate) fn update_by_child(&self) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["support::child", "--exact"]).env(CHILD, &self.folder).stdout(Stdio::null());
+        command
+    }
+
     pub(crate) fn status(&self) -> Status {
         agent::status(&self.folder).unwrap()
     }
