@@ -14,7 +14,7 @@ use crate::keys::SigningKey;
 use crate::signed::{COUNTER_HEADER, Request, SIGNATURE_HEADER};
 pub(crate) use answer::Answer;
 pub use error::HttpError;
-pub(crate) use error::{RETRY_AFTER_MAX, chain};
+pub(crate) use error::{RETRY_AFTER_MAX, Wait, chain};
 pub(crate) use metadata::MetadataTransport;
 pub use network::Network;
 use reqwest::header::{HeaderName, HeaderValue};

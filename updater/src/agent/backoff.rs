@@ -16,7 +16,7 @@
 use crate::Channel;
 use crate::agent::state::State;
 use crate::agent::{AgentError, random};
-use crate::http::{HttpError, RETRY_AFTER_MAX};
+use crate::http::{HttpError, RETRY_AFTER_MAX, Wait};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -95,7 +95,10 @@ impl BackOffs {
         let Some(error) = error else { return self.sources.remove(source).is_some() };
         let Some((code, wait)) = refusal(error) else { return false };
         let refusals = self.sources.get(source).map_or(0, |entry| entry.refusals).saturating_add(1);
-        let wait = wait.unwrap_or_else(|| FIRST_WAIT.saturating_mul(1 << (refusals - 1).min(16)).min(RETRY_AFTER_MAX));
+        let wait = match wait {
+            Wait::For(time) => time,
+            Wait::Unnamed => FIRST_WAIT.saturating_mul(1 << (refusals - 1).min(16)).min(RETRY_AFTER_MAX),
+        };
         let wait = wait + wait.mul_f64(JITTER * random::fraction());
         // A part of a second counts as one: never earlier than asked.
         let until = now + wait.as_secs_f64().ceil() as i64;
@@ -111,7 +114,7 @@ impl BackOffs {
     }
 }
 
-fn refusal(error: &AgentError) -> Option<(&str, Option<Duration>)> {
+fn refusal(error: &AgentError) -> Option<(&str, Wait)> {
     match error {
         AgentError::Http(error) => error.wait().map(|wait| (HttpError::code(error), wait)),
         _ => None,

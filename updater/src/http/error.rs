@@ -11,6 +11,15 @@ use url::Url;
 /// Longest wait that a service can ask for; a mistake there, or somebody who plays it, costs a day and no more.
 pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 
+/// How long an answer asks to be left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// It says so; at most [`RETRY_AFTER_MAX`].
+    For(Duration),
+    /// It does not say.
+    Unnamed,
+}
+
 /// A request got no usable answer.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -133,11 +142,11 @@ impl HttpError {
     ///
     /// 429 and 503 do. 403 does when it names a time, or when it does not come from a service of this kind: stores and caches
     /// in front of one answer so to who asks too often.
-    pub(crate) fn wait(&self) -> Option<Option<Duration>> {
+    pub(crate) fn wait(&self) -> Option<Wait> {
         match self {
-            HttpError::Refused { status: 429 | 503, retry_after, .. } => Some(*retry_after),
-            HttpError::Refused { status: 403, retry_after: Some(wait), .. } => Some(Some(*wait)),
-            HttpError::Refused { status: 403, code, .. } if code == "http_403" => Some(None),
+            HttpError::Refused { status: 429 | 503, retry_after: None, .. } => Some(Wait::Unnamed),
+            HttpError::Refused { status: 403 | 429 | 503, retry_after: Some(time), .. } => Some(Wait::For(*time)),
+            HttpError::Refused { status: 403, code, .. } if code == "http_403" => Some(Wait::Unnamed),
             _ => None,
         }
     }
@@ -267,15 +276,15 @@ mod tests {
             let url = "http://localhost/".parse().unwrap();
             HttpError::of_refusal(&url, StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes())
         };
-        let seconds = |error: HttpError| error.wait().map(|wait| wait.map(|wait| wait.as_secs()));
+        let minute = Some(Wait::For(Duration::from_mins(1)));
         let after = [("retry-after", "60")];
-        assert_eq!(seconds(refusal(429, &after, "")), Some(Some(60)));
-        assert_eq!(seconds(refusal(503, &[], "<html>")), Some(None));
-        assert_eq!(seconds(refusal(403, &after, "")), Some(Some(60)));
-        assert_eq!(seconds(refusal(403, &[], "Access denied")), Some(None));
-        assert_eq!(seconds(refusal(403, &[], r#"{"code":"enrolment_token_refused"}"#)), None);
-        assert_eq!(seconds(refusal(404, &after, "")), None);
-        assert_eq!(seconds(refusal(500, &[], "")), None);
+        assert_eq!(refusal(429, &after, "").wait(), minute);
+        assert_eq!(refusal(503, &[], "<html>").wait(), Some(Wait::Unnamed));
+        assert_eq!(refusal(403, &after, "").wait(), minute);
+        assert_eq!(refusal(403, &[], "Access denied").wait(), Some(Wait::Unnamed));
+        assert_eq!(refusal(403, &[], r#"{"code":"enrolment_token_refused"}"#).wait(), None);
+        assert_eq!(refusal(404, &after, "").wait(), None);
+        assert_eq!(refusal(500, &[], "").wait(), None);
         let redirected = refusal(302, &[("location", "http://elsewhere/")], "");
         assert_eq!((redirected.code(), redirected.wait()), ("redirect_refused", None));
     }

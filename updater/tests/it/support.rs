@@ -40,9 +40,8 @@ const CHILD: &str = "TITER_TEST_STATE";
 #[test]
 fn child() {
     if let Some(state) = std::env::var_os(CHILD) {
-        if let Err(error) = updater::block_on(Agent::new(PathBuf::from(state), FakeEngine::default()).update()).unwrap() {
-            panic!("code={} {error}", error.code());
-        }
+        let agent = Agent::new(PathBuf::from(state), FakeEngine::default());
+        updater::block_on(agent.update()).unwrap().unwrap();
     }
 }
 
