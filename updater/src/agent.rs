@@ -66,10 +66,6 @@ use std::time::Duration;
 use tough::schema::{Root, Signed};
 use url::Url;
 
-/// How many times as long as its blobs a database is taken to be before there is one to measure. Seen: 2.8 for real signatures of all
-/// kinds, 3.0 for a million mixed ones, 4.7 for body signatures made by chance.
-const DATABASE_TO_BLOBS: u64 = 6;
-
 /// How long the service's bare word that nothing changed is enough. Four times in a timestamp's usual life, and often enough that the
 /// operator sees what a terminal is like.
 const FULL_EVERY: Duration = Duration::from_hours(6);
@@ -476,25 +472,6 @@ impl Agent {
         Ok(report)
     }
 
-    /// Is there room for the database that is to be linked?
-    ///
-    /// How large it will be only the linker knows. The database in force is taken for a measure, scaled by the lengths of the blobs, and
-    /// half as much again; without one, [`DATABASE_TO_BLOBS`] times the blobs.
-    fn check_room_to_link(&self, wanted: &[Installed], before: Option<&Manifest>) -> Result<(), AgentError> {
-        let length = |path: PathBuf| std::fs::metadata(path).map_or(0, |found| found.len());
-        let blobs = |channels: &[Installed]| channels.iter().map(|at| length(self.state.blob_path(&at.sha256))).sum::<u64>();
-        let new = blobs(wanted);
-        let measured = before.map(|manifest| (length(self.state.database(manifest.generation)), blobs(&manifest.channels)));
-        let needed = match measured {
-            Some((database, old)) if old > 0 => {
-                let needed = u128::from(database) * u128::from(new) * 3 / (u128::from(old) * 2);
-                u64::try_from(needed).unwrap_or(u64::MAX)
-            }
-            _ => new.saturating_mul(DATABASE_TO_BLOBS),
-        };
-        space::check(self.state.folder(), needed, self.network.spare_bytes)
-    }
-
     /// Brings every assigned channel into the store and returns what shall be in force, ascending by channel.
     ///
     /// A channel that fails or is held back stays at what is in force, and does not stop the others. Then channels that the
@@ -567,32 +544,6 @@ impl Agent {
             restarts: fetched.restarts,
         };
         Ok((Installed::from(signed), report))
-    }
-
-    /// Notes what `source` answered, should it be a refusal, and passes it on.
-    fn noting<T>(&self, source: &str, answer: Result<T, AgentError>) -> Result<T, AgentError> {
-        if let Err(error) = &answer {
-            self.note(source, Some(error));
-        }
-        answer
-    }
-
-    fn note(&self, source: &str, error: Option<&AgentError>) {
-        let mut known = BackOffs::read(&self.state);
-        if known.note(source, error, now())
-            && let Err(error) = self.state.put_back_offs(&known)
-        {
-            tracing::warn!(%error, "what {source} answered is not kept");
-        }
-    }
-
-    fn note_end(&self, failed: bool) {
-        let mut known = BackOffs::read(&self.state);
-        if known.note_end(failed)
-            && let Err(error) = self.state.put_back_offs(&known)
-        {
-            tracing::warn!(%error, "the number of failures is not kept");
-        }
     }
 
     async fn report_trouble(&self, session: &Session, step: &str, error: &AgentError) {

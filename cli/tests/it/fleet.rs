@@ -92,6 +92,29 @@ fn a_release_reaches_a_terminal_and_can_be_rolled_back() {
 }
 
 #[test]
+fn an_update_without_news_is_idle_unless_it_is_to_be_full() {
+    let bench = Bench::new();
+    let service = service_with_maker(&bench);
+    service.publish(&bench, 1, "Test.One:0:*:6e6565646c65\n");
+    service.enrol(&bench, "terminal");
+    // The first installs, the second hears that this is current.
+    for idle in [false, false, true, true] {
+        let update = bench.expect(0, "agent update --state terminal --json");
+        assert_eq!(update.json()[0]["idle"], idle);
+    }
+    let text = bench.expect(0, "agent update --state terminal");
+    assert!(text.out.starts_with("nothing has changed since the service said: "), "{}", text.out);
+    let full = bench.expect(0, "agent update --state terminal --full --json");
+    assert_eq!((&full.json()[0]["outcome"], &full.json()[0]["idle"]), (&"up_to_date".into(), &false.into()));
+    let ran = bench.expect(2, "agent update --state terminal --proxy ftp://proxy.invalid");
+    assert!(ran.err.contains("proxy_refused"), "{}", ran.err);
+    let ran = bench.expect(2, "agent update --state terminal --ca missing.pem");
+    assert!(ran.err.contains("ca_refused"), "{}", ran.err);
+    let status = bench.expect(0, "agent status --state terminal --json");
+    assert_eq!(status.json()[0]["backing_off"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
 fn the_eicar_file_is_detected_by_every_installation() {
     let bench = Bench::new();
     let service = service_with_maker(&bench);

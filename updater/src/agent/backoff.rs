@@ -15,7 +15,7 @@
 
 use crate::Channel;
 use crate::agent::state::State;
-use crate::agent::{AgentError, random};
+use crate::agent::{Agent, AgentError, now, random};
 use crate::http::{HttpError, RETRY_AFTER_MAX, Wait};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -111,6 +111,36 @@ impl BackOffs {
     pub(crate) fn note_end(&mut self, failed: bool) -> bool {
         let failures = if failed { self.failures.saturating_add(1) } else { 0 };
         std::mem::replace(&mut self.failures, failures) != failures
+    }
+}
+
+impl Agent {
+    /// Notes what `source` answered, should it be a refusal, and passes it on.
+    pub(super) fn noting<T>(&self, source: &str, answer: Result<T, AgentError>) -> Result<T, AgentError> {
+        if let Err(error) = &answer {
+            self.note(source, Some(error));
+        }
+        answer
+    }
+
+    /// Notes what `source` answered, for this process and later ones. Nothing is lost but politeness when it cannot be written.
+    pub(super) fn note(&self, source: &str, error: Option<&AgentError>) {
+        let mut known = BackOffs::read(&self.state);
+        if known.note(source, error, now())
+            && let Err(error) = self.state.put_back_offs(&known)
+        {
+            tracing::warn!(%error, "what {source} answered is not kept");
+        }
+    }
+
+    /// Notes whether an update as a whole failed.
+    pub(super) fn note_end(&self, failed: bool) {
+        let mut known = BackOffs::read(&self.state);
+        if known.note_end(failed)
+            && let Err(error) = self.state.put_back_offs(&known)
+        {
+            tracing::warn!(%error, "the number of failures is not kept");
+        }
     }
 }
 

@@ -75,6 +75,11 @@ impl Whole {
     }
 }
 
+/// Whether an earlier update asked for this file, whatever came of it.
+pub(crate) fn was_tried(state: &State, sha256: &Sha256Hex) -> bool {
+    folder(state).join(sha256.to_string()).exists()
+}
+
 /// Removes every part: nothing of what was wanted is missing any more.
 pub(crate) fn forget_parts(state: &State) -> Result<(), AgentError> {
     Ok(state.disk.remove(&folder(state))?)

@@ -1,14 +1,15 @@
 //! Brings one release into the store: by delta when that is smaller, else whole.
 //!
-//! A delta is believed only by its result, which must be, to the byte, the blob that the maker signed. One that fails for any
-//! reason costs one whole download and is reported.
+//! A delta is believed only by its result, which must be, to the byte, the blob that the maker signed. One that is wrong or cannot be had
+//! costs one whole download and is reported. One whose connection broke is gone on with in the next update: a bad line is no reason to fetch a
+//! hundred times as much over it.
 
 use crate::agent::download::{self, Wanted, Watch, Whole};
 use crate::agent::state::State;
 use crate::agent::{AgentError, Progress};
 use crate::blob;
 use crate::disk::Access;
-use crate::http::{Client, Proof};
+use crate::http::{Client, HttpError, Proof};
 use crate::tuf::SignedRelease;
 use crate::wire::{DeltaView, Sha256Hex};
 use reqwest::Method;
@@ -48,12 +49,15 @@ pub(crate) async fn fetch(
     }
     let mut count = Count { bytes: 0, restarts: Vec::new(), progress };
     let mut delta_fault = None;
-    if let Some(delta) = smallest_delta(client, state, signed).await {
+    if let Some(delta) = smallest_delta(client, state, signed).await? {
+        let was_tried = download::was_tried(state, &delta.sha256);
         match by_delta(client, state, signed, &delta, &mut count).await {
             Ok(bytes) => {
                 keep(state, signed, bytes).await?;
                 return Ok(count.fetched(Transfer::Delta, delta_fault));
             }
+            // A delta that never comes, while the line is good, is given up at the second time.
+            Err(error) if is_of_the_line(&error) && (count.bytes > 0 || !was_tried) => return Err(error),
             Err(error) => {
                 tracing::warn!(path = signed.path(), %error, "a delta failed; the whole blob is fetched");
                 delta_fault = Some(error.code().to_owned());
@@ -92,17 +96,34 @@ impl Watch for Count<'_> {
     }
 }
 
+/// Whether an error says more of the connection, or of the service's load, than of what was asked for.
+fn is_of_the_line(error: &AgentError) -> bool {
+    match error {
+        AgentError::Http(error) => {
+            matches!(error, HttpError::Unreachable { .. } | HttpError::TooSlow { .. }) || error.wait().is_some()
+        }
+        _ => false,
+    }
+}
+
 /// The smallest delta from a blob in the store, if it is smaller than the whole.
-async fn smallest_delta(client: &Client, state: &State, signed: &SignedRelease) -> Option<DeltaView> {
-    let names = state.disk.names(&state.folder().join("store")).ok()?;
+async fn smallest_delta(client: &Client, state: &State, signed: &SignedRelease) -> Result<Option<DeltaView>, AgentError> {
+    let names = state.disk.names(&state.folder().join("store")).unwrap_or_default();
     if names.is_empty() {
-        return None;
+        return Ok(None);
     }
     let path = format!("/v1/deltas/{}", signed.sha256);
     let listed = client.call::<Vec<DeltaView>>(Method::GET, &path, Proof::None, Vec::new()).await;
-    let listed = listed.inspect_err(|error| tracing::warn!(%error, "the list of deltas cannot be had")).ok()?;
+    let listed = match listed.map_err(AgentError::from) {
+        Err(error) if is_of_the_line(&error) => return Err(error),
+        Err(error) => {
+            tracing::warn!(%error, "the list of deltas cannot be had");
+            return Ok(None);
+        }
+        Ok(listed) => listed,
+    };
     let usable = listed.into_iter().filter(|delta| delta.length < signed.length && names.contains(&delta.from.to_string()));
-    usable.min_by_key(|delta| delta.length)
+    Ok(usable.min_by_key(|delta| delta.length))
 }
 
 async fn by_delta(

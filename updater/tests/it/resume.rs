@@ -74,16 +74,34 @@ async fn a_delta_cut_at_any_byte_goes_on_too() {
         proxy.forget();
         let length = delta_length(&world, &terminal).await;
         let cut = length * part / 10;
-        // The first request is for the list, the second for the delta. The whole blob must not be had, or the terminal takes that.
+        // The first request is for the list, the second for the delta.
         proxy.once("/v1/deltas/", Fault::Without("x-none"));
         proxy.once("/v1/deltas/", Fault::CutAt(cut));
-        proxy.once("/targets/", Fault::NoAnswer);
-        terminal.agent.update().await.unwrap_err();
+        assert_eq!(terminal.agent.update().await.unwrap_err().code(), "service_unreachable");
+        assert!(proxy.seen("/targets/").is_empty(), "a bad line is no reason to fetch more");
         let report = terminal.agent.update().await.unwrap();
         assert_eq!(report.channels[0].transfer, Transfer::Delta);
         assert_eq!(report.channels[0].bytes_fetched, length - cut);
         assert_eq!(terminal.runs(), [at("acme/stable", 2)]);
     }
+}
+
+/// A delta that nobody can fetch does not keep a terminal from the release.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delta_that_never_comes_is_given_up() {
+    let (world, proxy, _) = world().await;
+    let maker = updater::maker::Maker::open(&world.dir.path().join("makers/acme")).unwrap();
+    let terminal = terminal(&world, &proxy, "one", once()).await;
+    terminal.agent.update().await.unwrap();
+    let second = world.publish(&maker, "acme/stable", 2, 200..4200).await;
+    for attempt in 0..2 {
+        proxy.once("/v1/deltas/", Fault::Without("x-none"));
+        proxy.once("/v1/deltas/", Fault::CutAt(0));
+        let update = terminal.agent.update().await;
+        assert_eq!(update.is_ok(), attempt == 1);
+    }
+    assert_eq!(terminal.runs(), [at("acme/stable", 2)]);
+    assert_eq!(proxy.seen("/targets/").last().unwrap().body_sent, second.len() as u64);
 }
 
 /// Length of the delta that the terminal will ask for.

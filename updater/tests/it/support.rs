@@ -1,6 +1,5 @@
 //! A service, its makers and terminals, all in one temporary folder.
 
-#[allow(dead_code, reason = "a kit, of which not every test needs every part")]
 pub(crate) mod fault;
 
 use axum::Router;
