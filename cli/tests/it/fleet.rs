@@ -5,13 +5,13 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
 /// A running `titer serve`, ended with the value.
-struct Service {
+pub(crate) struct Service {
     process: Child,
     url: String,
 }
 
 impl Service {
-    fn start(bench: &Bench) -> Service {
+    pub(crate) fn start(bench: &Bench) -> Service {
         let mut command = bench.command();
         command.args(["serve", "--data", "service", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
@@ -24,17 +24,17 @@ impl Service {
 
 const OPERATOR: &str = "--operator-token service/operator-token";
 
-/// A service that knows maker acme, whose folder is the default one.
-fn service_with_maker(bench: &Bench) -> Service {
-    let service = Service::start(bench);
-    bench.expect(0, "maker init acme");
-    bench.expect(0, &format!("maker register --service {} {OPERATOR}", service.url));
-    service
-}
-
 impl Service {
+    /// One that knows maker acme, whose folder is the default one.
+    pub(crate) fn with_maker(bench: &Bench) -> Service {
+        let service = Service::start(bench);
+        bench.expect(0, "maker init acme");
+        bench.expect(0, &format!("maker register --service {} {OPERATOR}", service.url));
+        service
+    }
+
     /// Enrols the terminal of the state folder `state`, subscribed to `acme/main`; gives the token that it used up.
-    fn enrol(&self, bench: &Bench, state: &str) -> String {
+    pub(crate) fn enrol(&self, bench: &Bench, state: &str) -> String {
         let token = bench.expect(0, &format!("admin enrolment-token --service {} {OPERATOR}", self.url)).out;
         let enroll = format!("agent enroll --state {state} --service {} --token {token} --channel acme/main", self.url);
         bench.expect(0, &enroll);
@@ -42,7 +42,7 @@ impl Service {
     }
 
     /// Compiles `lines` as a release and publishes it.
-    fn publish(&self, bench: &Bench, release: u64, lines: &str) {
+    pub(crate) fn publish(&self, bench: &Bench, release: u64, lines: &str) {
         bench.file(&format!("{release}.ndb"), lines);
         bench.expect(0, &format!("compile {release}.ndb -o {release}.titer --channel acme/main --release {release}"));
         bench.expect(0, &format!("maker release {release}.titer"));
@@ -61,7 +61,7 @@ impl Drop for Service {
 #[test]
 fn a_release_reaches_a_terminal_and_can_be_rolled_back() {
     let bench = Bench::new();
-    let service = service_with_maker(&bench);
+    let service = Service::with_maker(&bench);
     bench.expect(2, "agent update --state terminal");
     let token = service.enrol(&bench, "terminal");
     let again = format!("agent enroll --state other --service {} --token {token} --channel acme/main", service.url);
@@ -117,7 +117,7 @@ fn an_update_without_news_is_idle_unless_it_is_to_be_full() {
 #[test]
 fn the_eicar_file_is_detected_by_every_installation() {
     let bench = Bench::new();
-    let service = service_with_maker(&bench);
+    let service = Service::with_maker(&bench);
     service.publish(&bench, 1, "Test.One:0:*:6e6565646c65\n");
     service.enrol(&bench, "terminal");
     bench.expect(0, "agent update --state terminal");
@@ -129,7 +129,7 @@ fn the_eicar_file_is_detected_by_every_installation() {
 #[test]
 fn a_release_that_finds_something_in_harmless_text_is_refused_and_the_old_one_stays() {
     let bench = Bench::new();
-    let service = service_with_maker(&bench);
+    let service = Service::with_maker(&bench);
     service.enrol(&bench, "terminal");
     service.publish(&bench, 1, "Test.One:0:*:6e6565646c65\n");
     bench.expect(0, "agent update --state terminal");

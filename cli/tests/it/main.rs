@@ -2,6 +2,7 @@
 
 mod artefacts;
 mod compile;
+mod crash;
 mod fleet;
 mod prices;
 mod scan;
