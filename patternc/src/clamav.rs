@@ -131,6 +131,12 @@ pub(crate) fn is_comment(line: &[u8]) -> bool {
     line.first() == Some(&b'#') || line.iter().all(|byte| *byte == b'\r')
 }
 
+/// Whether a file of this name is the licence that signatures come with, unless its extension says otherwise.
+pub(crate) fn is_licence_name(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["COPYING", "LICENSE", "LICENCE"].iter().any(|word| name.starts_with(word))
+}
+
 /// Cuts a line at its colons: at least `min` and at most `max` fields.
 fn fields<const MAX: usize>(line: &str, min: usize) -> Result<[Option<&str>; MAX], Fault> {
     let mut found = [None; MAX];

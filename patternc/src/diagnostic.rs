@@ -85,8 +85,10 @@ codes! {
     ContainerHeader = "container-header",
     /// The digest that a container states is not that of its archive.
     ContainerDigest = "container-digest",
-    /// The digital signature of a container was not checked.
-    ContainerUnverified = "container-unverified",
+    /// A container bears no digital signature.
+    ContainerUnsigned = "container-unsigned",
+    /// The digital signature of a container is not one of what it holds.
+    ContainerSignature = "container-signature",
     /// The archive in a container cannot be unpacked.
     ContainerArchive = "container-archive",
     /// A container asks for more than the limits allow.
