@@ -71,7 +71,7 @@ pub fn side_file_parse(bytes: &[u8]) {
         if let Ok(Some(rule)) = clamav::ignore(line) {
             assert!(!rule.name.is_empty());
         }
-        let _ = (clamav::info(line), clamav::cfg(line));
+        let _ = (clamav::info(line), clamav::cfg(line), clamav::ftm(line), clamav::cdb(line));
     }
 }
 
