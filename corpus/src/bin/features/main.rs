@@ -115,7 +115,9 @@ impl Tables {
 
 fn shortened(line: &str) -> String {
     const CHARS_MAX: usize = 60;
-    let cut: String = line.chars().take(CHARS_MAX).flat_map(char::escape_debug).collect();
+    // It is shown between backquotes.
+    let cut = line.replace('`', "'");
+    let cut: String = cut.chars().take(CHARS_MAX).flat_map(char::escape_debug).collect();
     if line.chars().nth(CHARS_MAX).is_some() { format!("{cut}…") } else { cut }
 }
 
