@@ -94,7 +94,7 @@ fn a_release_reaches_a_terminal_and_can_be_rolled_back() {
 #[test]
 fn an_update_without_news_is_idle_unless_it_is_to_be_full() {
     let bench = Bench::new();
-    let service = service_with_maker(&bench);
+    let service = Service::with_maker(&bench);
     service.publish(&bench, 1, "Test.One:0:*:6e6565646c65\n");
     service.enrol(&bench, "terminal");
     // The first installs, the second hears that this is current.
