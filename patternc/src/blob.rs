@@ -28,6 +28,8 @@ mod frame;
 mod header;
 mod segment;
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
@@ -120,7 +122,7 @@ impl Default for Limits {
 /// [`BlobError::Record`] for a record out of order or without a usable name, [`BlobError::EngineRange`],
 /// [`BlobError::Limit`] for a blob that [`decode`] would refuse.
 pub fn encode(meta: &Meta, records: &[Record]) -> Result<Vec<u8>, BlobError> {
-    let mut builder = Builder::default();
+    let mut packer = Packer::default();
     let mut encoded = Vec::new();
     for (index, record) in records.iter().enumerate() {
         let fault = |what| BlobError::Record { index, what };
@@ -132,34 +134,62 @@ pub fn encode(meta: &Meta, records: &[Record]) -> Result<Vec<u8>, BlobError> {
         }
         encoded.clear();
         record.encode_into(&mut encoded);
-        builder.push(&encoded).map_err(|_| fault("it does not come after the one before it"))?;
+        packer.push(&encoded).map_err(|_| fault("it does not come after the one before it"))?;
     }
-    pack(meta, builder)
+    packer.finish(meta)
 }
 
-/// Compresses the segments and puts the file together.
-fn pack(meta: &Meta, builder: Builder) -> Result<Vec<u8>, BlobError> {
-    let EngineRange { min, max } = meta.engine;
-    if min > max {
-        return Err(BlobError::EngineRange { min, max });
+/// Collects sorted encoded records, compresses segments when as many are complete as there are threads, and puts the file together.
+#[derive(Default)]
+struct Packer {
+    builder: Builder,
+    unpacked: u64,
+    table: Vec<Entry>,
+    /// One after the other. A large vector grows without a copy where the system can move pages, and only what is written takes memory.
+    frames: Vec<u8>,
+}
+
+impl Packer {
+    fn push(&mut self, encoded: &[u8]) -> Result<(), segment::OutOfOrder> {
+        self.builder.push(encoded)?;
+        if self.builder.segments.len() > rayon::current_num_threads() {
+            let open = self.builder.segments.pop();
+            self.pack_complete();
+            self.builder.segments.extend(open);
+        }
+        Ok(())
     }
-    let counts = builder.counts;
-    let unpacked: u64 = builder.segments.iter().map(|(raw, _)| raw.len() as u64).sum();
-    let packed: Vec<(Entry, Vec<u8>)> = builder.segments.into_par_iter().map(pack_segment).collect();
-    let (table, frames): (Vec<Entry>, Vec<Vec<u8>>) = packed.into_iter().unzip();
-    let mut table_bytes = Vec::with_capacity(table.len() * Entry::LEN);
-    for entry in &table {
-        entry.encode_into(&mut table_bytes);
+
+    fn pack_complete(&mut self) {
+        let complete = std::mem::take(&mut self.builder.segments);
+        self.unpacked += complete.iter().map(|(raw, _)| raw.len() as u64).sum::<u64>();
+        let packed: Vec<(Entry, Vec<u8>)> = complete.into_par_iter().map(pack_segment).collect();
+        for (entry, frame) in packed {
+            self.table.push(entry);
+            self.frames.extend_from_slice(&frame);
+        }
     }
-    let header = Header::new(meta, counts, &table, Sha256::digest(&table_bytes).into());
-    Limits::default().check(unpacked, header.file_bytes)?;
-    let mut file = header.encode();
-    file.reserve_exact(header.file_bytes as usize - file.len());
-    file.extend(table_bytes);
-    for frame in &frames {
-        file.extend_from_slice(frame);
+
+    fn finish(mut self, meta: &Meta) -> Result<Vec<u8>, BlobError> {
+        let EngineRange { min, max } = meta.engine;
+        if min > max {
+            return Err(BlobError::EngineRange { min, max });
+        }
+        self.pack_complete();
+        let mut table_bytes = Vec::with_capacity(self.table.len() * Entry::LEN);
+        for entry in &self.table {
+            entry.encode_into(&mut table_bytes);
+        }
+        let header = Header::new(meta, self.builder.counts, &self.table, Sha256::digest(&table_bytes).into());
+        Limits::default().check(self.unpacked, header.file_bytes)?;
+        // Moved up in place: the frames are most of the file, and need not lie in memory twice.
+        let head = [header.encode(), table_bytes].concat();
+        let (mut file, len) = (self.frames, header.file_bytes as usize);
+        file.resize(len, 0);
+        file.copy_within(..len - head.len(), head.len());
+        file[..head.len()].copy_from_slice(&head);
+        Ok(file)
     }
-    Ok(file)
 }
 
 fn pack_segment((raw, records): (Vec<u8>, u32)) -> (Entry, Vec<u8>) {
@@ -218,6 +248,33 @@ pub fn decode_within(bytes: &[u8], limits: &Limits) -> Result<Blob, BlobError> {
 pub fn names(bytes: &[u8]) -> Result<impl Iterator<Item = (Kind, String)> + use<>, BlobError> {
     let blob = decode(bytes)?;
     Ok(blob.records.into_iter().map(|record| (record.kind(), record.into_name())))
+}
+
+/// Byte ranges of `bytes`, a blob of the right length, that do not have their digests: the beginning, as far as the table may reach,
+/// when header or table is harmed; else the frames of harmed segments. None when every digest holds.
+///
+/// So a blob that the disk harmed can be mended by fetching a part of it; whoever does so looks again, as a mended table may show more,
+/// and compares the whole with a digest that is trusted, which those within the file are not. Any bytes may be given; O(bytes), and
+/// memory for the table.
+pub fn harmed(bytes: &[u8]) -> Vec<Range<usize>> {
+    let header_len = header::FORMAT.header_len;
+    let beginning = |len: usize| vec![0..len.min(bytes.len())];
+    let Ok(header) = Header::decode(bytes) else { return beginning(header_len + 16 * Entry::LEN) };
+    let table_end = header_len.saturating_add((header.segments as usize).saturating_mul(Entry::LEN));
+    let Some(table) = bytes.get(header_len..table_end) else { return beginning(bytes.len()) };
+    if *Sha256::digest(table) != header.table_digest {
+        return beginning(table_end);
+    }
+    let mut entries = Reader::new(table);
+    let mut start = table_end;
+    let mut frames = Vec::new();
+    while let Ok(entry) = Entry::decode(&mut entries) {
+        let end = start.saturating_add(entry.packed_len as usize).min(bytes.len());
+        frames.push((start..end, entry));
+        start = end;
+    }
+    let is_harmed = |(range, entry): &(Range<usize>, Entry)| *Sha256::digest(&bytes[range.clone()]) != entry.packed_digest;
+    frames.into_par_iter().filter(is_harmed).map(|(range, _)| range).collect()
 }
 
 /// A blob whose header and segment table are checked and whose segments are still packed.

@@ -33,12 +33,13 @@ pub fn blob_decode(bytes: &[u8]) {
     assert_eq!(again.records, decoded.records);
 }
 
-/// Runs of bytes that are accepted as a record are what the record is encoded to.
+/// Runs of bytes that are accepted as a record are what the record is encoded to, and end where they are passed over.
 pub fn record_decode(bytes: &[u8]) {
     let mut reader = Reader::new(bytes);
     let mut scratch = Vec::new();
     while let Ok((record, encoded)) = crate::record::decode_one(&mut reader, &mut scratch) {
         assert_eq!(record.encode(), encoded);
+        assert_eq!(crate::record::skip(&mut Reader::new(encoded)), Ok(encoded));
     }
 }
 

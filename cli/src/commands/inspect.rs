@@ -58,9 +58,10 @@ fn blob(header: &Header, len: usize) -> Value {
 
 fn delta(header: &DeltaHeader, len: usize) -> Value {
     json!({
-        "kind": "delta", "bytes": len, "channel": header.channel.to_string(),
+        "kind": "delta", "bytes": len,
         "from_release": header.from_release, "to_release": header.to_release,
         "from": header.from.to_string(), "to": header.to.to_string(),
+        "removed": header.removed, "added": header.added, "changed": header.changed,
     })
 }
 

@@ -6,6 +6,9 @@
 use engine::pattern::{Boundary, Element, MaskedByte, Offset, Pattern};
 
 mod logical;
+mod skip;
+
+pub(crate) use skip::skip;
 
 use super::{Body, Digest, DigestOf, Hash, Kind, Record, Target};
 use crate::wire::{Reader, WireError, put_varint};

@@ -60,6 +60,50 @@ fn deltas_cross_segments_and_are_small() {
     assert!(delta.len() < 4000, "{}", delta.len());
 }
 
+/// So many records that they are packed in bulk, among them some that take the place of others.
+#[test]
+fn many_records_travel_in_bulk() {
+    let old = hash_blob(1, 0..20);
+    let new = hash_blob(2, (5..20).chain(100..90_000));
+    let delta = check(&old, &new);
+    assert!(delta.len() < new.len());
+    check(&new, &old);
+    for at in [0, 15, 40, 203, 204, 250, delta.len() / 2, delta.len() - 1] {
+        let mut harmed = delta.clone();
+        harmed[at] ^= 0x10;
+        assert!(blob::patch(&old, &harmed).is_err(), "{at}");
+    }
+}
+
+/// Bodies that change under the same name cost little more than the bytes that changed.
+#[test]
+fn changed_bodies_are_told_against_the_old_ones() {
+    let body = |seed: u64| -> String {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        (0..300).map(|_| format!("{:02x}", next())).collect()
+    };
+    let lines: Vec<String> = (0..200).map(|n| format!("Win.Trojan.Agent-{n}:1:*:{}", body(n))).collect();
+    let pack = |release: u64, lines: &[String]| {
+        let mut compiler = patternc::compile::Compiler::new();
+        compiler.add_text("a.ndb", patternc::compile::SourceKind::Ndb, lines.join("\n").as_bytes());
+        blob::encode(&meta(release), &compiler.finish().records).unwrap()
+    };
+    let old = pack(1, &lines);
+    let mut changed = lines;
+    for line in changed.iter_mut().step_by(20) {
+        let at = line.len() - 300;
+        line.replace_range(at..at + 8, "deadbeef");
+    }
+    let delta = check(&old, &pack(2, &changed));
+    let header = blob::read_delta_header(&delta).unwrap();
+    assert_eq!((header.removed, header.added, header.changed), (0, 0, 10));
+    assert!(delta.len() < 204 + 10 * 25, "{}", delta.len());
+}
+
 #[test]
 fn every_flipped_bit_and_truncation_is_an_error() {
     let old = hash_blob(1, 0..20);

@@ -1,10 +1,9 @@
 //! The header of a delta.
 
-use super::DeltaError;
-use crate::blob::frame::{self, CHANNEL_LEN, DIGEST_LEN, Format, FrameError};
+use super::{BULK_BYTES_MIN, DeltaError};
+use crate::blob::frame::{self, DIGEST_LEN, Format, FrameError};
 use crate::blob::header::{layout_len, read_engine};
 use crate::blob::{Channel, EngineRange, Limits, Meta, Root};
-use crate::wire::Reader;
 
 /// Fields of a delta's header, in order, with their lengths in bytes; `docs/delta.md` has the same table.
 #[doc(hidden)]
@@ -18,13 +17,11 @@ pub const LAYOUT: &[(&str, usize)] = &[
     ("created", 8),
     ("engine_min", 4),
     ("engine_max", 4),
-    ("removed", 8),
-    ("added", 8),
-    ("removals_raw_len", 8),
-    ("removals_packed_len", 8),
-    ("additions_raw_len", 8),
-    ("additions_packed_len", 8),
-    ("channel", CHANNEL_LEN),
+    ("removed", 4),
+    ("added", 4),
+    ("changed", 4),
+    ("records_len", 4),
+    ("script_len", 4),
     ("from_root", DIGEST_LEN),
     ("to_root", DIGEST_LEN),
     ("payload_digest", DIGEST_LEN),
@@ -33,11 +30,9 @@ pub const LAYOUT: &[(&str, usize)] = &[
 
 pub(super) const FORMAT: Format = Format { magic: *b"TITERDL\n", version: super::VERSION, header_len: layout_len(LAYOUT) };
 
-/// What a delta says about itself, and about the header of the blob that it makes.
+/// What a delta says about itself, and about the header of the blob that it makes, whose channel is that of the old blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeltaHeader {
-    /// Channel of both blobs.
-    pub channel: Channel,
     /// Release of the old blob.
     pub from_release: u64,
     /// Release of the new blob.
@@ -51,50 +46,64 @@ pub struct DeltaHeader {
     /// Engines that understand the records of the new blob.
     pub engine: EngineRange,
     /// Records that go.
-    pub removed: u64,
+    pub removed: u32,
     /// Records that come.
-    pub added: u64,
+    pub added: u32,
+    /// Records that others of the same kind and name take the place of.
+    pub changed: u32,
 }
 
-/// A compressed part of a delta.
+/// How many edits of each kind there are, or are left, and how many bytes of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
-    pub(super) raw_len: u64,
-    pub(super) packed_len: u64,
+pub(super) struct Counts {
+    of_kind: [u32; 3],
+    pub(super) bytes: u64,
 }
 
-impl Part {
-    fn decode(reader: &mut Reader<'_>) -> Result<Part, FrameError> {
-        Ok(Part { raw_len: reader.u64()?, packed_len: reader.u64()? })
+impl Counts {
+    pub(super) fn edits(&self) -> u64 {
+        self.of_kind.iter().map(|&count| u64::from(count)).sum()
+    }
+
+    /// Counts one down; nothing when there are none left of this kind.
+    pub(super) fn take(&mut self, kind: usize) -> Option<()> {
+        let count = self.of_kind.get_mut(kind)?;
+        *count = count.checked_sub(1)?;
+        Some(())
     }
 }
 
 /// What follows the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Payload {
-    pub(super) removals: Part,
-    pub(super) additions: Part,
-    /// SHA-256 of both parts, compressed.
+    /// Bytes of all records that come.
+    pub(super) records_len: u32,
+    pub(super) script_len: u32,
+    /// Bytes of the zstd frame with records in bulk.
+    pub(super) bulk_len: u64,
+    /// SHA-256 of both parts.
     pub(super) digest: [u8; DIGEST_LEN],
 }
 
 impl Payload {
     /// Length of the file with this payload.
     pub(super) fn file_len(&self) -> u64 {
-        let header_len = FORMAT.header_len as u64;
-        header_len.saturating_add(self.removals.packed_len).saturating_add(self.additions.packed_len)
+        (FORMAT.header_len as u64 + u64::from(self.script_len)).saturating_add(self.bulk_len)
     }
 
     pub(super) fn check(&self, limits: &Limits) -> Result<(), DeltaError> {
-        let raw_len = self.removals.raw_len.saturating_add(self.additions.raw_len);
-        limits.check(raw_len, self.file_len()).map_err(DeltaError::Limit)
+        limits.check(u64::from(self.records_len), self.file_len()).map_err(DeltaError::Limit)
     }
 }
 
 impl DeltaHeader {
     /// What the new blob is packed with.
-    pub(super) fn meta(&self) -> Meta {
-        Meta { channel: self.channel.clone(), release: self.to_release, created: self.created, engine: self.engine }
+    pub(super) fn meta(&self, channel: &Channel) -> Meta {
+        Meta { channel: channel.clone(), release: self.to_release, created: self.created, engine: self.engine }
+    }
+
+    pub(super) fn counts(&self, payload: &Payload) -> Counts {
+        Counts { of_kind: [self.removed, self.added, self.changed], bytes: u64::from(payload.records_len) }
     }
 
     pub(super) fn encode(&self, payload: &Payload) -> Vec<u8> {
@@ -104,13 +113,9 @@ impl DeltaHeader {
         out.extend(self.created.to_le_bytes());
         out.extend(self.engine.min.to_le_bytes());
         out.extend(self.engine.max.to_le_bytes());
-        out.extend(self.removed.to_le_bytes());
-        out.extend(self.added.to_le_bytes());
-        for part in [payload.removals, payload.additions] {
-            out.extend(part.raw_len.to_le_bytes());
-            out.extend(part.packed_len.to_le_bytes());
+        for count in [self.removed, self.added, self.changed, payload.records_len, payload.script_len] {
+            out.extend(count.to_le_bytes());
         }
-        frame::put_channel(&mut out, &self.channel);
         out.extend(self.from.0);
         out.extend(self.to.0);
         out.extend(payload.digest);
@@ -122,14 +127,16 @@ impl DeltaHeader {
         let reader = &mut reader;
         let (from_release, to_release) = (reader.u64()?, reader.u64()?);
         let (created, engine) = (reader.i64()?, read_engine(reader)?);
-        let (removed, added) = (reader.u64()?, reader.u64()?);
-        let (removals, additions) = (Part::decode(reader)?, Part::decode(reader)?);
-        let channel = frame::read_channel(reader)?;
+        let (removed, added, changed) = (reader.u32()?, reader.u32()?, reader.u32()?);
+        let (records_len, script_len) = (reader.u32()?, reader.u32()?);
         let (from, to) = (frame::read_root(reader)?, frame::read_root(reader)?);
-        let payload = Payload { removals, additions, digest: reader.array()? };
-        if payload.file_len() != file_len {
-            return Err(FrameError::Field(reader.fault("the lengths of the parts do not make up that of the file")));
+        let digest = reader.array()?;
+        let rest = file_len.checked_sub(FORMAT.header_len as u64 + u64::from(script_len));
+        let bulk_len = rest.ok_or_else(|| reader.fault("the script is longer than the file"))?;
+        if (bulk_len > 0) != (u64::from(records_len) >= BULK_BYTES_MIN) {
+            return Err(FrameError::Field(reader.fault("so many records are not written down in this way")));
         }
-        Ok((DeltaHeader { channel, from_release, to_release, from, to, created, engine, removed, added }, payload))
+        let payload = Payload { records_len, script_len, bulk_len, digest };
+        Ok((DeltaHeader { from_release, to_release, from, to, created, engine, removed, added, changed }, payload))
     }
 }
