@@ -9,6 +9,7 @@
 //! <state>/gen/<n>/          database.tdb and manifest.json; whole from the moment it has this name
 //! <state>/current           number of the generation in force
 //! <state>/held.json         releases that were rolled back from; none of them is installed again
+//! <state>/refused-deltas.json  deltas and indices that are not tried again for a release
 //! <state>/contact.json      last contact and what was said
 //! <state>/poll.json         tag of what was last assigned, for the idle poll
 //! <state>/backoff.json      who asked to be left alone, and until when
@@ -33,7 +34,9 @@ mod generation;
 mod metadata;
 mod poll;
 mod random;
+mod repair;
 mod report;
+mod route;
 mod space;
 mod state;
 
@@ -534,6 +537,12 @@ impl Agent {
         let signed = self.noting(&source, metadata.release(&session.client, at).await)?;
         let fetched = self.noting(&source, fetch(&session.client, &self.state, &signed, &*self.progress).await)?;
         self.note(&source, None);
+        if let Some(code) = &fetched.delta_fault {
+            let words =
+                format!("a delta to release {} of {} is refused; the whole blob was fetched", at.release, at.channel);
+            let told = Acknowledge::Trouble { step: "delta".to_owned(), code: code.clone(), words };
+            self.acknowledge(session, &told).await;
+        }
         let report = ChannelReport {
             channel: at.channel.clone(),
             release: at.release,

@@ -5,6 +5,7 @@ use crate::wire::Sha256Hex;
 use patternc::blob;
 use patternc::blob::DeltaError;
 pub use patternc::blob::{Channel, Root};
+use std::ops::Range;
 
 /// Decodes a blob in full and says what it is.
 pub(crate) fn describe(bytes: &[u8]) -> Result<SignedRelease, String> {
@@ -38,9 +39,24 @@ pub(crate) fn check(bytes: &[u8], signed: &SignedRelease) -> Result<(), String> 
     Ok(())
 }
 
-/// The channel that a blob says it is of.
-pub(crate) fn channel_of(bytes: &[u8]) -> Option<Channel> {
-    blob::read_header(bytes).ok().map(|header| header.channel)
+/// The same for what [`patch`] made, whose records need no second reading.
+pub(crate) fn check_patched(bytes: &[u8], signed: &SignedRelease) -> Result<(), String> {
+    let header = blob::read_header(bytes).map_err(|e| e.to_string())?;
+    let digest = Sha256Hex::of(bytes);
+    let found = SignedRelease {
+        channel: header.channel,
+        release: header.release,
+        root: header.root,
+        created: header.created,
+        length: bytes.len() as u64,
+        sha256: digest,
+    };
+    if found == *signed { Ok(()) } else { Err(format!("it makes a blob with sha256 {digest}, {} is signed", signed.sha256)) }
+}
+
+/// Byte ranges of a blob that do not have their digests.
+pub(crate) fn harmed(bytes: &[u8]) -> Vec<Range<usize>> {
+    blob::harmed(bytes)
 }
 
 /// A delta that turns `old` into `new`.

@@ -22,6 +22,8 @@
 pub mod agent;
 mod blob;
 pub mod decide;
+#[doc(hidden)]
+pub mod deltas;
 pub mod disk;
 mod http;
 pub mod keys;

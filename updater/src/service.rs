@@ -18,6 +18,7 @@ mod beacon;
 mod body;
 mod conditional;
 mod content;
+mod deltas;
 mod makers;
 mod objects;
 mod operator;

@@ -305,17 +305,6 @@ pub struct ReleaseView {
     pub length: u64,
 }
 
-/// A delta that leads to a blob.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DeltaView {
-    /// Digest of the blob it starts from.
-    pub from: Sha256Hex,
-    /// Digest of the delta itself.
-    pub sha256: Sha256Hex,
-    /// Bytes of the delta.
-    pub length: u64,
-}
-
 /// A one-time right to enrol.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EnrolmentToken {

@@ -99,6 +99,16 @@ pub enum AgentError {
         /// What is wrong.
         reason: String,
     },
+    /// A delta does not lead to what its maker signed.
+    #[error("the delta {delta} is refused: {reason}")]
+    Delta {
+        /// Its digest.
+        delta: Sha256Hex,
+        /// Stable name of the fault.
+        code: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
     /// The service assigned a channel of a maker that this terminal does not accept.
     #[error("the service assigned `{0}`, whose maker this terminal does not accept")]
     NotAccepted(Channel),
@@ -149,6 +159,7 @@ impl AgentError {
             AgentError::Maker(e) => e.code(),
             AgentError::NotListed(_) => "release_not_listed",
             AgentError::Blob { .. } => "blob_refused",
+            AgentError::Delta { code, .. } => code,
             AgentError::NotAccepted(_) => "assignment_not_accepted",
             AgentError::RolledBack { .. } => "release_rolled_back",
             AgentError::Link(_) => "link_failed",

@@ -1,4 +1,4 @@
-//! Brings one release into the store: by delta when that is smaller, else whole.
+//! Brings one release into the store: along deltas when that is cheaper, else whole.
 //!
 //! A delta is believed only by its result, which must be, to the byte, the blob that the maker signed. One that is wrong or cannot be had
 //! costs one whole download and is reported. One whose connection broke is gone on with in the next update: a bad line is no reason to fetch a
@@ -6,13 +6,14 @@
 
 use crate::agent::download::{self, Wanted, Watch, Whole};
 use crate::agent::state::State;
-use crate::agent::{AgentError, Progress};
+use crate::agent::{AgentError, Progress, repair, route};
 use crate::blob;
+use crate::deltas::{Edge, Node};
 use crate::disk::Access;
-use crate::http::{Client, HttpError, Proof};
+use crate::http::{Client, HttpError};
 use crate::tuf::SignedRelease;
-use crate::wire::{DeltaView, Sha256Hex};
-use reqwest::Method;
+use crate::wire::Sha256Hex;
+use patternc::blob::DeltaError;
 use serde::{Deserialize, Serialize};
 
 /// How a release came.
@@ -48,10 +49,11 @@ pub(crate) async fn fetch(
         return Ok(Fetched { transfer: Transfer::Stored, bytes: 0, delta_fault: None, restarts: Vec::new() });
     }
     let mut count = Count { bytes: 0, restarts: Vec::new(), progress };
-    let mut delta_fault = None;
-    if let Some(delta) = smallest_delta(client, state, signed).await? {
-        let was_tried = download::was_tried(state, &delta.sha256);
-        match by_delta(client, state, signed, &delta, &mut count).await {
+    let route = route::choose(client, state, signed).await?;
+    let mut delta_fault = route.fault.map(str::to_owned);
+    if !route.steps.is_empty() {
+        let was_tried = route.steps.iter().any(|(.., edge)| download::was_tried(state, &edge.sha256));
+        match by_deltas(client, state, signed, &route.steps, &mut count).await {
             Ok(bytes) => {
                 keep(state, signed, bytes).await?;
                 return Ok(count.fetched(Transfer::Delta, delta_fault));
@@ -97,7 +99,7 @@ impl Watch for Count<'_> {
 }
 
 /// Whether an error says more of the connection, or of the service's load, than of what was asked for.
-fn is_of_the_line(error: &AgentError) -> bool {
+pub(crate) fn is_of_the_line(error: &AgentError) -> bool {
     match error {
         AgentError::Http(error) => {
             matches!(error, HttpError::Unreachable { .. } | HttpError::TooSlow { .. }) || error.wait().is_some()
@@ -106,45 +108,87 @@ fn is_of_the_line(error: &AgentError) -> bool {
     }
 }
 
-/// The smallest delta from a blob in the store, if it is smaller than the whole.
-async fn smallest_delta(client: &Client, state: &State, signed: &SignedRelease) -> Result<Option<DeltaView>, AgentError> {
-    let names = state.disk.names(&state.folder().join("store")).unwrap_or_default();
-    if names.is_empty() {
-        return Ok(None);
-    }
-    let path = format!("/v1/deltas/{}", signed.sha256);
-    let listed = client.call::<Vec<DeltaView>>(Method::GET, &path, Proof::None, Vec::new()).await;
-    let listed = match listed.map_err(AgentError::from) {
-        Err(error) if is_of_the_line(&error) => return Err(error),
-        Err(error) => {
-            tracing::warn!(%error, "the list of deltas cannot be had");
-            return Ok(None);
-        }
-        Ok(listed) => listed,
-    };
-    let usable = listed.into_iter().filter(|delta| delta.length < signed.length && names.contains(&delta.from.to_string()));
-    Ok(usable.min_by_key(|delta| delta.length))
-}
-
-async fn by_delta(
+/// Applies deltas one after the other to a blob in the store. What lies between is kept in memory only.
+async fn by_deltas(
     client: &Client,
     state: &State,
     signed: &SignedRelease,
-    delta: &DeltaView,
+    steps: &[(Node, Node, Edge)],
     count: &mut Count<'_>,
 ) -> Result<Vec<u8>, AgentError> {
-    let base = state.disk.read(&state.blob_path(&delta.from))?;
-    let path = format!("/v1/deltas/{}/{}", delta.from, signed.sha256);
-    let wanted = Wanted { path: &path, sha256: delta.sha256, length: delta.length };
-    let whole = download(client, state, signed, &wanted, Transfer::Delta, count).await?;
-    let bytes = whole.read(state)?;
-    whole.discard(state)?;
-    let refused = |reason: String| AgentError::Blob { path: path.clone(), reason };
-    if Sha256Hex::of(&base) != delta.from {
-        return Err(refused("the base in the store was harmed".to_owned()));
+    let (first, ..) = steps.first().expect("a way by deltas has steps");
+    let mut bytes = state.disk.read(&state.blob_path(&first.sha256))?;
+    for (from, to, edge) in steps {
+        let path = format!("/v1/deltas/{}/{}", from.sha256, to.sha256);
+        let wanted = Wanted { path: &path, sha256: edge.sha256, length: edge.length };
+        let fetched = async {
+            let whole = download(client, state, signed, &wanted, Transfer::Delta, count).await?;
+            let delta = whole.read(state)?;
+            whole.discard(state)?;
+            Ok::<_, AgentError>(delta)
+        };
+        let applied = match fetched.await {
+            Ok(delta) => apply(client, state, signed, from, (bytes, delta), edge, count).await,
+            Err(error) => Err(error),
+        };
+        bytes = match applied {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                // Only what is wrong with the delta itself is a reason not to try it again.
+                if matches!(error, AgentError::Blob { .. } | AgentError::Delta { .. }) && error.code() != "delta_base_harmed"
+                {
+                    route::remember(state, signed, Some(edge.sha256), error.code())?;
+                }
+                return Err(error);
+            }
+        };
     }
-    let patched = tokio::task::spawn_blocking(move || blob::patch(&base, &bytes)).await?;
-    verified(signed, patched.map_err(|e| refused(e.to_string()))?).await
+    let (release, delta) = (signed.clone(), steps.last().map_or(signed.sha256, |(.., edge)| edge.sha256));
+    let check = move || blob::check_patched(&bytes, &release).map(|()| bytes);
+    let checked = tokio::task::spawn_blocking(check).await?;
+    let wrong = |reason| AgentError::Delta { delta, code: "delta_wrong_result", reason };
+    let checked = checked.map_err(wrong);
+    if let Err(error) = &checked {
+        route::remember(state, signed, Some(delta), error.code())?;
+    }
+    checked
+}
+
+/// Applies one delta; a base that the disk harmed is mended first.
+async fn apply(
+    client: &Client,
+    state: &State,
+    signed: &SignedRelease,
+    from: &Node,
+    (base, delta): (Vec<u8>, Vec<u8>),
+    edge: &Edge,
+    count: &mut Count<'_>,
+) -> Result<Vec<u8>, AgentError> {
+    let refused =
+        |error: DeltaError| AgentError::Delta { delta: edge.sha256, code: error.code(), reason: error.to_string() };
+    let (base, delta, patched) = patch(base, delta).await?;
+    let error = match patched {
+        Ok(bytes) => return Ok(bytes),
+        Err(error @ (DeltaError::Old(_) | DeltaError::BaseRoot { .. })) => error,
+        Err(error) => return Err(refused(error)),
+    };
+    // The delta's fault, unless the base is not what it is named by.
+    if Sha256Hex::of(&base) == from.sha256 {
+        return Err(refused(error));
+    }
+    let mended = repair::mend(client, state, signed, from, base, &mut |bytes| count.came(bytes)).await?;
+    let harmed = AgentError::Delta { delta: edge.sha256, code: "delta_base_harmed", reason: error.to_string() };
+    let (.., patched) = patch(mended.ok_or(harmed)?, delta).await?;
+    patched.map_err(refused)
+}
+
+/// Applies a delta off the async threads, and gives back what it was given.
+async fn patch(base: Vec<u8>, delta: Vec<u8>) -> Result<(Vec<u8>, Vec<u8>, Result<Vec<u8>, DeltaError>), AgentError> {
+    let work = move || {
+        let patched = blob::patch(&base, &delta);
+        (base, delta, patched)
+    };
+    Ok(tokio::task::spawn_blocking(work).await?)
 }
 
 /// Brings the blob into the store.

@@ -29,6 +29,17 @@ pub(crate) struct Contact {
     pub(crate) assignment: Assignment,
 }
 
+/// A delta that is not tried again on the way to a release.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Refusal {
+    pub(crate) channel: String,
+    /// The blob that it was to lead to; once another is wanted, this is forgotten.
+    pub(crate) to: Sha256Hex,
+    /// Its digest; for `None`, the index is what was refused.
+    pub(crate) delta: Option<Sha256Hex>,
+    pub(crate) code: String,
+}
+
 /// Verified metadata: file name to content.
 pub(crate) type Trusted = BTreeMap<String, String>;
 
@@ -89,6 +100,14 @@ impl State {
 
     pub(crate) fn put_held(&self, held: &[ChannelRelease]) -> Result<(), AgentError> {
         self.put_json("held.json", &held)
+    }
+
+    pub(crate) fn refusals(&self) -> Result<Vec<Refusal>, AgentError> {
+        Ok(self.read_json("refused-deltas.json")?.unwrap_or_default())
+    }
+
+    pub(crate) fn put_refusals(&self, refusals: &[Refusal]) -> Result<(), AgentError> {
+        self.put_json("refused-deltas.json", &refusals)
     }
 
     pub(crate) fn trusted(&self) -> Result<Trusted, AgentError> {

@@ -1,10 +1,11 @@
 //! What anybody may fetch: metadata, blobs, deltas. Conditions and ranges are answered as `conditional.rs` has it.
 
 use crate::Channel;
+use crate::deltas::{Index, Node};
 use crate::service::AppState;
 use crate::service::conditional::{Portion, portion, tag_of};
 use crate::service::problem::Problem;
-use crate::wire::{DeltaView, Sha256Hex};
+use crate::wire::Sha256Hex;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -61,9 +62,14 @@ pub(crate) async fn target(
     blob(&app, &digest, &headers).await?.ok_or_else(missing)
 }
 
-/// Deltas that lead to a blob, the smallest first; none is an empty list.
-pub(crate) async fn deltas(State(app): State<AppState>, Path(to): Path<Sha256Hex>) -> Result<Json<Vec<DeltaView>>, Problem> {
-    Ok(Json(app.store.deltas_to(&to).await?))
+/// The signed index of deltas that lead to a blob; a blob that no release has, has an empty one.
+pub(crate) async fn deltas(State(app): State<AppState>, Path(to): Path<Sha256Hex>) -> Result<Response, Problem> {
+    let (node, deltas) = match app.store.deltas_around(&to).await? {
+        Some(found) => found,
+        None => (Node { sha256: to, release: 0, length: 0 }, Vec::new()),
+    };
+    let body = app.publisher.sign_index(&Index::around(node, &deltas));
+    Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, REVALIDATE)], body).into_response())
 }
 
 pub(crate) async fn delta(
@@ -72,9 +78,8 @@ pub(crate) async fn delta(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let missing = || Problem::not_found("delta_unknown", format!("there is no delta from {from} to {to}"));
-    let deltas = app.store.deltas_to(&to).await?;
-    let delta = deltas.iter().find(|delta| delta.from == from).ok_or_else(missing)?;
-    blob(&app, &delta.sha256, &headers).await?.ok_or_else(missing)
+    let digest = app.store.delta(&from, &to).await?.ok_or_else(missing)?;
+    blob(&app, &digest, &headers).await?.ok_or_else(missing)
 }
 
 /// What is asked of the blob or delta with this digest; `None` when there is none.

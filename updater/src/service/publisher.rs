@@ -8,21 +8,19 @@
 //! take no lock. A crash before the commit leaves objects nobody names; a crash after it leaves metadata that lags the
 //! tables, and [`Publisher::refresh`], which the service runs at start and then periodically, completes it.
 
-use crate::blob;
+use crate::deltas::Index;
 use crate::keys::SigningKey;
+use crate::service::deltas::{self, Budget};
 use crate::service::objects::{ObjectError, Objects};
 use crate::service::store::{Maker, NewDelta, Publication, Store, StoreError};
 use crate::tuf::{self, MakerRole, SNAPSHOT_LIFETIME, SignedRelease, TARGETS_LIFETIME, TufError};
-use crate::wire::{MakerName, ReleaseView, Sha256Hex};
+use crate::wire::{MakerName, ReleaseView};
 use jiff::{SignedDuration, Timestamp as Time};
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 use tokio::sync::Mutex;
 use tough::schema::{Delegations, Metafile, Role, Signed, Snapshot, Targets};
-
-/// Deltas are made from this many earlier releases of a channel.
-const DELTA_BASES_MAX: usize = 4;
 
 /// Blobs of one publication, in bytes altogether.
 const PUBLICATION_LEN_MAX: u64 = 512 << 20;
@@ -135,8 +133,6 @@ pub(crate) enum Plan {
     /// It is newer.
     New {
         role: MakerRole,
-        /// Releases that the service holds.
-        known: Vec<ReleaseView>,
         /// Releases whose blobs the service lacks, ascending by channel and release.
         new: Vec<SignedRelease>,
     },
@@ -163,7 +159,7 @@ impl Publisher {
         if length > PUBLICATION_LEN_MAX {
             return Err(PublishError::TooLong { found: length, most: PUBLICATION_LEN_MAX });
         }
-        Ok(Plan::New { role, known, new })
+        Ok(Plan::New { role, new })
     }
 
     /// Verifies a maker's role and the blobs that are new in it, then publishes all of it or nothing. Sending the same role
@@ -175,11 +171,11 @@ impl Publisher {
         blobs: Vec<(SignedRelease, Vec<u8>)>,
     ) -> Result<(), PublishError> {
         let mut signing = self.signing.lock().await;
-        let Plan::New { role, known, new } = self.plan(maker, role_body).await? else {
+        let Plan::New { role, new } = self.plan(maker, role_body).await? else {
             return self.complete_metadata(&mut signing).await;
         };
         let blobs = blobs_of(&new, blobs)?;
-        let made = self.put_objects(&new, blobs, &known).await?;
+        let made = self.put_objects(&new, blobs).await?;
         let publication = Publication {
             maker,
             role_version: role.version.get(),
@@ -219,32 +215,24 @@ impl Publisher {
     }
 
     /// Verifies the blobs and puts them and their deltas as objects.
-    async fn put_objects(
-        &self,
-        new: &[SignedRelease],
-        blobs: Vec<Vec<u8>>,
-        known: &[ReleaseView],
-    ) -> Result<Vec<NewDelta>, PublishError> {
-        let mut bases = Vec::new();
-        for release in new {
-            for base in delta_bases(release, known) {
-                if let Some(bytes) = self.objects.blob(&base).await? {
-                    bases.push((base, bytes));
-                }
-            }
-        }
+    async fn put_objects(&self, new: &[SignedRelease], blobs: Vec<Vec<u8>>) -> Result<Vec<NewDelta>, PublishError> {
         let of_new = new.to_vec();
-        let checked = tokio::task::spawn_blocking(move || check_and_diff(&of_new, blobs, &bases, DELTA_BASES_MAX));
-        let (blobs, deltas) = checked.await??;
-        for (release, bytes) in new.iter().zip(blobs) {
-            self.objects.put_blob(&release.sha256, bytes).await?;
+        let checked = tokio::task::spawn_blocking(move || deltas::check(&of_new, &blobs).map(|()| blobs));
+        let blobs = checked.await??;
+        for (release, bytes) in new.iter().zip(&blobs) {
+            self.objects.put_blob(&release.sha256, bytes.clone()).await?;
         }
         let mut made = Vec::new();
-        for (delta, bytes) in deltas {
-            self.objects.put_blob(&delta.sha256, bytes).await?;
-            made.push(delta);
+        for (at, (release, bytes)) in new.iter().zip(blobs).enumerate() {
+            let history = self.store.history(&release.channel).await?;
+            made.extend(deltas::publish(&self.objects, release, bytes, &new[..at], &history, &Budget::default()).await?);
         }
         Ok(made)
+    }
+
+    /// Signs a delta index, which is neither a role nor trusted further than that.
+    pub(crate) fn sign_index(&self, index: &Index) -> Vec<u8> {
+        index.sign(&self.keys.timestamp)
     }
 
     async fn publish_metadata(&self) -> Result<(), PublishError> {
@@ -348,57 +336,5 @@ fn blobs_of(new: &[SignedRelease], blobs: Vec<(SignedRelease, Vec<u8>)>) -> Resu
     match new.get(blobs.len()) {
         None => Ok(blobs),
         Some(release) => Err(PublishError::Blob { path: release.path(), reason: "it did not come".to_owned() }),
-    }
-}
-
-/// Digests of the newest earlier releases of a channel, the newest first.
-fn delta_bases(release: &SignedRelease, known: &[ReleaseView]) -> Vec<Sha256Hex> {
-    let earlier =
-        known.iter().rev().filter(|held| held.release.channel == release.channel && held.release.release < release.release);
-    earlier.take(DELTA_BASES_MAX).map(|held| held.sha256).collect()
-}
-
-type Checked = (Vec<Vec<u8>>, Vec<(NewDelta, Vec<u8>)>);
-
-/// The CPU part: every blob is decoded in full and compared with what its maker signed; then deltas are made and tried.
-fn check_and_diff(
-    new: &[SignedRelease],
-    blobs: Vec<Vec<u8>>,
-    bases: &[(Sha256Hex, Vec<u8>)],
-    bases_max: usize,
-) -> Result<Checked, PublishError> {
-    let mut deltas = Vec::new();
-    for (at, (release, bytes)) in new.iter().zip(&blobs).enumerate() {
-        blob::check(bytes, release).map_err(|reason| PublishError::Blob { path: release.path(), reason })?;
-        let in_body = new[..at].iter().zip(&blobs).rev();
-        let in_body = in_body.filter(|(earlier, _)| earlier.channel == release.channel).map(|(r, b)| (&r.sha256, b));
-        let held = bases.iter().map(|(sha256, bytes)| (sha256, bytes));
-        let held = held.filter(|(_, bytes)| blob::channel_of(bytes).is_some_and(|channel| channel == release.channel));
-        for (from, base) in in_body.chain(held).take(bases_max) {
-            if let Some(delta) = make_delta(base, bytes, release) {
-                let listed =
-                    NewDelta { from: *from, to: release.sha256, sha256: Sha256Hex::of(&delta), length: delta.len() as u64 };
-                deltas.push((listed, delta));
-            }
-        }
-    }
-    Ok((blobs, deltas))
-}
-
-/// A delta that is smaller than the blob and was seen to lead to it.
-fn make_delta(base: &[u8], new: &[u8], release: &SignedRelease) -> Option<Vec<u8>> {
-    match blob::diff(base, new) {
-        Ok(delta) if delta.len() >= new.len() => None,
-        Ok(delta) => match blob::patch(base, &delta) {
-            Ok(patched) if patched == new => Some(delta),
-            _ => {
-                tracing::error!(path = release.path(), "a delta does not lead to its release and is not published");
-                None
-            }
-        },
-        Err(error) => {
-            tracing::warn!(path = release.path(), %error, "no delta can be made for this release");
-            None
-        }
     }
 }

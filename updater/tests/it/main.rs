@@ -4,6 +4,7 @@
 mod back_off;
 mod crash;
 mod damage;
+mod deltas;
 mod idle;
 mod partial;
 mod publications;

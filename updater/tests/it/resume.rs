@@ -112,8 +112,11 @@ async fn delta_length(world: &World, terminal: &Terminal) -> u64 {
     let maker: updater::wire::MakerView = serde_json::from_str(&maker).unwrap();
     let to = maker.releases.last().unwrap().sha256;
     let list = client.get(world.url.join(&format!("v1/deltas/{to}")).unwrap()).send().await.unwrap().text().await.unwrap();
-    let list: Vec<updater::wire::DeltaView> = serde_json::from_str(&list).unwrap();
-    list.iter().find(|delta| delta.from.to_string() == has).unwrap().length
+    let signed: serde_json::Value = serde_json::from_str(&list).unwrap();
+    let index: serde_json::Value = serde_json::from_str(signed["index"].as_str().unwrap()).unwrap();
+    let edges = index["edges"].as_array().unwrap().iter();
+    let from = |edge: &serde_json::Value| index["nodes"][edge["from"].as_u64().unwrap() as usize]["sha256"] == has.as_str();
+    edges.filter(|edge| edge["to"] == 0).find(|edge| from(edge)).unwrap()["length"].as_u64().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

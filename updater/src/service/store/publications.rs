@@ -1,9 +1,12 @@
 //! Makers, their releases, and the metadata that was signed.
 
 use super::{Store, StoreError, channel_release, int, nat, now};
+use crate::Channel;
+use crate::deltas::Node;
 use crate::keys::PublicKey;
+use crate::service::deltas::Earlier;
 use crate::tuf::SignedRelease;
-use crate::wire::{ChannelRelease, DeltaView, MakerName, ReleaseView, Sha256Hex};
+use crate::wire::{ChannelRelease, MakerName, ReleaseView, Sha256Hex};
 use sqlx::FromRow;
 
 /// A maker and what they last published.
@@ -121,16 +124,46 @@ impl Store {
         Ok(())
     }
 
-    /// Deltas that lead to a blob, the smallest first.
-    pub(crate) async fn deltas_to(&self, to: &Sha256Hex) -> Result<Vec<DeltaView>, StoreError> {
-        let rows = sqlx::query_as::<_, (String, String, i64)>(
-            "SELECT from_sha256, sha256, length FROM deltas WHERE to_sha256 = ? ORDER BY length, from_sha256",
+    /// Releases of a channel, ascending, with the number of terminals that run each.
+    pub(crate) async fn history(&self, channel: &Channel) -> Result<Vec<Earlier>, StoreError> {
+        let rows = sqlx::query_as::<_, (i64, String, i64, i64)>(
+            "SELECT r.release, r.sha256, r.published_at,
+             (SELECT COUNT(*) FROM applied a WHERE a.maker = r.maker AND a.name = r.name AND a.release = r.release)
+             FROM releases r WHERE r.maker = ? AND r.name = ? ORDER BY r.release",
         );
-        let rows = rows.bind(to.to_string()).fetch_all(&self.pool).await?;
-        let read = |(from, sha256, length): (String, String, i64)| {
-            Ok(DeltaView { from: from.parse()?, sha256: sha256.parse()?, length: nat(length)? })
+        let rows = rows.bind(channel.maker()).bind(channel.name()).fetch_all(&self.pool).await?;
+        let read = |(release, sha256, published_at, terminals): (i64, String, i64, i64)| {
+            Ok(Earlier { release: nat(release)?, sha256: sha256.parse()?, published_at, terminals: nat(terminals)? })
         };
         rows.into_iter().map(read).collect()
+    }
+
+    /// The release with this blob and the deltas of its channel that lead to it or to earlier ones, the newest first; nothing
+    /// when no release has this blob.
+    pub(crate) async fn deltas_around(&self, to: &Sha256Hex) -> Result<Option<(Node, Vec<Delta>)>, StoreError> {
+        let target = sqlx::query_as::<_, (String, String, i64, i64)>(
+            "SELECT maker, name, release, length FROM releases WHERE sha256 = ? ORDER BY release DESC LIMIT 1",
+        );
+        let target = target.bind(to.to_string()).fetch_optional(&self.pool).await?;
+        let Some((maker, name, release, length)) = target else { return Ok(None) };
+        let rows = sqlx::query_as::<_, DeltaSql>(
+            "SELECT f.sha256 AS from_sha256, f.release AS from_release, f.length AS from_length,
+             t.sha256 AS to_sha256, t.release AS to_release, t.length AS to_length, d.sha256, d.length
+             FROM deltas d
+             JOIN releases f ON f.sha256 = d.from_sha256 AND f.maker = ?1 AND f.name = ?2
+             JOIN releases t ON t.sha256 = d.to_sha256 AND t.maker = ?1 AND t.name = ?2
+             WHERE t.release <= ?3 AND f.release < t.release ORDER BY t.release DESC, f.release DESC LIMIT ?4",
+        );
+        let rows = rows.bind(maker).bind(name).bind(release).bind(DELTAS_READ_MAX).fetch_all(&self.pool).await?;
+        let deltas = rows.into_iter().map(DeltaSql::read).collect::<Result<_, _>>()?;
+        Ok(Some((Node { sha256: *to, release: nat(release)?, length: nat(length)? }, deltas)))
+    }
+
+    /// The digest of the delta between two blobs.
+    pub(crate) async fn delta(&self, from: &Sha256Hex, to: &Sha256Hex) -> Result<Option<Sha256Hex>, StoreError> {
+        let row = sqlx::query_as::<_, (String,)>("SELECT sha256 FROM deltas WHERE from_sha256 = ? AND to_sha256 = ?");
+        let row = row.bind(from.to_string()).bind(to.to_string()).fetch_optional(&self.pool).await?;
+        row.map(|(sha256,)| Ok(sha256.parse()?)).transpose()
     }
 
     /// The newest version of a role that was signed here, with its bytes.
@@ -171,6 +204,35 @@ impl Store {
             self.changed();
         }
         Ok(())
+    }
+}
+
+/// Most deltas that are read for one index, the newest first.
+const DELTAS_READ_MAX: i64 = 2048;
+
+/// A delta with the blobs it joins, its digest and its length.
+pub(crate) type Delta = (Node, Node, Sha256Hex, u64);
+
+#[derive(FromRow)]
+struct DeltaSql {
+    from_sha256: String,
+    from_release: i64,
+    from_length: i64,
+    to_sha256: String,
+    to_release: i64,
+    to_length: i64,
+    sha256: String,
+    length: i64,
+}
+
+impl DeltaSql {
+    fn read(self) -> Result<Delta, StoreError> {
+        let node = |sha256: String, release, length| -> Result<Node, StoreError> {
+            Ok(Node { sha256: sha256.parse()?, release: nat(release)?, length: nat(length)? })
+        };
+        let from = node(self.from_sha256, self.from_release, self.from_length)?;
+        let to = node(self.to_sha256, self.to_release, self.to_length)?;
+        Ok((from, to, self.sha256.parse()?, nat(self.length)?))
     }
 }
 

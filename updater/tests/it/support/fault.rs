@@ -38,6 +38,8 @@ pub(crate) enum Fault {
     Drip(usize, Duration),
     /// One bit of this byte of the body is not what it was.
     FlipBit(usize),
+    /// This is the body instead; the announced length is its own.
+    Replace(Vec<u8>),
     /// So many bytes more than the body has, and the announced length says so.
     Longer(usize),
     /// The body never ends; no length is announced.
@@ -243,6 +245,10 @@ impl Message {
         match fault {
             Some(Fault::Longer(more)) => {
                 self.body.extend(vec![b'x'; *more]);
+                self.set("content-length", &self.body.len().to_string());
+            }
+            Some(Fault::Replace(body)) => {
+                self.body.clone_from(body);
                 self.set("content-length", &self.body.len().to_string());
             }
             Some(Fault::FlipBit(at)) => {
