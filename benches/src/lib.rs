@@ -8,6 +8,7 @@ pub mod hyperscan;
 pub mod literals;
 pub mod plot;
 pub mod record;
+pub mod releases;
 pub mod tables;
 #[cfg(feature = "yara-x")]
 pub mod yara_x;
