@@ -1,7 +1,7 @@
 //! Numbers read from a file near a match, and compared: what byte-compare subsignatures of ClamAV do.
 //!
 //! A number is read as text or as raw bytes, at a distance from where the trigger's last match begins. Everything is a signed number of
-//! 64 bits; text that means more than that means the largest or least one.
+//! 64 bits; of text that means more than that, nothing holds.
 
 /// A number in a file, and what is asked of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -124,22 +124,24 @@ impl ByteCompare {
             NumberForm::Raw(order) => raw(bytes, order),
             NumberForm::Decimal => text(bytes, 10, self.exact),
             NumberForm::Hex(order) => self.hex(bytes, order),
-            NumberForm::Automatic(order) => {
-                let digits = bytes.trim_ascii_start();
-                match (digits.starts_with(b"0x") || digits.starts_with(b"0X"), order) {
-                    (true, _) => self.hex(bytes, order),
-                    (false, Order::Big) => text(bytes, 10, self.exact),
-                    (false, Order::Little) => None,
-                }
-            }
+            // Of fewer than three characters, none is told from the other.
+            NumberForm::Automatic(_) if bytes.len() < 3 => None,
+            NumberForm::Automatic(order) => match (has_prefix(without_blanks(bytes)), order) {
+                (true, _) => self.hex(bytes, order),
+                (false, Order::Big) => text(bytes, 10, self.exact),
+                (false, Order::Little) => None,
+            },
         }
     }
 
     fn hex(&self, bytes: &[u8], order: Order) -> Option<i64> {
+        let begins = without_blanks(bytes);
         match order {
             Order::Big => text(bytes, 16, self.exact),
-            Order::Little if self.exact && !bytes.iter().all(u8::is_ascii_hexdigit) => None,
-            Order::Little => Some(reversed_pairs(bytes)),
+            // What is exact is pairs, or one digit; a pair that is none ends the number nevertheless.
+            Order::Little if self.exact && (bytes.len() > 1 && bytes.len() % 2 == 1) => None,
+            Order::Little if self.exact && (begins.len() < bytes.len() || has_prefix(begins)) => None,
+            Order::Little => reversed_pairs(begins),
         }
     }
 }
@@ -154,22 +156,33 @@ fn raw(bytes: &[u8], order: Order) -> Option<i64> {
     Some(if order == Order::Big { i64::from_be_bytes(number) } else { i64::from_le_bytes(number) })
 }
 
-/// The number that text begins with, after blanks, or 0; with `exact`, none unless it is all of the text.
+/// The number that text begins with, after blanks, or 0; with `exact`, none unless it is all of the text. None of more than 64 bits.
 fn text(bytes: &[u8], radix: u32, exact: bool) -> Option<i64> {
-    let begins = bytes.trim_ascii_start();
+    let begins = without_blanks(bytes);
+    // A sign before `0x` is one before the digit 0.
+    let unprefixed = if radix == 16 { without_prefix(begins) } else { begins };
     let negative = begins.first() == Some(&b'-');
-    let digits = begins.strip_prefix(b"-").or_else(|| begins.strip_prefix(b"+")).unwrap_or(begins);
-    let digits = if radix == 16 { without_prefix(digits) } else { digits };
+    let unsigned = || begins.strip_prefix(b"-").or_else(|| begins.strip_prefix(b"+")).unwrap_or(begins);
+    let digits = if unprefixed.len() < begins.len() { unprefixed } else { unsigned() };
     let digit = |byte: &u8| char::from(*byte).to_digit(radix);
     let count = digits.iter().take_while(|byte| digit(byte).is_some()).count();
     if exact && (count == 0 || count < digits.len() || begins.len() < bytes.len()) {
         return None;
     }
-    let step = |number: i64, value: u32| {
-        let shifted = number.saturating_mul(radix.into());
-        if negative { shifted.saturating_sub(value.into()) } else { shifted.saturating_add(value.into()) }
-    };
-    Some(digits[..count].iter().filter_map(digit).fold(0, step))
+    digits[..count].iter().filter_map(digit).try_fold(0_i64, |number, value| {
+        let shifted = number.checked_mul(radix.into())?;
+        if negative { shifted.checked_sub(value.into()) } else { shifted.checked_add(value.into()) }
+    })
+}
+
+/// Text behind its blanks, the vertical tab among them.
+fn without_blanks(text: &[u8]) -> &[u8] {
+    let blanks = text.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == 0x0b).count();
+    &text[blanks..]
+}
+
+fn has_prefix(text: &[u8]) -> bool {
+    text.starts_with(b"0x") || text.starts_with(b"0X")
 }
 
 /// Text without the `0x` before its digits.
@@ -180,15 +193,17 @@ fn without_prefix(text: &[u8]) -> &[u8] {
     }
 }
 
-/// The number whose bytes are the pairs of digits that text begins with, the least significant first. Of an odd number of
-/// characters, the first is a pair of its own.
-fn reversed_pairs(bytes: &[u8]) -> i64 {
-    let digits = without_prefix(bytes.trim_ascii_start());
+/// The number whose bytes are the pairs of digits that text begins with, the least significant first; none of more than 64 bits. Of an odd
+/// number of characters, the first is a pair of its own.
+fn reversed_pairs(text: &[u8]) -> Option<i64> {
+    let digits = without_prefix(text);
     let (first, rest) = digits.split_at(digits.len() % 2);
     let pairs = std::iter::once(first).filter(|first| !first.is_empty()).chain(rest.chunks(2));
     let value =
-        |pair: &[u8]| pair.iter().try_fold(0, |sum, digit| Some(sum * 16 + u64::from(char::from(*digit).to_digit(16)?)));
-    pairs.map_while(value).take(8).enumerate().fold(0, |number, (index, byte)| number | byte << (8 * index)).cast_signed()
+        |pair: &[u8]| pair.iter().try_fold(0, |sum, digit| Some(sum * 16 + u128::from(char::from(*digit).to_digit(16)?)));
+    let bytes = pairs.map_while(value).enumerate();
+    let number = bytes.map(|(index, byte)| if index < 15 { byte << (8 * index) } else { u128::from(byte > 0) << 120 });
+    i64::try_from(number.fold(0, |sum, part| sum | part)).ok()
 }
 
 #[cfg(test)]
@@ -253,6 +268,62 @@ mod tests {
         ];
         for (delta, form, len, exact, to) in none {
             assert!(!compare(delta, form, len, exact, to).holds(FILE, 4), "{delta} {form:?} {len} {exact} {to}");
+        }
+    }
+
+    /// What clamscan reads in texts of their own, found by asking for numbers above and below; none when nothing holds.
+    #[test]
+    fn texts_as_clamscan_reads_them() {
+        use NumberForm::{Automatic, Decimal, Hex};
+        let cases: [(&str, NumberForm, bool, Option<i64>); 44] = [
+            ("7", Automatic(BIG), false, None),
+            ("77", Automatic(BIG), true, None),
+            ("0x", Automatic(LITTLE), false, None),
+            ("077", Automatic(BIG), false, Some(77)),
+            ("0x7", Automatic(LITTLE), false, Some(7)),
+            ("0x0711", Automatic(LITTLE), false, Some(0x1107)),
+            ("0x0711", Automatic(LITTLE), true, None),
+            ("0x0711", Automatic(BIG), true, Some(0x711)),
+            ("  0x71", Automatic(BIG), false, Some(0x71)),
+            ("-0x1", Automatic(BIG), false, Some(0)),
+            ("12~", Automatic(LITTLE), false, None),
+            ("312", Hex(LITTLE), true, None),
+            ("312", Hex(LITTLE), false, Some(0x1203)),
+            ("3", Hex(LITTLE), true, Some(3)),
+            ("123~", Hex(LITTLE), true, Some(0x12)),
+            ("~234", Hex(LITTLE), true, Some(0)),
+            ("12  ", Hex(LITTLE), true, Some(0x12)),
+            ("  12", Hex(LITTLE), true, None),
+            ("0x12", Hex(LITTLE), true, None),
+            ("0X12", Hex(LITTLE), false, Some(0x12)),
+            ("-123", Hex(LITTLE), true, Some(0)),
+            ("\x0b123", Hex(LITTLE), false, Some(0x2301)),
+            ("ffffffffffffff7f", Hex(LITTLE), false, Some(i64::MAX)),
+            ("0000000000000080", Hex(LITTLE), false, None),
+            ("0000000000000000ff", Hex(LITTLE), false, None),
+            ("000000000000000000", Hex(LITTLE), false, Some(0)),
+            ("007fffffffffffffff", Hex(BIG), true, Some(i64::MAX)),
+            ("8000000000000000", Hex(BIG), false, None),
+            ("-8000000000000000", Hex(BIG), false, Some(i64::MIN)),
+            ("-fffffffffffffffff", Hex(BIG), false, None),
+            ("-0x1", Hex(BIG), false, Some(0)),
+            ("+0x1", Hex(BIG), false, Some(0)),
+            ("-0x1", Hex(BIG), true, None),
+            ("0x-1", Hex(BIG), false, Some(0)),
+            ("0x0x1", Hex(BIG), false, Some(0)),
+            ("0x 1", Hex(BIG), false, Some(0)),
+            ("0x1", Hex(BIG), true, Some(1)),
+            ("0xg", Hex(BIG), true, None),
+            ("\x0b12", Hex(BIG), false, Some(0x12)),
+            ("\x0c12", Decimal, false, Some(12)),
+            ("--1", Decimal, false, Some(0)),
+            ("-~1", Decimal, true, None),
+            ("0x1", Decimal, false, Some(0)),
+            ("999999999999999999", Decimal, true, Some(999_999_999_999_999_999)),
+        ];
+        for (text, form, exact, number) in cases {
+            let read = compare(0, form, text.len() as u8, exact, 0).number(text.as_bytes());
+            assert_eq!(read, number, "{text:?} {form:?} {exact}");
         }
     }
 
