@@ -49,7 +49,7 @@ const LINES: [&str; 41] = [
     r"Demo.Number-3;Engine:81-255,Target:0;0&1;6e756d626572;0(<<6#hl4#=0x1234)",
     r"Demo.Number-4;Engine:81-255,Target:0;0&1&2;6e756d626572;0(>>6#ib4#>0x1000);0(>>10#il2#<512)",
     r"Demo.Number-5;Engine:81-255,Target:0;0&1;6e756d626572;0(>>9#ab6#=-12)",
-    r"Demo.Number-6;Engine:81-255,Target:0;0>1&1;6e756d626572;0(>>7#i1#>6,<9)",
+    r"Demo.Number-6;Engine:81-255,Target:0;0>1&1;6e756d626572;0(>>7#ib1#>6,<9)",
     r"Demo.Picture-2;Engine:150-255,Target:5;0&1;fuzzy_img#af2ad01ed42993c7#0;6162636465",
 ];
 

@@ -300,7 +300,7 @@ mod tests {
             ("1>1;aabb;0/a[bc]d/g", vec![Hit, NearMiss, NearMiss]),
             ("1=1;aabb;0/abc/g", vec![Hit, NearMiss, NearMiss, TooMany]),
             ("2;aabb;ccdd;(0&1)>2/a(?=b)/", vec![Hit, NearMiss, NearMiss]),
-            ("1;aabb;0/^abc/", vec![Hit, NearMiss, NearMiss, Misplaced]),
+            ("1;aabb;0/^abc/", vec![Hit, NearMiss, NearMiss, Misplaced, OtherKind]),
             ("1;aabb;0/abc$/", vec![Hit, NearMiss, NearMiss, Misplaced]),
             ("1;aabb;2500:0/abc/", vec![Hit, NearMiss, NearMiss, Misplaced]),
             ("1;aabb;2500,9:0/abc/", vec![Hit, NearMiss, NearMiss, Misplaced]),
