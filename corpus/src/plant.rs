@@ -11,6 +11,7 @@ mod instance;
 mod layout;
 mod logical;
 mod margin;
+mod misses;
 mod mould;
 mod number;
 mod oracle;

@@ -10,8 +10,8 @@ use super::instance::{Choice, mould};
 use super::layout::{Laid, Piece, lay};
 use super::mould::Mould;
 use super::oracle::bears_logical;
-use super::solve::{holds, solutions};
-use super::{FILE_BYTES_MAX, FILLER, PlantedFile, Unplantable, What, confirmed};
+use super::solve::solutions;
+use super::{FILE_BYTES_MAX, FILLER, PlantedFile, Unplantable, confirmed};
 use super::{number, regex};
 use engine::pattern::Offset;
 use engine::regex::Specimens;
@@ -23,8 +23,6 @@ const SOLUTIONS_MAX: usize = 12;
 const DRAWS_MAX: u32 = 8;
 /// The turn of the first text for [`Choice::Most`].
 const TURN_OF_MOST: u32 = 1000;
-/// Near misses of one signature, each in another of its strings.
-const NEAR_MISSES_MAX: usize = 2;
 
 /// A string for one match of a subsignature.
 struct Planted {
@@ -57,30 +55,30 @@ pub(super) fn plant(logical: &Logical) -> Result<Vec<PlantedFile>, Unplantable> 
 
 /// What distinguishes a file from the hit.
 #[derive(Clone, Copy, Default)]
-struct Variation {
-    choice: Option<Choice>,
+pub(super) struct Variation {
+    pub(super) choice: Option<Choice>,
     /// The subsignature whose first match is put a byte before its place.
-    misplaced: Option<usize>,
+    pub(super) misplaced: Option<usize>,
     /// The size of the file, whatever the limits say.
-    size: Option<u64>,
+    pub(super) size: Option<u64>,
     /// Which of the texts of regular expressions are planted.
-    draw: u32,
+    pub(super) draw: u32,
     /// The byte comparison that gets a number it does not ask for.
-    other_number: Option<usize>,
+    pub(super) other_number: Option<usize>,
     /// Bits of the image hash to change.
-    other_picture: u64,
+    pub(super) other_picture: u64,
 }
 
-struct Plan<'l> {
-    logical: &'l Logical,
+pub(super) struct Plan<'l> {
+    pub(super) logical: &'l Logical,
     wanted: Wanted,
-    turn: usize,
+    pub(super) turn: usize,
     /// Of each subsignature that is a regular expression.
     specimens: Vec<Option<Specimens>>,
 }
 
 /// A piece, and the subsignature that it is of.
-type Numbered = (usize, Piece);
+pub(super) type Numbered = (usize, Piece);
 
 impl<'l> Plan<'l> {
     fn new(logical: &'l Logical) -> Result<Plan<'l>, Unplantable> {
@@ -103,7 +101,7 @@ impl<'l> Plan<'l> {
     }
 
     /// A file in which subsignature `n` is planted `counts[n]` times.
-    fn lay(&self, counts: &[u64], variation: Variation) -> Result<(Laid, Vec<Numbered>), Unplantable> {
+    pub(super) fn lay(&self, counts: &[u64], variation: Variation) -> Result<(Laid, Vec<Numbered>), Unplantable> {
         let wanted = self.wanted.with_picture(self.picture(counts)?.map(|hash| hash ^ variation.other_picture));
         let carrier = wanted.make()?;
         let mut pieces = Vec::new();
@@ -126,7 +124,7 @@ impl<'l> Plan<'l> {
     }
 
     /// The image hash that the file must have.
-    fn picture(&self, counts: &[u64]) -> Result<Option<u64>, Unplantable> {
+    pub(super) fn picture(&self, counts: &[u64]) -> Result<Option<u64>, Unplantable> {
         let wanted = self.logical.subsignatures.iter().zip(counts).filter(|(_, count)| **count > 0);
         let mut hashes = wanted.filter_map(|(subsignature, _)| match subsignature {
             Subsignature::Image { hash } => Some(*hash),
@@ -176,79 +174,6 @@ impl<'l> Plan<'l> {
             _ => Err(Unplantable::Subsignature),
         }
     }
-
-    /// The hit and what is made from it, not yet confirmed.
-    fn files(&self, counts: &[u64], as_hit: Variation, hit: &Laid, pieces: &[Numbered]) -> Vec<PlantedFile> {
-        let varied = |variation| self.lay(counts, variation).ok().map(|(laid, _)| laid.file);
-        let missing = |file: &Vec<u8>| !bears_logical(self.logical, file);
-        let most = varied(Variation { choice: Some(Choice::Most), ..as_hit });
-        let beyond = varied(Variation { choice: Some(Choice::Beyond), ..as_hit });
-        let misplaced = pieces
-            .iter()
-            .filter(|(_, piece)| piece.offset != Offset::Any)
-            .find_map(|(number, _)| varied(Variation { misplaced: Some(*number), ..as_hit }).filter(missing));
-        let sizes = self.logical.limits.file_size.as_ref();
-        let too_large = sizes.and_then(|sizes| varied(Variation { size: Some(sizes.end().checked_add(1)?), ..as_hit }));
-        let other_number = (0..counts.len())
-            .filter(|number| counts[*number] > 0 && is_number(&self.logical.subsignatures[*number]))
-            .find_map(|number| varied(Variation { other_number: Some(number), ..as_hit }).filter(missing));
-        let mut files = vec![(What::Hit, Some(hit.file.clone())), (What::HitMost, most)];
-        files.extend(self.near_misses(counts, hit, pieces).into_iter().map(|file| (What::NearMiss, Some(file))));
-        files.extend([
-            (What::GapTooLong, beyond),
-            (What::Misplaced, misplaced),
-            (What::OtherKind, Some([&[hit.file[0] ^ 0x40], &hit.file[1..]].concat())),
-            (What::TooMany, self.too_many(counts, as_hit)),
-            (What::TooLarge, too_large),
-            (What::OtherNumber, other_number),
-            (What::OtherPicture, self.other_picture(counts, as_hit)),
-        ]);
-        files.into_iter().filter_map(|(what, bytes)| Some(PlantedFile { what, bytes: bytes? })).collect()
-    }
-
-    /// The hit with a picture whose hash differs in two bits, so that as many are set.
-    fn other_picture(&self, counts: &[u64], as_hit: Variation) -> Option<Vec<u8>> {
-        let hash = self.picture(counts).ok()??;
-        let (set, unset) = (1_u64.checked_shl(hash.trailing_zeros())?, 1_u64.checked_shl(hash.trailing_ones())?);
-        let file = self.lay(counts, Variation { other_picture: set | unset, ..as_hit }).ok()?.0.file;
-        (!bears_logical(self.logical, &file)).then_some(file)
-    }
-
-    /// The hit with a byte of one string changed. Strings that are counted come first, then others by turns.
-    fn near_misses(&self, counts: &[u64], hit: &Laid, pieces: &[Numbered]) -> Vec<Vec<u8>> {
-        let mut order: Vec<usize> = (0..pieces.len()).collect();
-        order.rotate_left(self.turn % pieces.len().max(1));
-        order.sort_by_key(|&index| counts[pieces[index].0] < 2);
-        // Of a subsignature that matches often, one string is enough.
-        let mut tried: Vec<usize> = Vec::new();
-        order.retain(|&index| {
-            let new = !tried.contains(&pieces[index].0);
-            tried.push(pieces[index].0);
-            new
-        });
-        let spoiled = |index: usize| {
-            let (place, mould) = (hit.places[index], &pieces[index].1.mould);
-            mould.spoil(hit.file.clone(), place, |changed| !bears_logical(self.logical, changed))
-        };
-        order.into_iter().filter_map(spoiled).take(NEAR_MISSES_MAX).collect()
-    }
-
-    /// A file in which some subsignature matches once more than it may.
-    fn too_many(&self, counts: &[u64], as_hit: Variation) -> Option<Vec<u8>> {
-        let more = (0..counts.len()).map(|number| {
-            let mut more = counts.to_vec();
-            more[number] += 1;
-            more
-        });
-        let too_many = more.filter(|counts| !holds(&self.logical.expression, counts));
-        let file = |counts: Vec<u64>| self.lay(&counts, as_hit).ok().map(|(laid, _)| laid.file);
-        too_many.filter_map(file).find(|file| !bears_logical(self.logical, file))
-    }
-}
-
-/// Whether a subsignature is a number that is compared.
-fn is_number(subsignature: &Subsignature) -> bool {
-    matches!(subsignature, Subsignature::ByteCompare { .. })
 }
 
 fn turn_of_subsignature(subsignature: &Subsignature) -> usize {
@@ -262,7 +187,7 @@ fn turn_of_subsignature(subsignature: &Subsignature) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bears;
+    use super::super::{What, bears};
     use super::*;
 
     fn planted(line: &str) -> Result<Vec<What>, Unplantable> {

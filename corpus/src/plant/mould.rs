@@ -21,14 +21,14 @@ impl Mould {
     pub(super) fn new(before: Vec<u8>, bytes: Vec<Option<u8>>, after: Vec<u8>) -> Mould {
         let middle = bytes.len() / 2;
         let given = |at: &usize| bytes[*at].is_some();
-        let telling = (middle..bytes.len()).chain(0..middle).filter(given).map(|at| at as isize).collect();
+        let telling = (middle..bytes.len()).chain(0..middle).filter(given).map(usize::cast_signed).collect();
         let all_given = |bytes: Vec<u8>| bytes.into_iter().map(Some).collect();
         Mould { before: all_given(before), bytes, after: all_given(after), telling }
     }
 
     /// The same, spoiled at these places.
     pub(super) fn telling(mut self, places: &[usize]) -> Mould {
-        self.telling = places.iter().map(|place| *place as isize).collect();
+        self.telling = places.iter().map(|place| place.cast_signed()).collect();
         self
     }
 

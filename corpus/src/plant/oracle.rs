@@ -112,7 +112,7 @@ fn last_start(subsignature: &Subsignature, file: &[u8]) -> Option<usize> {
             let at = Offset::Start { from: *start as u64, shift: 0 };
             ends(pattern, at, file).contains(&end)
         };
-        starts(*offset, file.len(), &images).into_iter().rev().flat_map(|range| range.rev()).find(ends_there)
+        starts(*offset, file.len(), &images).into_iter().rev().flat_map(Iterator::rev).find(ends_there)
     };
     any_of.iter().filter_map(of_pattern).max()
 }

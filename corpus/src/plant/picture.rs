@@ -33,8 +33,12 @@ pub(super) fn of_hash(hash: u64) -> Option<Vec<u8>> {
     };
     let shades: Vec<f64> = (0..SIDE * SIDE).map(|at| shade(at % SIDE, at / SIDE)).collect();
     let most = shades.iter().fold(0.0_f64, |most, shade| most.max(shade.abs()));
-    let pixels: Vec<u8> = shades.iter().map(|shade| (GREY + SWING * shade / most).round() as u8).collect();
-    let picture = bmp(&pixels);
+    let pixel = |shade: &f64| {
+        let grey = (GREY + SWING * shade / most).round();
+        (0..=u8::MAX).find(|pixel| f64::from(*pixel) >= grey)
+    };
+    let pixels: Option<Vec<u8>> = shades.iter().map(pixel).collect();
+    let picture = bmp(&pixels?);
     (engine::image_hash(&picture) == Ok(hash)).then_some(picture)
 }
 

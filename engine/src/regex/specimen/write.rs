@@ -247,12 +247,11 @@ impl<'p> Writer<'p> {
         for place in 0..self.places.len() {
             // What has the byte of another place comes behind it, but for looks behind, which are tried.
             let root = self.root(place);
-            let byte = match bytes.get(root).filter(|_| root < place) {
-                Some(byte) => *byte,
-                None => {
-                    let there = place.checked_sub(start).and_then(|at| under.get(at)).copied();
-                    byte_of(self.set(place), there, &mut self.choose)
-                }
+            let byte = if root < place {
+                bytes[root]
+            } else {
+                let there = place.checked_sub(start).and_then(|at| under.get(at)).copied();
+                byte_of(self.set(place), there, &mut self.choose)
             };
             bytes.push(byte);
         }
