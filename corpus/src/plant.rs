@@ -11,7 +11,12 @@ mod instance;
 mod layout;
 mod logical;
 mod margin;
+mod misses;
+mod mould;
+mod number;
 mod oracle;
+mod picture;
+mod regex;
 mod solve;
 
 pub use instance::{Choice, instance, instance_of, near_miss};
@@ -45,7 +50,7 @@ pub enum What {
     NearMiss,
     /// A hit but for a gap that is one byte too long.
     GapTooLong,
-    /// A hit but for something that begins one byte before the first place that its offset allows.
+    /// A hit but for something that begins one byte before the first place that its offset allows, or one behind the last.
     Misplaced,
     /// A hit with its first byte changed, so that it is a file of another kind.
     OtherKind,
@@ -53,11 +58,15 @@ pub enum What {
     TooMany,
     /// A hit in a file one byte larger than its signature allows.
     TooLarge,
+    /// A hit but for a number that is compared, which is another one.
+    OtherNumber,
+    /// A hit but for the picture, which shows something else.
+    OtherPicture,
 }
 
 impl What {
     /// Every kind of file.
-    pub const ALL: [What; 8] = [
+    pub const ALL: [What; 10] = [
         What::Hit,
         What::HitMost,
         What::NearMiss,
@@ -66,6 +75,8 @@ impl What {
         What::OtherKind,
         What::TooMany,
         What::TooLarge,
+        What::OtherNumber,
+        What::OtherPicture,
     ];
 
     /// Whether the signature matches.
@@ -84,6 +95,8 @@ impl What {
             What::OtherKind => "other-kind",
             What::TooMany => "too-many",
             What::TooLarge => "too-large",
+            What::OtherNumber => "other-number",
+            What::OtherPicture => "other-picture",
         }
     }
 }
@@ -110,8 +123,14 @@ pub enum Unplantable {
     Image,
     /// Some part of it matches nothing that can be written down.
     Pattern,
-    /// Some subsignature of it is of a kind that is not planted yet.
+    /// Some subsignature of it is of a kind that is not known here.
     Subsignature,
+    /// No text was found for one of its regular expressions.
+    Regex,
+    /// The numbers that a comparison asks for contradict each other, or have no room where they shall stand.
+    Number,
+    /// An image hash that no picture was found for, or more than one.
+    Picture,
     /// No numbers of matches were found for which its expression holds.
     Expression,
     /// An offset allows fewer places than there are to be matches.
@@ -130,7 +149,10 @@ impl Unplantable {
             Unplantable::FileTooSmall => "for files too small to hold it",
             Unplantable::Image => "an unusual entry point or section is needed",
             Unplantable::Pattern => "a pattern that matches nothing",
-            Unplantable::Subsignature => "a kind of subsignature that is not planted",
+            Unplantable::Subsignature => "a kind of subsignature that is not known",
+            Unplantable::Regex => "a regular expression without a text",
+            Unplantable::Number => "a number that cannot be written",
+            Unplantable::Picture => "an image hash without a picture",
             Unplantable::Expression => "an expression that was not solved",
             Unplantable::Places => "too few places for its matches",
             Unplantable::Unconfirmed => "its parts get into each other's way",

@@ -23,6 +23,7 @@ mod parse;
 mod program;
 mod search;
 mod set;
+mod specimen;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ use std::ops::Range;
 
 pub use error::{Exceeded, RegexError, RegexErrorKind};
 pub use search::{Extent, Matches, Ways};
+pub use specimen::{Specimen, Specimens};
 
 use backtrack::Matcher;
 use linear::Linear;

@@ -9,7 +9,7 @@ use patternc::record::{Logical, Record, Subsignature, Target};
 use std::collections::BTreeSet;
 
 /// Lines that look like those of real sets, a feature each.
-const LINES: [&str; 17] = [
+const LINES: [&str; 41] = [
     "Demo.Loader-1;Engine:51-255,Target:1;0&1&2;4d6f76654e657874::i;EP+0:60be??104000;7363686564756c65::iw",
     "Demo.Loader-2;Target:0;(0|1|2)>1,2;68656c70;6c6f6164;6d6f7265",
     "Demo.Macro-1;Engine:51-255,Target:2;0&(1|2)&3=0;4175746f4f70656e::wa;5368656c6c;57536372697074;53616665",
@@ -27,6 +27,30 @@ const LINES: [&str; 17] = [
     "Demo.Count-2;Target:0;(0&1)=0;7878;7979",
     "Demo.Absent-1;Target:0;(0|1)<2,0&2;6161;6262;6363",
     "Demo.Picture-1;Engine:150-255,Target:5;(0|1)&(2=0);fuzzy_img#af2ad01ed42993c7#0;6162;fuzzy_img#0000000000000000",
+    r"Demo.Regex-1;Engine:81-255,Target:0;0&1;68656c70;0/\x3Bver(?:sion)?=[0-9]{1,3}\.\d+/",
+    r"Demo.Regex-2;Engine:81-255,Target:0;1;6c6f6164;0/function (?P<name>[a-z]{3,9})\(.*?(?P=name)\(\)/s",
+    r"Demo.Regex-3;Engine:81-255,Target:0;2;61616161;62626262;(0|1)>2/(?<![a-z])run(?!dll)\w{2,8}(?=\.exe)/ig",
+    r"Demo.Regex-4;Engine:81-255,Target:0;1>2;73656c66;0/\bself_[0-9a-f]{4}\b/g",
+    r"Demo.Regex-5;Engine:81-255,Target:0;0&1;4d5a;0:0/^MZ.{60}/s",
+    r"Demo.Regex-6;Engine:81-255,Target:0;1;656e64;0/end of (it|all)\z/",
+    r"Demo.Regex-7;Engine:81-255,Target:0;1;726f6c6c;3000:0/roll(?:ed|ing) from/r",
+    r"Demo.Regex-8;Engine:81-255,Target:0;1;73686966;2500,40:0/shif[tT]s?!/",
+    r"Demo.Regex-9;Engine:81-255,Target:0;1;636f6e66;2600,64:0/con[f-h]ined$/e",
+    r"Demo.Regex-10;Engine:81-255,Target:1;1;656e7472;EP+3:0/entr(y|ies)\x00/",
+    r"Demo.Regex-11;Engine:81-255,Target:1;0&1;73656374;S1+8,32:0/sect(?:ion)?[ab]{2}/m",
+    r"Demo.Regex-12;Engine:81-255,Target:0;1;6c696e65;0/^line \d{1,4}$/m",
+    r"Demo.Regex-13;Engine:81-255,Target:0;1;677265656479;0/gr e+ dy  # spaced\n/xU",
+    r"Demo.Regex-14;Engine:81-255,Target:0;0&(1=0);70726573;0/absent[^\r\n]{2}/",
+    r"Demo.Regex-15;Engine:81-255,Target:7;0&1;736f6d6520;0/some (?:plain|other) text[\s,]+\w+/",
+    r"Demo.Regex-16;Engine:81-255,Target:3;0&1;3c7020;0/<p (?:id|name)=.?para[0-9]/",
+    r"Demo.Regex-17;Engine:81-255,Target:0;2;6f6e65;0/one(\d)\1/;1/(?>two|three){2,}(?i:FOUR)/",
+    r"Demo.Number-1;Engine:81-255,Target:0;0&1;6e756d626572;0(>>8#de4#>99,<1000)",
+    r"Demo.Number-2;Engine:81-255,Target:0;0&1;6e756d626572;0(>>6#hb8#=0xdeadbeef)",
+    r"Demo.Number-3;Engine:81-255,Target:0;0&1;6e756d626572;0(<<6#hl4#=0x1234)",
+    r"Demo.Number-4;Engine:81-255,Target:0;0&1&2;6e756d626572;0(>>6#ib4#>0x1000);0(>>10#il2#<512)",
+    r"Demo.Number-5;Engine:81-255,Target:0;0&1;6e756d626572;0(>>9#ab6#=-12)",
+    r"Demo.Number-6;Engine:81-255,Target:0;0>1&1;6e756d626572;0(>>7#ib1#>6,<9)",
+    r"Demo.Picture-2;Engine:150-255,Target:5;0&1;fuzzy_img#af2ad01ed42993c7#0;6162636465",
 ];
 
 /// Parses `bytes` as lines of an `.ldb` file. Each ends in a record that can be encoded and decoded, or in a fault; records can be linked.

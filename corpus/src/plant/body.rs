@@ -1,7 +1,7 @@
 //! Files for body signatures.
 
 use super::carrier::Wanted;
-use super::instance::{Choice, mould, spoil};
+use super::instance::{Choice, mould};
 use super::layout::{Laid, Piece, lay};
 use super::oracle::bears_body;
 use super::{FILLER, PlantedFile, Unplantable, What, confirmed};
@@ -19,7 +19,7 @@ pub(super) fn plant(body: &Body) -> Result<Vec<PlantedFile>, Unplantable> {
     if !bears_body(body, &hit) {
         return Err(Unplantable::Unconfirmed);
     }
-    let near_miss = spoil(hit.clone(), places[0], &piece.mould, |changed| !bears_body(body, changed));
+    let near_miss = piece.mould.spoil(hit.clone(), places[0], |changed| !bears_body(body, changed));
     let with = |choice, misplaced| laid(choice, misplaced)?.ok().map(|(laid, _)| laid.file);
     let other_kind = [&[hit[0] ^ 0x40], &hit[1..]].concat();
     let files = [

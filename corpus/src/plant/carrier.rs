@@ -18,6 +18,8 @@ pub(super) struct Wanted {
     version_info: bool,
     /// Whether something is to stand at the start of the file.
     from_start: bool,
+    /// The image hash that the file must have.
+    picture: Option<u64>,
 }
 
 /// A program with version information.
@@ -47,11 +49,19 @@ impl Wanted {
         if sections > executables::SECTIONS_MAX || sections as u64 > *allowed.end() {
             return Err(Unplantable::Image);
         }
-        Ok(Wanted { target, sections, turn, version_info, from_start })
+        Ok(Wanted { target, sections, turn, version_info, from_start, picture: None })
+    }
+
+    /// The same, with a picture of this hash for a carrier.
+    pub(super) fn with_picture(self, hash: Option<u64>) -> Wanted {
+        Wanted { picture: hash, ..self }
     }
 
     /// The carrier: a program where any file will do, so that other scanners take it as it stands and do not normalise it as text.
     pub(super) fn make(self) -> Result<Vec<u8>, Unplantable> {
+        if let Some(hash) = self.picture {
+            return super::picture::of_hash(hash).ok_or(Unplantable::Picture);
+        }
         let (wide, big) = (self.turn.is_multiple_of(2), (self.turn / 2).is_multiple_of(2));
         let kind = match self.target {
             Target::Any => FileKind::Pe,

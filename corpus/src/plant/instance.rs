@@ -1,8 +1,9 @@
 //! Strings that a pattern matches, and strings that it just does not.
 
+use super::FILE_BYTES_MAX;
 use super::margin::{filled_gap, margin};
+use super::mould::Mould;
 use super::oracle::ends;
-use super::{FILE_BYTES_MAX, FILLER};
 use engine::pattern::{Element, MaskedByte, Offset, Pattern, Side};
 
 /// What is chosen where a pattern leaves a choice.
@@ -20,53 +21,6 @@ pub enum Choice {
 const GAP_MOST: u32 = 4096;
 /// What a gap has more than its least where it may have any.
 const GAP_MORE: u32 = 37;
-
-/// A string on its way into a file.
-#[derive(Clone, Debug)]
-pub(super) struct Mould {
-    /// What stands before the match for its boundaries; nothing does at the start of a file as well, unless it is a negated one that asks.
-    before: Vec<u8>,
-    /// The match; `None` where any byte will do, so that what is in the file already may stay.
-    bytes: Vec<Option<u8>>,
-    /// What stands behind it.
-    after: Vec<u8>,
-}
-
-impl Mould {
-    /// Bytes of the match.
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Bytes that it wants to have before the match.
-    pub(super) fn before(&self) -> usize {
-        self.before.len()
-    }
-
-    /// The match at `place` of `file`, with what shall stand beside it as far as there is room; the file grows as needed.
-    pub(super) fn press(&self, file: &mut Vec<u8>, place: usize) {
-        file.resize(file.len().max(place + self.len()), FILLER);
-        for (byte, new) in file[place..].iter_mut().zip(&self.bytes) {
-            *byte = new.unwrap_or(*byte);
-        }
-        if let Some(start) = place.checked_sub(self.before.len()) {
-            file[start..place].copy_from_slice(&self.before);
-        }
-        for (byte, new) in file[place + self.len()..].iter_mut().zip(&self.after) {
-            *byte = *new;
-        }
-    }
-
-    /// The match alone, with `filler` where anything goes.
-    fn alone(&self, filler: u8) -> Vec<u8> {
-        self.bytes.iter().map(|byte| byte.unwrap_or(filler)).collect()
-    }
-
-    /// The match and what shall stand beside it.
-    fn beside(&self, filler: u8) -> Vec<u8> {
-        [&self.before[..], &self.alone(filler), &self.after].concat()
-    }
-}
 
 /// A string that `pattern` matches from its first byte to its last: the least of what each element allows, with `filler` where
 /// anything goes; with the bytes beside it that a negated boundary asks for, when one does.
@@ -119,7 +73,7 @@ pub(super) fn mould(pattern: &Pattern, filler: u8, choice: Choice) -> Option<Mou
             return None;
         }
     }
-    let mould = Mould { before: margin(elements, Side::Before), bytes, after: margin(elements.iter().rev(), Side::After) };
+    let mould = Mould::new(margin(elements, Side::Before), bytes, margin(elements.iter().rev(), Side::After));
     let start = mould.before();
     let matches = matches_whole(pattern, &mould.beside(filler), start..start + mould.len());
     (matches == (choice != Choice::Beyond)).then_some(mould)
@@ -161,22 +115,7 @@ pub fn near_miss(pattern: &Pattern, filler: u8) -> Option<Vec<u8>> {
     let mould = mould(pattern, filler, Choice::Least)?;
     let bytes = instance(pattern, filler)?;
     let place = if bytes.len() == mould.len() { 0 } else { mould.before() };
-    spoil(bytes, place, &mould, |changed| ends(pattern, Offset::Any, changed).is_empty())
-}
-
-/// `bytes` with one byte of the `mould` that lies at `place` in it changed so that `spoiled` holds. Bytes are tried from the middle on: a
-/// scanner that only looks at a part is found out by a change outside it, and which part that is, nobody knows.
-pub(super) fn spoil(mut bytes: Vec<u8>, place: usize, mould: &Mould, spoiled: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
-    let middle = mould.len() / 2;
-    let given = |at: &usize| mould.bytes[*at].is_some();
-    for at in (middle..mould.len()).chain(0..middle).filter(given).map(|at| place + at) {
-        bytes[at] ^= 0x15;
-        if spoiled(&bytes) {
-            return Some(bytes);
-        }
-        bytes[at] ^= 0x15;
-    }
-    None
+    mould.spoil(bytes, place, |changed| ends(pattern, Offset::Any, changed).is_empty())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Strings put where their offsets want them.
 
 use super::carrier::Wanted;
-use super::instance::Mould;
+use super::mould::Mould;
 use super::oracle::place;
 use super::{FILE_BYTES_MAX, FILLER, Unplantable};
 use engine::Image;
@@ -14,7 +14,7 @@ pub(super) struct Piece {
     pub(super) mould: Mould,
     /// Which of the strings with this offset it is: each further one begins behind the one before it.
     pub(super) repetition: usize,
-    /// Put one byte before the first place that its offset allows.
+    /// Put one byte before the first place that its offset allows; at the start of the file, one byte behind the last.
     pub(super) misplaced: bool,
 }
 
@@ -46,7 +46,7 @@ pub(super) fn lay(wanted: Wanted, pieces: &[&Piece], sizes: &RangeInclusive<u64>
         // Room for what boundaries ask for on both sides.
         let end = file.len() + piece.mould.before() + piece.mould.len();
         *place = file.len() + piece.mould.before();
-        file.resize(end + BETWEEN, FILLER);
+        file.resize(end + BETWEEN.max(piece.mould.after()), FILLER);
         piece.mould.press(&mut file, *place);
     }
     let end = pieces.iter().filter_map(|piece| bytes_at_end(piece)).max().unwrap_or(0);
@@ -62,6 +62,7 @@ pub(super) fn lay(wanted: Wanted, pieces: &[&Piece], sizes: &RangeInclusive<u64>
             let first = (len - back as usize + moved).checked_sub(usize::from(piece.misplaced));
             *place = first.filter(|at| at + piece.mould.len() <= len).ok_or(Unplantable::Places)?;
             piece.mould.press(&mut file, *place);
+            file.truncate(len);
         }
     }
     Ok(Laid { file, places })
@@ -97,8 +98,13 @@ fn place_in_carrier(piece: &Piece, image: Option<&Image>) -> Result<Option<usize
         }
         offset => image.and_then(|image| place(image, offset)).ok_or(Unplantable::Image)?,
     };
-    let first = first + i128::from(moved(piece, shift)?) - i128::from(piece.misplaced);
-    at(first).map(Some)
+    let first = first + i128::from(moved(piece, shift)?);
+    match piece.misplaced {
+        false => at(first).map(Some),
+        // At the start of the file there is nothing before it.
+        true if first == 0 => at(first + i128::from(shift) + 1).map(Some),
+        true => at(first - 1).map(Some),
+    }
 }
 
 /// A place that a file may have.

@@ -1,22 +1,28 @@
 //! Files for logical signatures.
 //!
-//! Each subsignature is planted as often as a solution of the expression says. The misses are made from the hit: a planted string with a byte
-//! changed, one string too many, one misplaced, the file too large.
+//! Each subsignature is planted as often as a solution of the expression says: bytes and texts of regular expressions as strings, numbers beside the
+//! last string of what triggers them, and a picture as the file that holds all others. The misses are made from the hit: a planted string with a
+//! byte changed, one string too many, one misplaced, another number, another picture, the file too large.
 
 use super::body::turn_of;
 use super::carrier::Wanted;
-use super::instance::{Choice, Mould, mould, spoil};
+use super::instance::{Choice, mould};
 use super::layout::{Laid, Piece, lay};
+use super::mould::Mould;
 use super::oracle::bears_logical;
-use super::solve::{holds, solutions};
-use super::{FILE_BYTES_MAX, FILLER, PlantedFile, Unplantable, What, confirmed};
+use super::solve::solutions;
+use super::{FILE_BYTES_MAX, FILLER, PlantedFile, Unplantable, confirmed};
+use super::{number, regex};
 use engine::pattern::Offset;
+use engine::regex::Specimens;
 use patternc::record::{Logical, Record, Subsignature};
 
 /// Solutions of an expression that are laid out before it is given up.
 const SOLUTIONS_MAX: usize = 12;
-/// Near misses of one signature, each in another of its strings.
-const NEAR_MISSES_MAX: usize = 2;
+/// Texts of regular expressions that are tried for one solution.
+const DRAWS_MAX: u32 = 8;
+/// The turn of the first text for [`Choice::Most`].
+const TURN_OF_MOST: u32 = 1000;
 
 /// A string for one match of a subsignature.
 struct Planted {
@@ -31,54 +37,76 @@ pub(super) fn plant(logical: &Logical) -> Result<Vec<PlantedFile>, Unplantable> 
     let plan = Plan::new(logical)?;
     // What stands in the way of the likeliest solution is the reason.
     let mut reason = None;
-    for counts in solutions(&logical.expression, logical.subsignatures.len()).take(SOLUTIONS_MAX) {
-        match plan.lay(&counts, Variation::default()) {
-            Ok((laid, pieces)) if bears_logical(logical, &laid.file) => {
-                return Ok(confirmed(&Record::Logical(logical.clone()), plan.files(&counts, &laid, &pieces)));
-            }
-            Ok(_) => reason.get_or_insert(Unplantable::Unconfirmed),
-            Err(why) => reason.get_or_insert(why),
-        };
+    for counts in solutions(logical).take(SOLUTIONS_MAX) {
+        let draws = if plan.specimens.iter().any(Option::is_some) { DRAWS_MAX } else { 1 };
+        for draw in 0..draws {
+            let variation = Variation { draw, ..Variation::default() };
+            match plan.lay(&counts, variation) {
+                Ok((laid, pieces)) if bears_logical(logical, &laid.file) => {
+                    return Ok(confirmed(&Record::Logical(logical.clone()), plan.files(&counts, variation, &laid, &pieces)));
+                }
+                Ok(_) => reason.get_or_insert(Unplantable::Unconfirmed),
+                Err(why) => reason.get_or_insert(why),
+            };
+        }
     }
     Err(reason.unwrap_or(Unplantable::Expression))
 }
 
 /// What distinguishes a file from the hit.
 #[derive(Clone, Copy, Default)]
-struct Variation {
-    choice: Option<Choice>,
+pub(super) struct Variation {
+    pub(super) choice: Option<Choice>,
     /// The subsignature whose first match is put a byte before its place.
-    misplaced: Option<usize>,
+    pub(super) misplaced: Option<usize>,
     /// The size of the file, whatever the limits say.
-    size: Option<u64>,
+    pub(super) size: Option<u64>,
+    /// Which of the texts of regular expressions are planted.
+    pub(super) draw: u32,
+    /// The byte comparison that gets a number it does not ask for.
+    pub(super) other_number: Option<usize>,
+    /// Bits of the image hash to change.
+    pub(super) other_picture: u64,
 }
 
-struct Plan<'l> {
-    logical: &'l Logical,
+pub(super) struct Plan<'l> {
+    pub(super) logical: &'l Logical,
     wanted: Wanted,
-    turn: usize,
+    pub(super) turn: usize,
+    /// Of each subsignature that is a regular expression.
+    specimens: Vec<Option<Specimens>>,
 }
 
 /// A piece, and the subsignature that it is of.
-type Numbered = (usize, Piece);
+pub(super) type Numbered = (usize, Piece);
 
 impl<'l> Plan<'l> {
     fn new(logical: &'l Logical) -> Result<Plan<'l>, Unplantable> {
-        let offsets: Option<Vec<Offset>> = logical.subsignatures.iter().map(offset_of).collect();
-        let offsets = offsets.ok_or(Unplantable::Subsignature)?;
+        let specimens_of = |subsignature: &Subsignature| match subsignature {
+            Subsignature::Regex(regex) => regex::specimens(regex),
+            _ => None,
+        };
+        let specimens: Vec<Option<Specimens>> = logical.subsignatures.iter().map(specimens_of).collect();
+        let offsets = logical.subsignatures.iter().zip(&specimens).map(|(subsignature, specimens)| match subsignature {
+            Subsignature::Bytes { offset, .. } => *offset,
+            Subsignature::Regex(regex) => {
+                let planted = specimens.as_ref().and_then(|specimens| regex::planted(regex, specimens, 0, &[]));
+                planted.map_or(regex.offset, |(offset, _)| offset)
+            }
+            _ => Offset::Any,
+        });
         let turn = logical.subsignatures.iter().map(turn_of_subsignature).sum();
-        let wanted = Wanted::new(logical.target, offsets.into_iter(), &logical.limits, turn)?;
-        Ok(Plan { logical, wanted, turn })
+        let wanted = Wanted::new(logical.target, offsets, &logical.limits, turn)?;
+        Ok(Plan { logical, wanted, turn, specimens })
     }
 
     /// A file in which subsignature `n` is planted `counts[n]` times.
-    fn lay(&self, counts: &[u64], variation: Variation) -> Result<(Laid, Vec<Numbered>), Unplantable> {
+    pub(super) fn lay(&self, counts: &[u64], variation: Variation) -> Result<(Laid, Vec<Numbered>), Unplantable> {
+        let wanted = self.wanted.with_picture(self.picture(counts)?.map(|hash| hash ^ variation.other_picture));
+        let carrier = wanted.make()?;
         let mut pieces = Vec::new();
-        for (number, (subsignature, &count)) in self.logical.subsignatures.iter().zip(counts).enumerate() {
-            if count == 0 {
-                continue;
-            }
-            let planted = self.planted(subsignature, variation.choice.unwrap_or(Choice::Least))?;
+        for (number, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            let Some(planted) = self.planted(number, variation, &carrier)? else { continue };
             if count.saturating_mul(planted.mould.len() as u64) > FILE_BYTES_MAX as u64 {
                 return Err(Unplantable::FileTooLarge);
             }
@@ -88,103 +116,78 @@ impl<'l> Plan<'l> {
                 pieces.push((number, piece));
             }
         }
+        self.write_numbers(counts, variation, &mut pieces)?;
         let allowed = self.logical.limits.file_size.clone().unwrap_or(0..=u64::MAX);
         let sizes = variation.size.map_or(allowed, |size| size..=size);
         let bare: Vec<&Piece> = pieces.iter().map(|(_, piece)| piece).collect();
-        Ok((lay(self.wanted, &bare, &sizes)?, pieces))
+        Ok((lay(wanted, &bare, &sizes)?, pieces))
     }
 
-    /// A string that a subsignature matches. One function for each kind of subsignature.
-    fn planted(&self, subsignature: &Subsignature, choice: Choice) -> Result<Planted, Unplantable> {
-        match subsignature {
+    /// The image hash that the file must have.
+    pub(super) fn picture(&self, counts: &[u64]) -> Result<Option<u64>, Unplantable> {
+        let wanted = self.logical.subsignatures.iter().zip(counts).filter(|(_, count)| **count > 0);
+        let mut hashes = wanted.filter_map(|(subsignature, _)| match subsignature {
+            Subsignature::Image { hash } => Some(*hash),
+            _ => None,
+        });
+        let first = hashes.next();
+        // A file is one picture.
+        if hashes.all(|hash| Some(hash) == first) { Ok(first) } else { Err(Unplantable::Picture) }
+    }
+
+    /// Puts numbers beside what triggers their comparison: the last match of it counts.
+    fn write_numbers(&self, counts: &[u64], variation: Variation, pieces: &mut [Numbered]) -> Result<(), Unplantable> {
+        for (number, subsignature) in self.logical.subsignatures.iter().enumerate().filter(|(number, _)| counts[*number] > 0)
+        {
+            let Subsignature::ByteCompare { trigger, compare } = subsignature else { continue };
+            let turn = self.turn + variation.draw as usize + usize::from(variation.choice == Some(Choice::Most));
+            let bytes = if variation.other_number == Some(number) {
+                number::unwanted(compare)
+            } else {
+                number::wanted(compare, turn)
+            };
+            let last = pieces.iter_mut().rev().find(|(of, _)| *of == usize::from(*trigger));
+            let (bytes, (_, piece)) = bytes.zip(last).ok_or(Unplantable::Number)?;
+            piece.mould = piece.mould.clone().with_number(compare.delta, &bytes).ok_or(Unplantable::Number)?;
+        }
+        Ok(())
+    }
+
+    /// A string that a subsignature matches; `None` for those that are no strings of their own.
+    fn planted(&self, number: usize, variation: Variation, carrier: &[u8]) -> Result<Option<Planted>, Unplantable> {
+        let choice = variation.choice.unwrap_or(Choice::Least);
+        match &self.logical.subsignatures[number] {
             Subsignature::Bytes { offset, any_of } => {
                 let pattern = &any_of[self.turn % any_of.len()];
                 // Not every subsignature leaves the choice; those that do not are planted as they are.
                 let chosen = mould(pattern, FILLER, choice).or_else(|| mould(pattern, FILLER, Choice::Least));
-                Ok(Planted { offset: *offset, mould: chosen.ok_or(Unplantable::Pattern)? })
+                Ok(Some(Planted { offset: *offset, mould: chosen.ok_or(Unplantable::Pattern)? }))
             }
+            Subsignature::Regex(regex) => {
+                let turn = variation.draw + if choice == Choice::Most { TURN_OF_MOST } else { 0 };
+                let specimens = self.specimens[number].as_ref();
+                let planted = specimens.and_then(|specimens| regex::planted(regex, specimens, turn, carrier));
+                let (offset, mould) = planted.ok_or(Unplantable::Regex)?;
+                Ok(Some(Planted { offset, mould }))
+            }
+            Subsignature::ByteCompare { .. } | Subsignature::Image { .. } => Ok(None),
             _ => Err(Unplantable::Subsignature),
         }
-    }
-
-    /// The hit and what is made from it, not yet confirmed.
-    fn files(&self, counts: &[u64], hit: &Laid, pieces: &[Numbered]) -> Vec<PlantedFile> {
-        let varied = |variation| self.lay(counts, variation).ok().map(|(laid, _)| laid.file);
-        let most = varied(Variation { choice: Some(Choice::Most), ..Variation::default() });
-        let beyond = varied(Variation { choice: Some(Choice::Beyond), ..Variation::default() });
-        let misplaced = pieces.iter().filter(|(_, piece)| piece.offset != Offset::Any).find_map(|(number, _)| {
-            let file = varied(Variation { misplaced: Some(*number), ..Variation::default() })?;
-            (!bears_logical(self.logical, &file)).then_some(file)
-        });
-        let too_large = self
-            .logical
-            .limits
-            .file_size
-            .as_ref()
-            .and_then(|sizes| varied(Variation { size: Some(sizes.end().checked_add(1)?), ..Variation::default() }));
-        let other_kind = [&[hit.file[0] ^ 0x40], &hit.file[1..]].concat();
-        let mut files = vec![(What::Hit, Some(hit.file.clone())), (What::HitMost, most)];
-        files.extend(self.near_misses(counts, hit, pieces).into_iter().map(|file| (What::NearMiss, Some(file))));
-        files.extend([
-            (What::GapTooLong, beyond),
-            (What::Misplaced, misplaced),
-            (What::OtherKind, Some(other_kind)),
-            (What::TooMany, self.too_many(counts)),
-            (What::TooLarge, too_large),
-        ]);
-        files.into_iter().filter_map(|(what, bytes)| Some(PlantedFile { what, bytes: bytes? })).collect()
-    }
-
-    /// The hit with a byte of one string changed. Strings that are counted come first, then others by turns.
-    fn near_misses(&self, counts: &[u64], hit: &Laid, pieces: &[Numbered]) -> Vec<Vec<u8>> {
-        let mut order: Vec<usize> = (0..pieces.len()).collect();
-        order.rotate_left(self.turn % pieces.len().max(1));
-        order.sort_by_key(|&index| counts[pieces[index].0] < 2);
-        // Of a subsignature that matches often, one string is enough.
-        let mut tried: Vec<usize> = Vec::new();
-        order.retain(|&index| {
-            let new = !tried.contains(&pieces[index].0);
-            tried.push(pieces[index].0);
-            new
-        });
-        let spoiled = |index: usize| {
-            let (place, mould) = (hit.places[index], &pieces[index].1.mould);
-            spoil(hit.file.clone(), place, mould, |changed| !bears_logical(self.logical, changed))
-        };
-        order.into_iter().filter_map(spoiled).take(NEAR_MISSES_MAX).collect()
-    }
-
-    /// A file in which some subsignature matches once more than it may.
-    fn too_many(&self, counts: &[u64]) -> Option<Vec<u8>> {
-        let more = (0..counts.len()).map(|number| {
-            let mut more = counts.to_vec();
-            more[number] += 1;
-            more
-        });
-        let too_many = more.filter(|counts| !holds(&self.logical.expression, counts));
-        let file = |counts: Vec<u64>| self.lay(&counts, Variation::default()).ok().map(|(laid, _)| laid.file);
-        too_many.filter_map(file).find(|file| !bears_logical(self.logical, file))
-    }
-}
-
-/// Where matches of a subsignature may begin; `None` for kinds that are not planted.
-fn offset_of(subsignature: &Subsignature) -> Option<Offset> {
-    match subsignature {
-        Subsignature::Bytes { offset, .. } => Some(*offset),
-        _ => None,
     }
 }
 
 fn turn_of_subsignature(subsignature: &Subsignature) -> usize {
     match subsignature {
         Subsignature::Bytes { any_of, .. } => any_of.iter().map(turn_of).sum(),
+        Subsignature::Regex(regex) => regex.pattern.len(),
+        Subsignature::ByteCompare { compare, .. } => usize::from(compare.len),
         _ => 0,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::bears;
+    use super::super::{What, bears};
     use super::*;
 
     fn planted(line: &str) -> Result<Vec<What>, Unplantable> {
@@ -215,6 +218,47 @@ mod tests {
     }
 
     #[test]
+    fn regular_expressions_are_planted() {
+        use What::{Hit, HitMost, Misplaced, NearMiss, OtherKind, TooMany};
+        for (line, made) in [
+            ("1;aabb;0/a+b/", vec![Hit, NearMiss, NearMiss]),
+            ("1>1;aabb;0/a[bc]d/g", vec![Hit, NearMiss, NearMiss]),
+            ("1=1;aabb;0/abc/g", vec![Hit, NearMiss, NearMiss, TooMany]),
+            ("2;aabb;ccdd;(0&1)>2/a(?=b)/", vec![Hit, NearMiss, NearMiss]),
+            ("1;aabb;0/^abc/", vec![Hit, NearMiss, NearMiss, Misplaced, OtherKind]),
+            ("1;aabb;0/abc$/", vec![Hit, NearMiss, NearMiss, Misplaced]),
+            ("1;aabb;2500:0/abc/", vec![Hit, NearMiss, NearMiss, Misplaced]),
+            ("1;aabb;2500,9:0/abc/", vec![Hit, NearMiss, NearMiss, Misplaced]),
+            ("1;aabb;2500:0/abc/r", vec![Hit, NearMiss, NearMiss, Misplaced]),
+            ("1;aabb;2500,9:0/abc$/e", vec![Hit, NearMiss, NearMiss, Misplaced]),
+            ("1;aabb;EOF-9:0/abc/", vec![Hit, NearMiss, NearMiss, Misplaced]),
+        ] {
+            // Another text may be drawn, or the same once more.
+            let mut files = planted(&format!("N;Engine:81-255,Target:0;{line}")).unwrap();
+            files.retain(|what| *what != HitMost);
+            assert_eq!(files, made, "{line}");
+        }
+        let at_entry = "N;Engine:81-255,Target:1;1;aabb;EP+1:0/abc/";
+        assert_eq!(planted(at_entry), Ok(vec![Hit, NearMiss, NearMiss, Misplaced, OtherKind]));
+    }
+
+    #[test]
+    fn numbers_are_planted_beside_what_triggers_them() {
+        use What::{Hit, NearMiss, OtherNumber};
+        for compare in ["0&1;616263;0(>>9#de4#=77)", "0>2&1;616263;0(<<9#ib4#>77,<80)", "1;EOF-99:616263;0(>>3#hl4#<9)"] {
+            let made = planted(&format!("N;Engine:81-255,Target:0;{compare}")).unwrap();
+            assert_eq!((made[0], made.contains(&NearMiss), made.contains(&OtherNumber)), (Hit, true, true), "{compare}");
+        }
+    }
+
+    #[test]
+    fn pictures_are_planted() {
+        use What::{Hit, NearMiss, OtherKind, OtherPicture};
+        let line = "N;Engine:150-255,Target:5;0&1;fuzzy_img#af2ad01ed42993c7;6162636465";
+        assert_eq!(planted(line), Ok(vec![Hit, NearMiss, OtherKind, OtherPicture]));
+    }
+
+    #[test]
     fn reasons_are_told() {
         for (line, reason) in [
             ("N;Engine:81-255,Target:0,Container:CL_TYPE_ZIP;0;aabbcc", Unplantable::Container),
@@ -225,6 +269,10 @@ mod tests {
             ("N;Target:0;0=0&0>2;aabbcc", Unplantable::Expression),
             ("N;Target:0;0>1;5:aabbcc", Unplantable::Places),
             ("N;Target:0;0&1;5:aabbcc;5:ddeeff", Unplantable::Unconfirmed),
+            ("N;Engine:81-255,Target:0;1;aabb;0/a(?!b)b/", Unplantable::Regex),
+            ("N;Engine:81-255,Target:0;1;aabb;0(>>9#d1#>5,<5)", Unplantable::Number),
+            ("N;Engine:150-255,Target:5;0;fuzzy_img#0000000000000000", Unplantable::Picture),
+            ("N;Engine:150-255,Target:5;0&1;fuzzy_img#af2ad01ed42993c7;fuzzy_img#af2ad01ed42993c5", Unplantable::Picture),
         ] {
             assert_eq!(planted(line), Err(reason), "{line}");
         }

@@ -4,10 +4,14 @@
 //! at once. So it takes O(file × elements), where that takes the square, and can judge each of a hundred thousand planted files.
 
 use engine::pattern::{Element, MaskedByte, Offset, Pattern};
+use engine::regex::{Extent, Regex, Ways};
 use engine::{FileKind, Image, normalise};
-use patternc::record::{Body, Limits, Logical, Record, Subsignature, Target};
+use patternc::record::{Body, Limits, Logical, Record, RegexSubsignature, Subsignature, Target};
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
+
+/// Steps that a regular expression may take in a file.
+const REGEX_STEPS: u64 = 100_000_000;
 
 /// Whether `file` bears the signature: it is of the right kind, and holds what is looked for.
 ///
@@ -30,7 +34,7 @@ pub(super) fn bears_logical(logical: &Logical, file: &[u8]) -> bool {
         if !within(&logical.limits, *file_len, &images) {
             return false;
         }
-        let counts: Vec<u64> = logical.subsignatures.iter().map(|subsignature| matches(subsignature, haystack)).collect();
+        let counts = counts(&logical.subsignatures, haystack);
         logical.expression.value(&|number| counts[usize::from(number)]).holds
     };
     haystacks(logical.target, file).iter().any(holds)
@@ -61,15 +65,56 @@ fn within(limits: &Limits, file_len: u64, images: &[Image]) -> bool {
         && limits.container.is_none()
 }
 
-/// How often a subsignature matches.
-fn matches(subsignature: &Subsignature, file: &[u8]) -> u64 {
-    match subsignature {
-        Subsignature::Bytes { offset, any_of } => {
-            any_of.iter().map(|pattern| ends(pattern, *offset, file).len() as u64).sum()
-        }
-        Subsignature::Image { hash } => u64::from(engine::image_hash(file) == Ok(*hash)),
-        _ => 0,
+/// How often each subsignature matches. Regular expressions are searched for by [`engine::regex`], which is compared with PCRE2 elsewhere;
+/// there is no second one here.
+fn counts(subsignatures: &[Subsignature], file: &[u8]) -> Vec<u64> {
+    let mut counts: Vec<u64> = Vec::with_capacity(subsignatures.len());
+    for subsignature in subsignatures {
+        let count = match subsignature {
+            Subsignature::Bytes { offset, any_of } => {
+                any_of.iter().map(|pattern| ends(pattern, *offset, file).len() as u64).sum()
+            }
+            Subsignature::Image { hash } => u64::from(engine::image_hash(file) == Ok(*hash)),
+            Subsignature::Regex(regex) => {
+                let triggered = regex.trigger.value(&|number| counts.get(usize::from(number)).copied().unwrap_or(0)).holds;
+                if triggered { regex_matches(regex, file) } else { 0 }
+            }
+            Subsignature::ByteCompare { trigger, compare } => {
+                let start = subsignatures.get(usize::from(*trigger)).and_then(|trigger| last_start(trigger, file));
+                u64::from(start.is_some_and(|start| compare.holds(file, start as u64)))
+            }
+            _ => 0,
+        };
+        counts.push(count);
     }
+    counts
+}
+
+fn regex_matches(regex: &RegexSubsignature, file: &[u8]) -> u64 {
+    let Ok(compiled) = Regex::new(&regex.pattern, regex.flags) else { return 0 };
+    let RegexSubsignature { offset, global, rolling, encompass, .. } = *regex;
+    let images = if offset.needs_image() { Image::all_of(file) } else { Vec::new() };
+    let matches = |range: RangeInclusive<usize>| {
+        let ways = Ways { global, rolling, encompass };
+        let extent = Extent::of(offset, *range.start() as u64, *range.end() as u64, ways)?;
+        compiled.matches(file, extent, u64::MAX, &mut { REGEX_STEPS }).ok().map(|found| found.count)
+    };
+    allowed(offset, file.len(), &images).into_iter().filter_map(matches).sum()
+}
+
+/// Where the last match of a subsignature of bytes begins: of those that end last, the last.
+fn last_start(subsignature: &Subsignature, file: &[u8]) -> Option<usize> {
+    let Subsignature::Bytes { offset, any_of } = subsignature else { return None };
+    let images = if offset.needs_image() { Image::all_of(file) } else { Vec::new() };
+    let of_pattern = |pattern: &Pattern| {
+        let end = *ends(pattern, *offset, file).last()?;
+        let ends_there = |start: &usize| {
+            let at = Offset::Start { from: *start as u64, shift: 0 };
+            ends(pattern, at, file).contains(&end)
+        };
+        starts(*offset, file.len(), &images).into_iter().rev().flat_map(Iterator::rev).find(ends_there)
+    };
+    any_of.iter().filter_map(of_pattern).max()
 }
 
 /// Where matches of `pattern` that begin at an `offset` allowed end in `file`, ascending: what [`engine::naive::ends`] says, sooner.
@@ -90,6 +135,20 @@ pub fn ends(pattern: &Pattern, offset: Offset, file: &[u8]) -> Vec<usize> {
 
 /// Where a match may begin, each place once, ascending: parts of `0..=len` that do not touch.
 fn starts(offset: Offset, len: usize, images: &[Image]) -> Vec<RangeInclusive<usize>> {
+    let mut ranges = allowed(offset, len, images);
+    ranges.sort_unstable_by_key(|range| *range.start());
+    let mut disjoint: Vec<RangeInclusive<usize>> = Vec::new();
+    for range in ranges {
+        match disjoint.last_mut().filter(|last| *range.start() <= last.end() + 1) {
+            Some(last) => *last = *last.start()..=*last.end().max(range.end()),
+            None => disjoint.push(range),
+        }
+    }
+    disjoint
+}
+
+/// The parts of `0..=len` that an offset allows, as they come.
+fn allowed(offset: Offset, len: usize, images: &[Image]) -> Vec<RangeInclusive<usize>> {
     let mut ranges: Vec<RangeInclusive<usize>> = Vec::new();
     let mut add = |first: Option<i128>, shift: u64| {
         // A place before the file is none.
@@ -113,15 +172,7 @@ fn starts(offset: Offset, len: usize, images: &[Image]) -> Vec<RangeInclusive<us
             }
         }
     }
-    ranges.sort_unstable_by_key(|range| *range.start());
-    let mut disjoint: Vec<RangeInclusive<usize>> = Vec::new();
-    for range in ranges {
-        match disjoint.last_mut().filter(|last| *range.start() <= last.end() + 1) {
-            Some(last) => *last = *last.start()..=*last.end().max(range.end()),
-            None => disjoint.push(range),
-        }
-    }
-    disjoint
+    ranges
 }
 
 /// The first place that an offset in an executable allows, counted from the base of the image, and how many bytes later a match may

@@ -1,17 +1,19 @@
 //! Numbers of matches for which an expression holds.
 
 use engine::expression::{Comparison, Expression};
+use patternc::record::{Logical, Subsignature};
 
 /// How many ways to choose among the branches of an expression are tried, and how many numbers drawn at random after that.
 const TURNS: usize = 8;
 const DRAWS: u32 = 256;
 
-/// Numbers of matches of `subsignatures` subsignatures for which `expression` holds: the likely ones first, and none twice.
-pub(super) fn solutions(expression: &Expression, subsignatures: usize) -> impl Iterator<Item = Vec<u64>> {
+/// Numbers of matches of its subsignatures for which the expression of `logical` holds: the likely ones first, and none twice.
+pub(super) fn solutions(logical: &Logical) -> impl Iterator<Item = Vec<u64>> {
+    let (expression, subsignatures) = (&logical.expression, logical.subsignatures.len());
     let chosen = (0..TURNS).map(move |turn| {
         let mut counts = vec![0; subsignatures];
         want(expression, turn, &mut counts);
-        counts
+        (turn, counts)
     });
     let mut random = 0x9e37_79b9_u32;
     let drawn = (0..DRAWS).map(move |_| {
@@ -19,16 +21,42 @@ pub(super) fn solutions(expression: &Expression, subsignatures: usize) -> impl I
             random = random.wrapping_mul(0x0019_660d).wrapping_add(0x3c6e_f35f);
             [0_u64, 0, 1, 1, 1, 2, 3, 5][(random >> 29) as usize]
         };
-        (0..subsignatures).map(|_| draw()).collect()
+        (0, logical.subsignatures.iter().map(|subsignature| draw().min(most(subsignature))).collect())
     });
     let mut seen: Vec<Vec<u64>> = Vec::new();
-    chosen.chain(drawn).filter(move |counts| {
-        let new = holds(expression, counts) && !seen.contains(counts);
+    let triggered = chosen.chain(drawn).map(|(turn, mut counts)| {
+        want_triggers(&logical.subsignatures, turn, &mut counts);
+        counts
+    });
+    triggered.filter(move |counts| {
+        let possible = counts.iter().zip(&logical.subsignatures).all(|(count, subsignature)| *count <= most(subsignature));
+        let new = possible && holds(expression, counts) && !seen.contains(counts);
         if new {
             seen.push(counts.clone());
         }
         new
     })
+}
+
+/// The most matches that a subsignature can have.
+fn most(subsignature: &Subsignature) -> u64 {
+    match subsignature {
+        Subsignature::Regex(regex) if !regex.global => 1,
+        Subsignature::ByteCompare { .. } | Subsignature::Image { .. } => 1,
+        _ => u64::MAX,
+    }
+}
+
+/// Raises `counts` so that what has matches is triggered: the last first, as triggers are about earlier ones.
+fn want_triggers(subsignatures: &[Subsignature], turn: usize, counts: &mut [u64]) {
+    for (number, subsignature) in subsignatures.iter().enumerate().rev() {
+        match subsignature {
+            _ if counts[number] == 0 => {}
+            Subsignature::Regex(regex) => want(&regex.trigger, turn, counts),
+            Subsignature::ByteCompare { trigger, .. } => at_least(counts, *trigger, 1),
+            _ => {}
+        }
+    }
 }
 
 /// Whether `expression` holds with so many matches of each subsignature.
@@ -87,7 +115,7 @@ mod tests {
     fn first(expression: &str, subsignatures: usize) -> Option<Vec<u64>> {
         let line = format!("N;Engine:51-255,Target:0;{expression}{}", ";aabbcc".repeat(subsignatures));
         let Some(Record::Logical(logical)) = patternc::clamav::ldb(line).unwrap() else { panic!("a logical signature") };
-        solutions(&logical.expression, subsignatures).next()
+        solutions(&logical).next()
     }
 
     #[test]
@@ -112,5 +140,18 @@ mod tests {
     #[test]
     fn contradictions_have_no_solution() {
         assert_eq!(first("0=0&0>1", 1), None);
+    }
+
+    #[test]
+    fn what_has_matches_is_triggered() {
+        let first = |line: &str| {
+            let Some(Record::Logical(logical)) = patternc::clamav::ldb(line).unwrap() else { panic!("a logical signature") };
+            solutions(&logical).next()
+        };
+        assert_eq!(first("N;Engine:81-255,Target:0;2;aabb;ccdd;(0&1)>2/a/"), Some(vec![2, 1, 1]));
+        assert_eq!(first("N;Engine:81-255,Target:0;3;aabb;ccdd;0/a/;2&1/b/"), Some(vec![1, 1, 1, 1]));
+        assert_eq!(first("N;Engine:81-255,Target:0;1>1;aabb;0/a/"), None);
+        assert_eq!(first("N;Engine:81-255,Target:0;1>1;aabb;0/a/g"), Some(vec![1, 2]));
+        assert_eq!(first("N;Engine:81-255,Target:0;1;aabb;0(>>2#de2#=7)"), Some(vec![1, 1]));
     }
 }

@@ -18,6 +18,7 @@ use super::node::{Assertion, Greed, Node, Reference};
 use super::set::ByteSet;
 
 /// A parsed pattern.
+#[derive(Debug)]
 pub(super) struct Parsed {
     pub(super) node: Node,
     /// Groups, not counting the whole.

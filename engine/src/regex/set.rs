@@ -27,6 +27,10 @@ impl ByteSet {
         ByteSet(std::array::from_fn(|word| self.0[word] | other.0[word]))
     }
 
+    pub(super) fn and(self, other: ByteSet) -> ByteSet {
+        ByteSet(std::array::from_fn(|word| self.0[word] & other.0[word]))
+    }
+
     pub(super) fn not(self) -> ByteSet {
         ByteSet(self.0.map(|word| !word))
     }

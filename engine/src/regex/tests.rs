@@ -8,7 +8,7 @@ const STEPS: u64 = 1_000_000;
 /// `pcre2.tsv` is written by `scripts/pcre2-answers`, which says what its columns are.
 const ANSWERS: &str = include_str!("tests/pcre2.tsv");
 
-fn flags(text: &str) -> Flags {
+pub(super) fn flags(text: &str) -> Flags {
     let has = |flag| text.contains(flag);
     Flags {
         caseless: has('i'),
@@ -19,6 +19,13 @@ fn flags(text: &str) -> Flags {
         dollar_end_only: has('E'),
         ungreedy: has('U'),
     }
+}
+
+/// Patterns, with their flags, of which PCRE2 found a match of some bytes.
+pub(super) fn patterns_with_matches() -> std::collections::BTreeSet<(String, &'static str)> {
+    let answers = ANSWERS.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    let is_of_bytes = |answer: &str| answer.split_once(',').is_some_and(|(start, end)| start != end);
+    answers.filter(|answer| is_of_bytes(answer[4])).map(|answer| (answer[0].to_owned(), answer[1])).collect()
 }
 
 fn unescaped(text: &str) -> Vec<u8> {

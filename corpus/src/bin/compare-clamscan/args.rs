@@ -11,7 +11,7 @@ Compares titer's engine with clamscan: the same signatures on the same files mus
 
 SIGNATURES are files of signatures, or folders of them; FILES are files, or folders of them, to scan.
 
-    --plant             scan files made for the signatures too, which bear them or nearly do, and digests of some of FILES
+    --plant             scan files made for the signatures too, which bear them or nearly do, and digests and image hashes of some of FILES
     --parts             compare digests of the sections and imports of FILES too, and an allow list of some of them (needs sigtool)
     --sample N          plant N signatures of each file of them, evenly spread (default: all)
     --with PARTS        parts of clamscan to switch on, separated by commas: normalize, html, mail, pe, elf, ole2, pdf, ...

@@ -67,8 +67,8 @@ impl Clamscan {
 
     /// The same with a part switched on that is off otherwise, such as `normalize`, or `pe` for `--scan-pe`.
     pub(crate) fn with(mut self, part: &str) -> anyhow::Result<Clamscan> {
-        let off = [format!("--{part}=no"), format!("--scan-{part}=no")];
-        let flag = self.flags.iter_mut().find(|flag| off.contains(flag));
+        let names = |flag: &str| [format!("--{part}="), format!("--scan-{part}=")].iter().any(|name| flag.starts_with(name));
+        let flag = self.flags.iter_mut().find(|flag| names(flag) && (flag.ends_with("=no") || flag.ends_with("=yes")));
         let flag = flag.with_context(|| format!("--with: no part of clamscan that is off is called `{part}`"))?;
         *flag = flag.replace("=no", "=yes");
         Ok(self)

@@ -194,6 +194,7 @@ fn needs_image(record: &Record) -> bool {
         Record::Logical(logical) => {
             let of_subsignature = |subsignature: &Subsignature| match subsignature {
                 Subsignature::Bytes { offset, .. } => offset.needs_image(),
+                Subsignature::Regex(regex) => regex.offset.needs_image(),
                 _ => false,
             };
             let limits = &logical.limits;

@@ -1,8 +1,8 @@
 //! Compares titer's engine with clamscan: the same signatures on the same files must name the same signatures.
 //!
-//! Both scan in all-match mode, clamscan with its unpacking off; it normalises where some signature is for web pages or text. clamscan refuses a whole file of signatures for one line it dislikes, so it gets
-//! the lines that titer accepts, without those that it refuses itself; how many those are is told. What differs is listed, with its cause
-//! where a rule of `docs/clamav.md`, `docs/targets.md` or `docs/normalisation.md` names one.
+//! Both scan in all-match mode, clamscan with its unpacking off; it normalises where some signature is for web pages or text, and hashes
+//! pictures where one asks for that. clamscan refuses a whole file of signatures for one line it dislikes, so it gets the lines that titer
+//! accepts, without those that it refuses itself; how many those are is told. What differs is listed, with its cause where a rule of `docs/clamav.md`, `docs/targets.md` or `docs/normalisation.md` names one.
 //!
 //! Ends with 0 when enough pairs of (file, signature) agree, 1 when they do not, 2 when something failed. Without clamscan nothing is
 //! compared: it says so and ends with 0.
@@ -21,7 +21,7 @@ use anyhow::ensure;
 use args::{Args, Request};
 use clamscan::Clamscan;
 use comparison::Comparison;
-use patternc::record::{Record, Target};
+use patternc::record::{Record, Subsignature, Target};
 use report::Report;
 use signatures::Signatures;
 use std::process::ExitCode;
@@ -64,6 +64,7 @@ fn compare(args: &Args, clamscan: &Clamscan) -> anyhow::Result<bool> {
     let mut signatures = Signatures::copy(&args.signatures, scratch.path())?;
     if args.plant {
         signatures.add_digests(subjects.files())?;
+        signatures.add_pictures(subjects.files())?;
     }
     if args.parts {
         for (name, text) in parts::signatures(subjects.files())? {
@@ -78,10 +79,23 @@ fn compare(args: &Args, clamscan: &Clamscan) -> anyhow::Result<bool> {
     ensure!(!signatures.records().is_empty() && !subjects.is_empty(), "there is nothing to compare");
 
     let normalises = |record: &Record| matches!(causes::target(record), Target::Kind(kind) if kind.is_normalised());
-    let normalising = signatures.records().iter().any(normalises).then(|| clamscan.clone().normalising());
-    let mut comparison = Comparison::new(&signatures, normalising.as_ref().unwrap_or(clamscan))?;
+    let has = |what: &dyn Fn(&Record) -> bool| signatures.records().iter().any(what);
+    let mut clamscan = clamscan.clone();
+    if has(&normalises) {
+        clamscan = clamscan.normalising();
+    }
+    if has(&asks_for_picture) {
+        clamscan = clamscan.with("image")?.with("image-fuzzy-hash")?;
+    }
+    let mut comparison = Comparison::new(&signatures, &clamscan)?;
     while let Some(round) = subjects.next_round()? {
         comparison.round(&round)?;
     }
     Ok(report.finish(&subjects, &comparison.finish(), args.at_least))
+}
+
+/// Whether a signature asks what a picture shows.
+fn asks_for_picture(record: &Record) -> bool {
+    let Record::Logical(logical) = record else { return false };
+    logical.subsignatures.iter().any(|subsignature| matches!(subsignature, Subsignature::Image { .. }))
 }

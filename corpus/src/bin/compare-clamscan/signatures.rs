@@ -53,8 +53,13 @@ impl Signatures {
     /// Adds digests of some of `files`, of each kind, for their size and for any size.
     pub(crate) fn add_digests(&mut self, files: &[PathBuf]) -> anyhow::Result<()> {
         let mut text = String::new();
+        // Of two lines for one digest clamscan reports the last.
+        let mut seen = BTreeSet::new();
         for (number, path) in files.iter().step_by(files.len().div_ceil(DIGESTED_FILES_MAX).max(1)).enumerate() {
             let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            if !seen.insert(Sha256::digest(&bytes)) {
+                continue;
+            }
             let hex = |digest: &[u8]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
             let digests = [
                 ("md5", hex(&Md5::digest(&bytes))),
@@ -70,6 +75,22 @@ impl Signatures {
             }
         }
         if text.is_empty() { Ok(()) } else { self.add(PathBuf::from("files.hsb"), text.as_bytes()) }
+    }
+
+    /// Adds a signature for what each of `files` that is a picture shows; for each hash one, with another of its bits unset for company.
+    pub(crate) fn add_pictures(&mut self, files: &[PathBuf]) -> anyhow::Result<()> {
+        let mut hashes = BTreeSet::new();
+        for path in files {
+            let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            hashes.extend(engine::image_hash(&bytes).ok());
+        }
+        let mut text = String::new();
+        for hash in hashes {
+            let near = hash & hash.wrapping_sub(1);
+            writeln!(text, "Compare.picture-{hash:016x};Engine:150-255,Target:0;0;fuzzy_img#{hash:016x}")?;
+            writeln!(text, "Compare.no-picture-{hash:016x};Engine:150-255,Target:0;0;fuzzy_img#{near:016x}#0")?;
+        }
+        if text.is_empty() { Ok(()) } else { self.add(PathBuf::from("pictures.ldb"), text.as_bytes()) }
     }
 
     /// Adds the lines of `text` that titer accepts; the extension of `path` names their kind.
