@@ -379,6 +379,15 @@ pub(crate) enum AgentCommand {
     Status,
     /// Go back to the generation before, without the network.
     Rollback,
+    /// Show the files of this machine in which no new database may find anything.
+    CleanFiles {
+        /// Choose them anew; only on a machine that is known to be clean
+        #[arg(long)]
+        renew: bool,
+    },
+    /// Test a database in this process, as standard input says; for the agent itself.
+    #[command(hide = true)]
+    SelfTest,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -395,6 +404,9 @@ pub(crate) struct EnrollArgs {
     /// Whose signatures to accept when an own maker has no cure: `own`, `any`, `none` (no updates), or names of makers
     #[arg(long, value_name = "WHOM", value_delimiter = ',', default_value = "own", value_parser = accepted)]
     pub(crate) accept: Vec<String>,
+    /// Folders to draw clean files from, in which no new database may find anything [default: the system's executables]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) clean_from: Vec<PathBuf>,
     /// Hardware class [default: this processor's]
     #[arg(long)]
     pub(crate) hardware: Option<String>,

@@ -10,6 +10,7 @@ mod commands;
 mod engine_adapter;
 mod exit;
 mod output;
+mod planted;
 mod progress;
 mod sources;
 mod starter;

@@ -9,6 +9,8 @@
 //! <state>/gen/<n>/          database.tdb and manifest.json; whole from the moment it has this name
 //! <state>/current           number of the generation in force
 //! <state>/held.json         releases that were rolled back from; none of them is installed again
+//! <state>/clean.json        files of this machine in which no new database may find anything
+//! <state>/agent.toml        what the owner of the terminal decides
 //! <state>/contact.json      last contact and what was said
 //! <state>/tmp/              scratch
 //! <state>/lock              one agent at a time
@@ -27,7 +29,10 @@ mod fetch;
 mod generation;
 mod metadata;
 mod report;
+mod self_test;
+mod settings;
 mod state;
+mod window;
 
 use crate::Channel;
 use crate::decide::{UserRow, accepts};
@@ -44,15 +49,19 @@ use fetch::fetch;
 use generation::Installation;
 pub use generation::{Installed, Manifest};
 use metadata::Metadata;
-pub use report::{ChannelFault, ChannelReport, Outcome, Rollback, SelfTest, Status, UpdateReport};
+pub use report::{ChannelFault, ChannelReport, Outcome, Rollback, Status, UpdateReport};
 use reqwest::Method;
+pub use self_test::{CleanFile, SelfTest, SelfTestError, SelfTestPlan};
 use serde_json::Value;
+pub use settings::{Bundles, Consent, Probation, SETTINGS_FILE, SelfTestLimits, Settings, Trigger, Triggers, WhenStale};
 use state::{Contact, Identity, State};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tough::schema::{Root, Signed};
 use url::Url;
+pub use window::{Window, WindowError};
 
 /// Any error of the caller's.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -64,17 +73,19 @@ pub trait Engine: Send + Sync + 'static {
     /// The scanner's version, for the user table.
     fn version(&self) -> String;
 
-    /// Links `blobs`, which are verified files, into a new file at `database`.
+    /// Links `blobs`, which are verified files, into a new file at `database`. It may put files of its own beside it; they stay
+    /// with the generation.
     ///
     /// # Errors
     /// Any error refuses the update; the generation in force stays.
     fn link(&self, blobs: &[PathBuf], database: &Path) -> Result<(), BoxError>;
 
-    /// Opens the database and tries it on what it must detect and what it must not.
+    /// Opens the database and tries it on what it must detect and what it must not, within the plan's limits, and such that
+    /// a database on which the engine dies does not take the agent with it.
     ///
     /// # Errors
     /// Any error refuses the update; the generation in force stays.
-    fn self_test(&self, database: &Path) -> Result<SelfTest, BoxError>;
+    fn self_test(&self, database: &Path, plan: &SelfTestPlan) -> Result<SelfTest, SelfTestError>;
 }
 
 /// Told of downloads as they go; every method does nothing unless it is overridden.
@@ -177,25 +188,42 @@ pub fn status(state_dir: &Path) -> Result<Status, AgentError> {
     })
 }
 
+/// Files of this machine in which no new database may find anything; none before they are chosen. No lock, no network.
+///
+/// # Errors
+/// [`AgentError::Damaged`] or [`AgentError::Disk`].
+pub fn clean_files(state_dir: &Path) -> Result<Vec<CleanFile>, AgentError> {
+    Ok(State::new(state_dir, Disk::default()).clean_files()?.unwrap_or_default())
+}
+
 /// One terminal: a state folder and the engine that is to use what lands there.
 #[derive(Clone)]
 pub struct Agent {
     state: State,
     engine: Arc<dyn Engine>,
     progress: Arc<dyn Progress>,
+    clean_folders: Arc<[PathBuf]>,
 }
 
 impl Agent {
     /// An agent for the terminal in `state_dir`, which need not exist yet.
     pub fn new(state_dir: impl Into<PathBuf>, engine: impl Engine) -> Self {
         let state = State::new(state_dir, Disk::default());
-        Agent { state, engine: Arc::new(engine), progress: Arc::new(Quiet) }
+        let clean_folders = self_test::system_folders().into();
+        Agent { state, engine: Arc::new(engine), progress: Arc::new(Quiet), clean_folders }
     }
 
     /// Tells `progress` of downloads. Default: nobody.
     #[must_use]
     pub fn progress(mut self, progress: impl Progress + 'static) -> Self {
         self.progress = Arc::new(progress);
+        self
+    }
+
+    /// Draws the clean files of the self-test from `folders`. Default: the system's folders of executables.
+    #[must_use]
+    pub fn clean_folders(mut self, folders: impl Into<Arc<[PathBuf]>>) -> Self {
+        self.clean_folders = folders.into();
         self
     }
 
@@ -244,6 +272,7 @@ impl Agent {
         let proof = Proof::Key(&key, state.next_counter()?);
         let body = serde_json::to_vec(&request).expect("an enrolment is plain JSON");
         let Enrolled { terminal } = client.call(Method::POST, "/v1/terminals", proof, body).await?;
+        self.choose_clean_files(&terminal)?;
         state.put_identity(&Identity { service: enrolment.service.clone(), terminal: terminal.clone(), facts })?;
         tracing::info!(terminal, "this terminal is enrolled as {terminal}");
         Ok(terminal)
@@ -260,6 +289,7 @@ impl Agent {
         if !self.state.folder().is_dir() {
             return Err(not_enrolled());
         }
+        let settings = Settings::load(self.state.folder())?;
         let _lock = self.lock()?;
         let identity = self.state.identity()?.ok_or_else(not_enrolled)?;
         // Once for the whole update, and off the async threads: it hashes the database.
@@ -269,6 +299,7 @@ impl Agent {
             installed,
             client: Client::new(&identity.service)?,
             key: SigningKey::load(&self.state.disk, &self.state.key_path())?,
+            settings,
             identity,
         };
         let assignment = self.check_in(&session).await?;
@@ -308,6 +339,33 @@ impl Agent {
         self.state.put_current(to)?;
         tracing::warn!(from, to, "rolled back from generation {from} to {to}");
         Ok(Rollback { from, to, channels: good.channels })
+    }
+
+    /// Chooses anew which files of this machine are taken to be clean, and returns them. For the owner of a machine that is
+    /// known to be clean and has changed a lot. Blocks.
+    ///
+    /// # Errors
+    /// [`AgentError::NotEnrolled`], [`AgentError::Busy`] or [`AgentError::Disk`].
+    pub fn renew_clean_files(&self) -> Result<Vec<CleanFile>, AgentError> {
+        let identity = self.state.identity()?.ok_or_else(|| AgentError::NotEnrolled(self.state.folder().to_owned()))?;
+        let _lock = self.lock()?;
+        self.choose_clean_files(&identity.terminal)
+    }
+
+    fn choose_clean_files(&self, terminal: &str) -> Result<Vec<CleanFile>, AgentError> {
+        let files = self_test::choose(&self.clean_folders, terminal);
+        self.state.put_clean_files(&files)?;
+        Ok(files)
+    }
+
+    /// What a self-test on this terminal is given.
+    fn self_test_plan(&self, settings: &Settings, terminal: &str) -> Result<SelfTestPlan, AgentError> {
+        let clean = match self.state.clean_files()? {
+            Some(files) => files,
+            None => self.choose_clean_files(terminal)?,
+        };
+        let SelfTestLimits { seconds, memory_mib } = settings.self_test;
+        Ok(SelfTestPlan { clean, time_max: Duration::from_secs(seconds), memory_bytes_max: memory_mib << 20 })
     }
 
     fn lock(&self) -> Result<Lock, AgentError> {
@@ -370,7 +428,8 @@ impl Agent {
         } else {
             *step = "install";
             let (state, engine, before) = (self.state.clone(), self.engine.clone(), session.installed.clone());
-            let install = move || generation::install(&state, &*engine, wanted, before.as_ref());
+            let plan = self.self_test_plan(&session.settings, &session.identity.terminal)?;
+            let install = move || generation::install(&state, &*engine, &plan, wanted, before.as_ref());
             let Installation { manifest, self_test, faults } = tokio::task::spawn_blocking(install).await??;
             report.outcome = Outcome::Installed;
             report.generation = Some(manifest.generation);
@@ -497,6 +556,7 @@ fn check_acceptable(session: &Session, at: &ChannelRelease, in_force: Option<&In
 struct Session {
     /// The generation in force, seen to be whole when the update began; the lock keeps it so.
     installed: Option<Manifest>,
+    settings: Settings,
     identity: Identity,
     client: Client,
     key: SigningKey,

@@ -1,18 +1,23 @@
 //! `titer agent`.
 
+mod limited;
+pub(crate) mod self_test;
+
 use super::admin::releases;
 use super::state_folder;
 use crate::args::{AgentArgs, AgentCommand, EnrollArgs};
 use crate::engine_adapter::Adapter;
 use crate::exit::Exit;
 use crate::output::say;
-use crate::output::{size, time, with_hint, write_json};
+use crate::output::{coded, size, time, write_json};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::io;
 use std::sync::Mutex;
 use updater::Channel;
-use updater::agent::{self, Agent, AgentError, ChannelReport, Enrolment, Outcome, Progress, Status, Transfer, UpdateReport};
+use updater::agent::{
+    self, Agent, AgentError, ChannelReport, Enrolment, Outcome, Progress, SelfTestError, Status, Transfer, UpdateReport,
+};
 use updater::wire::{ChannelRelease, Designation};
 
 /// Runs `titer agent`.
@@ -21,6 +26,10 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
     let agent = Agent::new(&state, Adapter).progress(Bar::default());
     match &args.command {
         AgentCommand::Enroll(enroll) => {
+            let agent = match enroll.clean_from.as_slice() {
+                [] => agent,
+                folders => agent.clean_folders(folders),
+            };
             let terminal = updater::block_on(agent.enroll(&enrolment(enroll)))?.map_err(hinted)?;
             say!("enrolled as {terminal}; its key stays in {}", state.display());
             Ok(Exit::Fine)
@@ -33,11 +42,19 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
         AgentCommand::Status => {
             let status = agent::status(&state).map_err(|error| {
                 let hint = "if what is installed is damaged, `titer agent update` makes it anew";
-                with_hint(format!("{error} ({})", error.code()), hint)
+                coded(&error, error.code(), Some(hint))
             })?;
             print_or_json(args.json, &status, print_status)?;
             Ok(Exit::Fine)
         }
+        AgentCommand::CleanFiles { renew } => {
+            let files = if *renew { agent.renew_clean_files() } else { agent::clean_files(&state) }.map_err(hinted)?;
+            print_or_json(args.json, &files, |files| {
+                files.iter().for_each(|file| say!("{} {}", file.sha256, file.path.display()));
+            })?;
+            Ok(Exit::Fine)
+        }
+        AgentCommand::SelfTest => self_test::child(),
         AgentCommand::Rollback => {
             let rollback = agent.rollback().map_err(hinted)?;
             print_or_json(args.json, &rollback, |rollback| {
@@ -130,14 +147,17 @@ fn print_status(status: &Status) {
 
 /// The error with its code, and advice where there is some.
 pub(crate) fn hinted(error: AgentError) -> anyhow::Error {
-    let message = format!("{error} ({})", error.code());
-    match error {
-        AgentError::NotEnrolled(_) => with_hint(message, "`titer agent enroll` enters this terminal at a service"),
-        AgentError::Token => with_hint(message, "the operator makes one with `titer admin enrolment-token`"),
-        AgentError::Busy(_) => with_hint(message, "wait for it; the lock goes with its process"),
-        AgentError::Http(_) => with_hint(message, "what is installed stays in force"),
-        _ => anyhow::Error::msg(message),
-    }
+    let hint = match error {
+        AgentError::NotEnrolled(_) => Some("`titer agent enroll` enters this terminal at a service"),
+        AgentError::Token => Some("the operator makes one with `titer admin enrolment-token`"),
+        AgentError::Busy(_) => Some("wait for it; the lock goes with its process"),
+        AgentError::Http(_) => Some("what is installed stays in force"),
+        AgentError::SelfTest(SelfTestError::FlagsClean { .. }) => {
+            Some("the release is at fault, or that file of this machine is; `docs/agent.md` says how to tell")
+        }
+        _ => None,
+    };
+    coded(&error, error.code(), hint)
 }
 
 /// Downloads as a bar on standard error, when that is a terminal.

@@ -4,7 +4,7 @@ mod cache;
 
 use crate::args::ScanArgs;
 use crate::exit::Exit;
-use crate::output::{Hint, json_about, remark, size, with_hint, write_json};
+use crate::output::{Hint, coded, json_about, remark, size, with_hint, write_json};
 use crate::progress::Progress;
 use crate::{commands, sources, starter};
 use anyhow::Context;
@@ -112,7 +112,7 @@ fn load(args: &ScanArgs, signatures: &[PathBuf]) -> anyhow::Result<Loaded> {
 fn installed(args: &ScanArgs) -> anyhow::Result<Option<PathBuf>> {
     updater::installed_database(&commands::state_folder(args.state.as_deref())).map_err(|error| {
         let hint = "`titer agent update` installs anew; `--signatures` scans with files of your own meanwhile";
-        with_hint(format!("what is installed here cannot be used: {error} ({})", error.code()), hint)
+        coded(&format!("what is installed here cannot be used: {error}"), error.code(), Some(hint))
     })
 }
 

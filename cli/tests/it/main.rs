@@ -5,5 +5,6 @@ mod compile;
 mod fleet;
 mod prices;
 mod scan;
+mod self_test;
 mod sig;
 mod support;

@@ -1,13 +1,13 @@
 //! Why the agent refused or failed.
 
 use crate::Channel;
-use crate::agent::BoxError;
+use crate::agent::{BoxError, SelfTestError};
 use crate::disk::DiskError;
 use crate::http::HttpError;
 use crate::keys::KeyError;
 use crate::tuf::TufError;
 use crate::wire::{Sha256Hex, ShapeError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why the agent refused or failed. Nothing is installed then, and what was in force stays in force.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +95,15 @@ pub enum AgentError {
     Link(#[source] BoxError),
     /// The database did not pass its test.
     #[error("the self-test failed: {0}")]
-    SelfTest(#[source] BoxError),
+    SelfTest(#[source] SelfTestError),
+    /// The owner's settings cannot be understood.
+    #[error("`{}` cannot be understood: {reason}", path.display())]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// There is no earlier generation that is whole.
     #[error("there is no earlier generation to go back to")]
     NoPrevious,
@@ -108,6 +116,10 @@ pub enum AgentError {
 }
 
 impl AgentError {
+    pub(crate) fn settings(path: &Path, reason: impl Into<String>) -> Self {
+        AgentError::Settings { path: path.to_owned(), reason: reason.into() }
+    }
+
     /// Stable name of the fault.
     pub fn code(&self) -> &str {
         match self {
@@ -127,7 +139,8 @@ impl AgentError {
             AgentError::NotAccepted(_) => "assignment_not_accepted",
             AgentError::RolledBack { .. } => "release_rolled_back",
             AgentError::Link(_) => "link_failed",
-            AgentError::SelfTest(_) => "self_test_failed",
+            AgentError::SelfTest(e) => e.code(),
+            AgentError::Settings { .. } => "settings_malformed",
             AgentError::NoPrevious => "no_previous_generation",
             AgentError::Shape(_) => "name_malformed",
             AgentError::Worker(_) => "worker_failed",

@@ -2,7 +2,7 @@
 
 use crate::Channel;
 use crate::agent::state::State;
-use crate::agent::{AgentError, ChannelFault, Engine, SelfTest, now};
+use crate::agent::{AgentError, ChannelFault, Engine, SelfTest, SelfTestPlan, now};
 use crate::disk::Access;
 use crate::tuf::SignedRelease;
 use crate::wire::{ChannelRelease, Sha256Hex, channel_text};
@@ -80,14 +80,15 @@ pub(crate) struct Installation {
 pub(crate) fn install(
     state: &State,
     engine: &dyn Engine,
+    plan: &SelfTestPlan,
     channels: Vec<Installed>,
     before: Option<&Manifest>,
 ) -> Result<Installation, AgentError> {
     let previous = before.map(|manifest| manifest.generation);
-    match build(state, engine, channels.clone(), previous) {
+    match build(state, engine, plan, channels.clone(), previous) {
         Err(error) if is_of_releases(&error) => {
             let in_force = before.map(|manifest| manifest.channels.clone()).unwrap_or_default();
-            one_by_one(state, engine, &channels, in_force, previous, error)
+            one_by_one(state, engine, plan, &channels, in_force, previous, error)
         }
         built => put_in_force(state, built?, Vec::new()),
     }
@@ -98,6 +99,7 @@ pub(crate) fn install(
 fn one_by_one(
     state: &State,
     engine: &dyn Engine,
+    plan: &SelfTestPlan,
     channels: &[Installed],
     in_force: Vec<Installed>,
     previous: Option<u64>,
@@ -115,7 +117,7 @@ fn one_by_one(
         let mut tried = works.iter().filter(|kept| kept.channel != at.channel).cloned().collect::<Vec<_>>();
         tried.push(at.clone());
         tried.sort_by(|a, b| a.channel.cmp(&b.channel));
-        newest = match build(state, engine, tried.clone(), previous) {
+        newest = match build(state, engine, plan, tried.clone(), previous) {
             Ok(built) => {
                 works = tried;
                 Some(built)
@@ -132,7 +134,7 @@ fn one_by_one(
         return Err(error);
     }
     // A try that failed took the place of the one that worked.
-    let built = newest.map_or_else(|| build(state, engine, works, previous), Ok)?;
+    let built = newest.map_or_else(|| build(state, engine, plan, works, previous), Ok)?;
     put_in_force(state, built, faults)
 }
 
@@ -147,7 +149,13 @@ struct Built {
     self_test: SelfTest,
 }
 
-fn build(state: &State, engine: &dyn Engine, channels: Vec<Installed>, previous: Option<u64>) -> Result<Built, AgentError> {
+fn build(
+    state: &State,
+    engine: &dyn Engine,
+    plan: &SelfTestPlan,
+    channels: Vec<Installed>,
+    previous: Option<u64>,
+) -> Result<Built, AgentError> {
     let generations = state.folder().join("gen");
     state.disk.create_dir(&generations)?;
     let blobs = channels.iter().map(|at| stored(state, at)).collect::<Result<Vec<_>, _>>()?;
@@ -163,8 +171,10 @@ fn build(state: &State, engine: &dyn Engine, channels: Vec<Installed>, previous:
     state.disk.step("link")?;
     engine.link(&blobs, &database).map_err(AgentError::Link)?;
     state.disk.step("self-test")?;
-    let self_test = engine.self_test(&database).map_err(AgentError::SelfTest)?;
-    state.disk.sync(&database)?;
+    let self_test = engine.self_test(&database, plan).map_err(AgentError::SelfTest)?;
+    for name in state.disk.names(&building)? {
+        state.disk.sync(&building.join(name))?;
+    }
     let database_sha256 = Sha256Hex::of(&state.disk.read(&database)?);
     let manifest = Manifest { format: FORMAT, generation: number, previous, created: now(), database_sha256, channels };
     let text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain JSON");

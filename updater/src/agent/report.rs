@@ -4,18 +4,10 @@ use crate::Channel;
 use crate::agent::AgentError;
 use crate::agent::fetch::Transfer;
 use crate::agent::generation::Installed;
+use crate::agent::self_test::SelfTest;
 use crate::wire::{Assignment, ChannelRelease, Designation, channel_text, channels_text};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-
-/// What a passed self-test saw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SelfTest {
-    /// Samples tried.
-    pub samples: u32,
-    /// Signatures in the database.
-    pub signatures: u64,
-}
 
 /// What an update came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

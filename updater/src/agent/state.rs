@@ -1,7 +1,7 @@
 //! The state folder's small files. What each is for, and what a crash may do to it, is told in the parent module.
 
-use crate::agent::AgentError;
 use crate::agent::generation::Manifest;
+use crate::agent::{AgentError, CleanFile};
 use crate::disk::{Access, Disk};
 use crate::maker::next_counter;
 use crate::wire::{Assignment, ChannelRelease, Sha256Hex, TerminalFacts};
@@ -87,6 +87,15 @@ impl State {
 
     pub(crate) fn put_held(&self, held: &[ChannelRelease]) -> Result<(), AgentError> {
         self.put_json("held.json", &held)
+    }
+
+    /// Files of this machine that are taken to be clean; `None` before they are chosen.
+    pub(crate) fn clean_files(&self) -> Result<Option<Vec<CleanFile>>, AgentError> {
+        self.read_json("clean.json")
+    }
+
+    pub(crate) fn put_clean_files(&self, files: &[CleanFile]) -> Result<(), AgentError> {
+        self.put_json("clean.json", &files)
     }
 
     pub(crate) fn trusted(&self) -> Result<Trusted, AgentError> {

@@ -6,6 +6,7 @@ mod damage;
 mod partial;
 mod publications;
 mod refusals;
+mod self_tests;
 mod starting;
 mod support;
 mod switching;

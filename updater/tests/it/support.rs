@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use updater::agent::{self, Agent, BoxError, Engine, Enrolment, Manifest, SelfTest, Status};
+use updater::agent::{self, Agent, BoxError, Engine, Enrolment, Manifest, SelfTest, SelfTestError, SelfTestPlan, Status};
 use updater::maker::Maker;
 use updater::operator::Operator;
 use updater::service::{Config, Running, serve};
@@ -36,9 +36,16 @@ pub(crate) struct FakeEngine {
     pub(crate) fails: Arc<AtomicBool>,
     /// Blobs with which no database passes its test.
     bad: Arc<Mutex<Vec<Sha256Hex>>>,
+    /// What every self-test comes to, if not to what it finds.
+    ends: Arc<Mutex<Option<SelfTestError>>>,
 }
 
 impl FakeEngine {
+    /// Has every self-test end in this way from now on.
+    pub(crate) fn ends_with(&self, fault: Option<SelfTestError>) {
+        *self.ends.lock().unwrap() = fault;
+    }
+
     pub(crate) fn refuse(&self, blob: &[u8]) {
         self.bad.lock().unwrap().push(Sha256Hex::of(blob));
     }
@@ -57,17 +64,21 @@ impl Engine for FakeEngine {
         Ok(fs::write(database, text)?)
     }
 
-    fn self_test(&self, database: &Path) -> Result<SelfTest, BoxError> {
-        if self.fails.load(Ordering::Relaxed) {
-            return Err("EICAR was not detected".into());
+    fn self_test(&self, database: &Path, plan: &SelfTestPlan) -> Result<SelfTest, SelfTestError> {
+        if let Some(fault) = self.ends.lock().unwrap().clone() {
+            return Err(fault);
         }
-        let text = fs::read_to_string(database)?;
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(SelfTestError::failed("EICAR was not detected"));
+        }
+        let text = fs::read_to_string(database).map_err(SelfTestError::failed)?;
         for line in text.lines() {
-            if self.bad.lock().unwrap().contains(&line.parse()?) {
-                return Err("a clean file was detected".into());
+            if self.bad.lock().unwrap().contains(&line.parse().map_err(SelfTestError::failed)?) {
+                return Err(SelfTestError::failed("a clean file was detected"));
             }
         }
-        Ok(SelfTest { samples: 2, signatures: text.lines().count() as u64 })
+        let system_files = plan.clean.len() as u32;
+        Ok(SelfTest { samples: 2, system_files, changed_files: 0, signatures: text.lines().count() as u64 })
     }
 }
 
@@ -160,7 +171,7 @@ impl World {
     pub(crate) fn stranger(&self, name: &str) -> Terminal {
         let folder = self.dir.path().join("terminals").join(name);
         let engine = FakeEngine::default();
-        Terminal { agent: Agent::new(&folder, engine.clone()), engine, folder }
+        Terminal { agent: Agent::new(&folder, engine.clone()).clean_folders([]), engine, folder }
     }
 }
 
