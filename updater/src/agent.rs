@@ -11,6 +11,9 @@
 //! <state>/held.json         releases that were rolled back from; none of them is installed again
 //! <state>/clean.json        files of this machine in which no new database may find anything
 //! <state>/agent.toml        what the owner of the terminal decides
+//! <state>/staged.json       number of a generation that is tested and waits to be put in force
+//! <state>/faults.json       what the service has to hear of at the next contact
+//! <state>/scans/            marks of scans with a generation on probation
 //! <state>/contact.json      last contact and what was said
 //! <state>/tmp/              scratch
 //! <state>/lock              one agent at a time
@@ -24,13 +27,16 @@
 //! A switch of makers keeps the old maker's generation until the new one has passed its test and is in force: there is no
 //! moment without protection. While any part of an assignment fails or is held back, nothing that is in force is dropped.
 
+mod clock;
 mod error;
 mod fetch;
 mod generation;
 mod metadata;
+mod probation;
 mod report;
 mod self_test;
 mod settings;
+mod staging;
 mod state;
 mod window;
 
@@ -46,15 +52,18 @@ use crate::wire::{
 pub use error::AgentError;
 pub use fetch::Transfer;
 use fetch::fetch;
-use generation::Installation;
+use generation::Made;
 pub use generation::{Installed, Manifest};
 use metadata::Metadata;
-pub use report::{ChannelFault, ChannelReport, Outcome, Rollback, Status, UpdateReport};
+pub use probation::{ProbationStatus, ScanMark, begin_scan, report_crash};
+pub use report::{
+    ChannelFault, ChannelReport, Outcome, Probe, Rollback, StagedStatus, Status, UpdateReport, WaitsFor, Warning,
+};
 use reqwest::Method;
 pub use self_test::{CleanFile, SelfTest, SelfTestError, SelfTestPlan};
 use serde_json::Value;
 pub use settings::{Bundles, Consent, Probation, SETTINGS_FILE, SelfTestLimits, Settings, Trigger, Triggers, WhenStale};
-use state::{Contact, Identity, State};
+use state::{Contact, Fault, Identity, StagedMark, State};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -185,6 +194,9 @@ pub fn status(state_dir: &Path) -> Result<Status, AgentError> {
         last_contact: contact.as_ref().map(|contact| contact.at),
         last_assignment: contact.map(|contact| contact.assignment),
         held_back: state.held()?,
+        probation: probation::status(&state)?,
+        staged: staging::status(&state)?,
+        untold_faults: state.faults()?.into_iter().map(|fault| Warning { code: fault.code, words: fault.words }).collect(),
     })
 }
 
@@ -230,7 +242,14 @@ impl Agent {
     /// Asks `checkpoint` before every step on the disk. Default: nobody is asked.
     #[must_use]
     pub fn checkpoint(mut self, checkpoint: Arc<dyn Checkpoint>) -> Self {
-        self.state = State::new(self.state.folder(), Disk::with_checkpoint(checkpoint));
+        self.state = self.state.with_disk(Disk::with_checkpoint(checkpoint));
+        self
+    }
+
+    /// Tells the time by `clock`. Default: the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Fn() -> jiff::Timestamp + Send + Sync + 'static) -> Self {
+        self.state = self.state.with_clock(Arc::new(clock));
         self
     }
 
@@ -285,13 +304,27 @@ impl Agent {
     /// # Errors
     /// [`AgentError`]: nothing was installed and what was in force stays in force.
     pub async fn update(&self) -> Result<UpdateReport, AgentError> {
+        self.update_by(Trigger::Command, false).await
+    }
+
+    /// The same for another cause; with `stage_only` what is new is tested and left waiting, whatever the settings say.
+    ///
+    /// # Errors
+    /// [`AgentError`]; [`AgentError::TriggerOff`] when the settings switch this cause off: then nobody is asked.
+    pub async fn update_by(&self, trigger: Trigger, stage_only: bool) -> Result<UpdateReport, AgentError> {
         let not_enrolled = || AgentError::NotEnrolled(self.state.folder().to_owned());
         if !self.state.folder().is_dir() {
             return Err(not_enrolled());
         }
         let settings = Settings::load(self.state.folder())?;
+        if !settings.allows(trigger) {
+            return Err(AgentError::TriggerOff(trigger.code()));
+        }
         let _lock = self.lock()?;
         let identity = self.state.identity()?.ok_or_else(not_enrolled)?;
+        // Before the network is needed.
+        let state = self.state.clone();
+        let fell_back = tokio::task::spawn_blocking(move || probation::settle(&state)).await??;
         // Once for the whole update, and off the async threads: it hashes the database.
         let state = self.state.clone();
         let installed = tokio::task::spawn_blocking(move || state.installed()).await??;
@@ -300,15 +333,43 @@ impl Agent {
             client: Client::new(&identity.service)?,
             key: SigningKey::load(&self.state.disk, &self.state.key_path())?,
             settings,
+            stage_only,
             identity,
         };
         let assignment = self.check_in(&session).await?;
+        self.tell_faults(&session).await?;
         let mut step = "metadata";
         let updated = self.follow(&session, assignment, &mut step).await;
         if let Err(error) = &updated {
             self.report_trouble(&session, step, error).await;
         }
-        updated
+        updated.map(|report| UpdateReport { fell_back, ..report })
+    }
+
+    /// Tests the generation in force once more, as it was before it was put in force. One on probation that does not pass is
+    /// gone back from. Blocks; needs no network.
+    ///
+    /// # Errors
+    /// [`AgentError::NotEnrolled`] also when nothing is installed; [`AgentError::Busy`], [`AgentError::Disk`].
+    pub fn probe(&self) -> Result<Probe, AgentError> {
+        let not_enrolled = || AgentError::NotEnrolled(self.state.folder().to_owned());
+        let identity = self.state.identity()?.ok_or_else(not_enrolled)?;
+        let settings = Settings::load(self.state.folder())?;
+        let _lock = self.lock()?;
+        let generation = self.state.current()?.ok_or_else(not_enrolled)?;
+        let plan = self.self_test_plan(&settings, &identity.terminal)?;
+        match self.engine.self_test(&self.state.database(generation), &plan) {
+            Ok(seen) => Ok(Probe { generation, self_test: Some(seen), code: None, words: None, fell_back: None }),
+            Err(fault) => {
+                let (code, words) = (fault.code().to_owned(), fault.to_string());
+                let on_probation = self.state.trial(generation)?.is_some();
+                let fell_back = match on_probation {
+                    true => probation::fall_back(&self.state, generation, &code, &words)?,
+                    false => None,
+                };
+                Ok(Probe { generation, self_test: None, code: Some(code), words: Some(words), fell_back })
+            }
+        }
     }
 
     /// Puts the generation before the one in force back in force, and holds back the releases of the latter that the former
@@ -322,23 +383,13 @@ impl Agent {
         }
         let _lock = self.lock()?;
         let from = self.state.current()?.ok_or(AgentError::NoPrevious)?;
-        let bad = self.state.manifest(from)?;
-        let to = bad.previous.ok_or(AgentError::NoPrevious)?;
+        let to = self.state.manifest(from)?.previous.ok_or(AgentError::NoPrevious)?;
         if !self.state.is_whole(to)? {
             return Err(AgentError::NoPrevious);
         }
-        let good = self.state.manifest(to)?;
-        let mut held = self.state.held()?;
-        let kept = good.releases();
-        for at in bad.releases() {
-            if !kept.contains(&at) && !held.contains(&at) {
-                held.push(at);
-            }
-        }
-        self.state.put_held(&held)?;
-        self.state.put_current(to)?;
+        let rollback = probation::switch_back(&self.state, from, to)?;
         tracing::warn!(from, to, "rolled back from generation {from} to {to}");
-        Ok(Rollback { from, to, channels: good.channels })
+        Ok(rollback)
     }
 
     /// Chooses anew which files of this machine are taken to be clean, and returns them. For the owner of a machine that is
@@ -380,7 +431,7 @@ impl Agent {
         let report = CheckIn { facts, applied };
         let body = serde_json::to_vec(&report).expect("a check-in is plain JSON");
         let assignment: Assignment = session.call(&self.state, "check-in", body).await?;
-        self.state.put_contact(&Contact { at: now(), assignment: assignment.clone() })?;
+        self.state.put_contact(&Contact { at: self.state.seconds(), assignment: assignment.clone() })?;
         tracing::info!(reason = assignment.reason.code(), "the service says: {}", assignment.words);
         Ok(assignment)
     }
@@ -399,6 +450,9 @@ impl Agent {
             faults: Vec::new(),
             self_test: None,
             acknowledged: false,
+            staged: None,
+            warnings: Vec::new(),
+            fell_back: None,
         };
         if report.assignment.channels.is_empty() {
             return Ok(report);
@@ -409,6 +463,7 @@ impl Agent {
             session.in_force().to_vec()
         } else {
             let metadata = metadata::refresh(&session.client, &self.state).await?;
+            report.warnings.clone_from(&metadata.warnings);
             *step = "fetch";
             self.fetch_all(session, &metadata, &held, &mut report).await?
         };
@@ -425,26 +480,69 @@ impl Agent {
             report.acknowledged = self.acknowledge(session, &held).await;
         } else if is_in_force {
             report.outcome = Outcome::UpToDate;
+            // What was staged meanwhile is no longer wanted.
+            self.state.drop_staged()?;
         } else {
             *step = "install";
-            let (state, engine, before) = (self.state.clone(), self.engine.clone(), session.installed.clone());
-            let plan = self.self_test_plan(&session.settings, &session.identity.terminal)?;
-            let install = move || generation::install(&state, &*engine, &plan, wanted, before.as_ref());
-            let Installation { manifest, self_test, faults } = tokio::task::spawn_blocking(install).await??;
-            report.outcome = Outcome::Installed;
-            report.generation = Some(manifest.generation);
-            report.self_test = Some(self_test);
-            report.faults.extend(faults);
-            let result = Acknowledge::Installed { generation: manifest.generation, applied: manifest.releases() };
-            report.acknowledged = self.acknowledge(session, &result).await;
+            self.install(session, wanted, &mut report).await?;
         }
         // A generation that was rolled back from stays until there is a newer one, so that its number is not given again.
         if report.outcome != Outcome::HeldBack
-            && let Err(error) = self.state.clean()
+            && let Err(error) = self.state.clean(session.settings.keep)
         {
             tracing::warn!(%error, "old files could not be removed; the next update tries again");
         }
         Ok(report)
+    }
+
+    /// Makes a generation of `wanted`, or takes the staged one that is made of it, and puts it in force unless it has to wait.
+    async fn install(&self, session: &Session, wanted: Vec<Installed>, report: &mut UpdateReport) -> Result<(), AgentError> {
+        let waits_for = staging::waits_for(&session.settings, session.stage_only, &self.state.now());
+        let before = session.installed.clone();
+        let staged = staging::staged(&self.state)?;
+        let is_new = staged.as_ref().is_none_or(|staged| !staging::serves(staged, &wanted, before.as_ref()));
+        let manifest = match staged.filter(|_| !is_new) {
+            Some(staged) => staged,
+            None => {
+                self.state.drop_staged()?;
+                let (state, engine) = (self.state.clone(), self.engine.clone());
+                let plan = self.self_test_plan(&session.settings, &session.identity.terminal)?;
+                let make = move || generation::make(&state, &*engine, &plan, wanted, before.as_ref());
+                let Made { manifest, self_test, faults } = tokio::task::spawn_blocking(make).await??;
+                report.self_test = Some(self_test);
+                report.faults.extend(faults);
+                manifest
+            }
+        };
+        let generation = manifest.generation;
+        if waits_for.is_some() {
+            if is_new {
+                self.state.put_staged(&StagedMark { generation, at: self.state.seconds() })?;
+                let result = Acknowledge::Staged { generation, staged: manifest.releases() };
+                report.acknowledged = self.acknowledge(session, &result).await;
+            }
+            report.outcome = Outcome::Staged;
+            report.staged = staging::status(&self.state)?.map(|staged| StagedStatus { waits_for, ..staged });
+            return Ok(());
+        }
+        generation::put_in_force(&self.state, &manifest, &session.settings.probation)?;
+        report.outcome = Outcome::Installed;
+        report.generation = Some(generation);
+        let result = Acknowledge::Installed { generation, applied: manifest.releases() };
+        report.acknowledged = self.acknowledge(session, &result).await;
+        Ok(())
+    }
+
+    /// Tells the service what went wrong since the last contact.
+    async fn tell_faults(&self, session: &Session) -> Result<(), AgentError> {
+        let faults = self.state.faults()?;
+        for Fault { step, code, words, .. } in &faults {
+            let trouble = Acknowledge::Trouble { step: step.clone(), code: code.clone(), words: words.clone() };
+            if !self.acknowledge(session, &trouble).await {
+                return Ok(());
+            }
+        }
+        if faults.is_empty() { Ok(()) } else { self.state.drop_faults() }
     }
 
     /// Brings every assigned channel into the store and returns what shall be in force, ascending by channel.
@@ -557,6 +655,7 @@ struct Session {
     /// The generation in force, seen to be whole when the update began; the lock keeps it so.
     installed: Option<Manifest>,
     settings: Settings,
+    stage_only: bool,
     identity: Identity,
     client: Client,
     key: SigningKey,
@@ -580,9 +679,4 @@ fn root_of_token(token: &str) -> Result<Sha256Hex, AgentError> {
         (Some("te1"), Some(_), Some(root)) => root.parse().map_err(|_| AgentError::Token),
         _ => Err(AgentError::Token),
     }
-}
-
-/// Seconds since 1970.
-fn now() -> i64 {
-    jiff::Timestamp::now().as_second()
 }

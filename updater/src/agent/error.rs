@@ -107,6 +107,18 @@ pub enum AgentError {
     /// There is no earlier generation that is whole.
     #[error("there is no earlier generation to go back to")]
     NoPrevious,
+    /// Nothing is staged.
+    #[error("no generation waits to be put in force")]
+    NothingStaged,
+    /// What is staged was made for another generation than the one in force.
+    #[error("the staged generation {staged} was made to follow another one than is in force; it is dropped")]
+    StagedOutdated {
+        /// Its number.
+        staged: u64,
+    },
+    /// What caused the update is switched off.
+    #[error("updates by this trigger ({0}) are switched off in the settings")]
+    TriggerOff(&'static str),
     /// A name that is no name.
     #[error(transparent)]
     Shape(#[from] ShapeError),
@@ -142,6 +154,9 @@ impl AgentError {
             AgentError::SelfTest(e) => e.code(),
             AgentError::Settings { .. } => "settings_malformed",
             AgentError::NoPrevious => "no_previous_generation",
+            AgentError::NothingStaged => "nothing_staged",
+            AgentError::StagedOutdated { .. } => "staged_outdated",
+            AgentError::TriggerOff(_) => "trigger_off",
             AgentError::Shape(_) => "name_malformed",
             AgentError::Worker(_) => "worker_failed",
         }

@@ -2,25 +2,28 @@
 //!
 //! - `tough` writes its store in place and without sync. Here it works on a copy in scratch, and what it verified replaces
 //!   `trusted.json`, one file, as a whole. Rejected: swapping folders, which needs a link and leaves the old one to clean up.
-//! - It refuses to work once the clock was set back. Its record of the time is not copied; expiry still protects.
+//! - It judges expiry by the machine's clock and refuses to work once that was set back. It is told not to judge expiry, its
+//!   record of the time is not copied, and expiry is judged here, by [`clock`].
 //! - It fetches every maker's role and stops at the first bad one. [`MetadataTransport`] stops it after the four top
 //!   roles; makers' roles are then verified here, with `tough`'s own check, one by one and only those that are needed.
 //!
 //! That the top roles hold is read off `targets.json`, which is kept out of the copy and which `tough` writes only after
 //! root, timestamp, snapshot and targets have passed signature, threshold, version, hash and expiry.
 
-use crate::agent::AgentError;
+use crate::agent::clock::{self, Judged};
 use crate::agent::state::{State, Trusted};
+use crate::agent::{AgentError, Warning};
 use crate::http::{Client, HttpError, MetadataTransport};
 use crate::tuf::{self, METADATA_LEN_MAX, SignedRelease, TufError};
 use crate::wire::{ChannelRelease, MakerName, Sha256Hex};
 use jiff::Timestamp as Time;
+use serde::Deserialize;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
 use tough::error::Error as ToughError;
 use tough::schema::{Delegations, Signed, Snapshot, Targets};
-use tough::{Limits, RepositoryLoader, TransportError};
+use tough::{ExpirationEnforcement, Limits, RepositoryLoader, TransportError};
 
 const ROOT: &str = "root.json";
 const TARGETS: &str = "targets.json";
@@ -35,6 +38,7 @@ pub(crate) struct Metadata {
     delegations: Delegations,
     snapshot: Snapshot,
     now: Time,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// What a terminal trusts after its enrolment: the root that its token vouched for.
@@ -44,7 +48,6 @@ pub(crate) fn first_trusted(root: &[u8]) -> Trusted {
 
 /// Fetches and verifies the top roles and keeps them as the new trusted state.
 pub(crate) async fn refresh(client: &Client, state: &State) -> Result<Metadata, AgentError> {
-    let now = Time::now();
     let scratch = state.scratch().join("metadata");
     let trusted = state.trusted()?;
     lay_out(&scratch, &trusted)?;
@@ -60,6 +63,7 @@ pub(crate) async fn refresh(client: &Client, state: &State) -> Result<Metadata, 
         .transport(MetadataTransport(client.clone()))
         .limits(limits)
         .datastore(&scratch)
+        .expiration_enforcement(ExpirationEnforcement::Unsafe)
         .load()
         .await;
     let verified = read_back(&scratch)?;
@@ -70,8 +74,44 @@ pub(crate) async fn refresh(client: &Client, state: &State) -> Result<Metadata, 
     }
     let targets: Signed<Targets> = tuf::read(part(&verified, TARGETS))?;
     let snapshot: Signed<Snapshot> = tuf::read(part(&verified, SNAPSHOT))?;
+    let judged = clock::judge(state.now(), &trusted, &verified);
+    check_expiry(&verified, judged.now)?;
     state.put_trusted(&verified)?;
-    Ok(Metadata { delegations: targets.signed.delegations.unwrap_or_default(), snapshot: snapshot.signed, now })
+    Ok(Metadata {
+        delegations: targets.signed.delegations.unwrap_or_default(),
+        snapshot: snapshot.signed,
+        now: judged.now,
+        warnings: clock_behind(judged).into_iter().collect(),
+    })
+}
+
+/// Every top role must be in force still.
+fn check_expiry(verified: &Trusted, now: Time) -> Result<(), AgentError> {
+    /// The part of any role that says until when it holds.
+    #[derive(Deserialize)]
+    struct Role {
+        signed: Expires,
+    }
+    #[derive(Deserialize)]
+    struct Expires {
+        expires: Time,
+    }
+    for name in [ROOT, TIMESTAMP, SNAPSHOT, TARGETS] {
+        let role = serde_json::from_slice::<Role>(part(verified, name));
+        let role = role.map_err(|source| TufError::Malformed { role: name.to_owned(), source })?;
+        if role.signed.expires <= now {
+            let reason = format!("{name} expired at {}, and this machine's clock says {now}", role.signed.expires);
+            return Err(AgentError::Metadata { code: "metadata_expired", reason });
+        }
+    }
+    Ok(())
+}
+
+fn clock_behind(judged: Judged) -> Option<Warning> {
+    let seconds = judged.behind?;
+    let words = format!("this machine's clock is at least {seconds} s behind: what it just verified was signed later");
+    tracing::warn!(code = "clock_behind", "{words}");
+    Some(Warning { code: "clock_behind".to_owned(), words })
 }
 
 impl Metadata {

@@ -49,6 +49,17 @@ pub enum Trigger {
     Scan,
 }
 
+impl Trigger {
+    /// Its name in the settings.
+    pub fn code(self) -> &'static str {
+        match self {
+            Trigger::Command => "command",
+            Trigger::Timer => "timer",
+            Trigger::Scan => "scan",
+        }
+    }
+}
+
 /// Which triggers are on, and how often the clock is one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

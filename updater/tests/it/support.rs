@@ -7,6 +7,7 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::routing::post;
 use patternc::blob::{self, EngineRange, Meta};
 use patternc::compile::{Compiler, SourceKind};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -123,6 +124,16 @@ impl World {
         (self.running, self.stop) = (Some(running), Some(stop));
     }
 
+    /// How many reports of this outcome, or of trouble with this code, the service has.
+    pub(crate) async fn reported(&self, outcome_or_code: &str) -> i64 {
+        let tables = SqliteConnectOptions::new().filename(self.dir.path().join("service/titer.sqlite3"));
+        let pool = SqlitePool::connect_with(tables).await.unwrap();
+        let count = sqlx::query_scalar("SELECT count(*) FROM reports WHERE outcome = ?1 OR code = ?1");
+        let count = count.bind(outcome_or_code).fetch_one(&pool).await.unwrap();
+        pool.close().await;
+        count
+    }
+
     pub(crate) fn token(&self) -> &str {
         self.running.as_ref().unwrap().operator_token()
     }
@@ -197,13 +208,21 @@ impl Terminal {
         agent::status(&self.folder).unwrap()
     }
 
-    /// Has every later check-in of this terminal answered with an assignment of `channels`.
-    pub(crate) async fn is_told(&self, world: &World, channels: &[ChannelRelease]) {
-        let evil = evil_service(world.url.clone(), assigned(channels)).await;
+    /// Gives this terminal the present address of a service that was started again.
+    pub(crate) fn moves_to(&self, world: &World) {
+        self.asks(&world.url);
+    }
+
+    fn asks(&self, url: &Url) {
         let identity = self.folder.join("identity.json");
         let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&identity).unwrap()).unwrap();
-        json["service"] = evil.to_string().into();
+        json["service"] = url.to_string().into();
         fs::write(&identity, json.to_string()).unwrap();
+    }
+
+    /// Has every later check-in of this terminal answered with an assignment of `channels`.
+    pub(crate) async fn is_told(&self, world: &World, channels: &[ChannelRelease]) {
+        self.asks(&evil_service(world.url.clone(), assigned(channels)).await);
     }
 
     /// Channels and releases in force, after a check that the generation is whole and is linked from them.
