@@ -113,6 +113,12 @@ pub(crate) struct ScanArgs {
     /// Agent's folder to take the installed generation from [default: as for `titer agent`]
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+    /// Bring the installed signatures up to date first [default: as the agent's settings say]
+    #[arg(long, conflicts_with_all = ["db", "signatures", "no_update"])]
+    pub(crate) update: bool,
+    /// Scan with what is installed, whatever the agent's settings say
+    #[arg(long)]
+    pub(crate) no_update: bool,
     /// Files and folders to scan
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
@@ -374,7 +380,17 @@ pub(crate) enum AgentCommand {
     /// Enter this terminal at a service.
     Enroll(EnrollArgs),
     /// Check in, and install what the service assigns.
-    Update,
+    Update(UpdateArgs),
+    /// Keep up to date until told to end: asks the service from time to time.
+    Run,
+    /// Put the staged generation in force.
+    Apply,
+    /// Drop the staged generation and do not offer it again.
+    Decline,
+    /// Test the generation in force once more; one on probation that fails is gone back from.
+    Probe,
+    /// Record that a scanner died with the generation in force.
+    ReportCrash,
     /// Show what is installed and what the service last said.
     Status,
     /// Go back to the generation before, without the network.
@@ -388,6 +404,32 @@ pub(crate) enum AgentCommand {
     /// Test a database in this process, as standard input says; for the agent itself.
     #[command(hide = true)]
     SelfTest,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct UpdateArgs {
+    /// Test what is new and leave it waiting for `titer agent apply`
+    #[arg(long)]
+    pub(crate) stage: bool,
+    /// What causes it, which the settings may switch off: `timer` when the system's timer starts this
+    #[arg(long, value_enum, default_value = "command")]
+    pub(crate) trigger: Trigger,
+}
+
+/// What causes an update.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Trigger {
+    Command,
+    Timer,
+}
+
+impl From<Trigger> for updater::agent::Trigger {
+    fn from(trigger: Trigger) -> Self {
+        match trigger {
+            Trigger::Command => updater::agent::Trigger::Command,
+            Trigger::Timer => updater::agent::Trigger::Timer,
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]

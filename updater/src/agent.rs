@@ -28,6 +28,7 @@
 //! moment without protection. While any part of an assignment fails or is held back, nothing that is in force is dropped.
 
 mod clock;
+mod daemon;
 mod error;
 mod fetch;
 mod generation;
@@ -49,6 +50,7 @@ use crate::tuf::{self, TufError};
 use crate::wire::{
     Acknowledge, Assignment, ChannelRelease, CheckIn, Designation, Enrol, Enrolled, Sha256Hex, TerminalFacts,
 };
+pub use daemon::{Daemon, Tick};
 pub use error::AgentError;
 pub use fetch::Transfer;
 use fetch::fetch;

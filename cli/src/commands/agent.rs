@@ -1,6 +1,7 @@
 //! `titer agent`.
 
 mod limited;
+mod run;
 pub(crate) mod self_test;
 
 use super::admin::releases;
@@ -8,15 +9,16 @@ use super::state_folder;
 use crate::args::{AgentArgs, AgentCommand, EnrollArgs};
 use crate::engine_adapter::Adapter;
 use crate::exit::Exit;
-use crate::output::say;
 use crate::output::{coded, size, time, write_json};
+use crate::output::{remark, say};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::io;
 use std::sync::Mutex;
 use updater::Channel;
 use updater::agent::{
-    self, Agent, AgentError, ChannelReport, Enrolment, Outcome, Progress, SelfTestError, Status, Transfer, UpdateReport,
+    self, Agent, AgentError, ChannelReport, Enrolment, Outcome, Probe, Progress, SelfTestError, Status, Transfer,
+    UpdateReport, WaitsFor,
 };
 use updater::wire::{ChannelRelease, Designation};
 
@@ -34,8 +36,8 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
             say!("enrolled as {terminal}; its key stays in {}", state.display());
             Ok(Exit::Fine)
         }
-        AgentCommand::Update => {
-            let report = updater::block_on(agent.update())?.map_err(hinted)?;
+        AgentCommand::Update(update) => {
+            let report = updater::block_on(agent.update_by(update.trigger.into(), update.stage))?.map_err(hinted)?;
             print_or_json(args.json, &report, print_update)?;
             Ok(if report.faults.is_empty() { Exit::Fine } else { Exit::Failed })
         }
@@ -45,6 +47,30 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
                 coded(&error, error.code(), Some(hint))
             })?;
             print_or_json(args.json, &status, print_status)?;
+            Ok(Exit::Fine)
+        }
+        AgentCommand::Run => run::run(&state, &agent),
+        AgentCommand::Apply => {
+            let staged = agent.apply().map_err(hinted)?;
+            print_or_json(args.json, &staged, |staged| say!("generation {} is in force", staged.generation))?;
+            Ok(Exit::Fine)
+        }
+        AgentCommand::Decline => {
+            let staged = agent.decline().map_err(hinted)?;
+            print_or_json(args.json, &staged, |staged| {
+                say!("generation {} is dropped, and its new releases are held back", staged.generation);
+            })?;
+            Ok(Exit::Fine)
+        }
+        AgentCommand::Probe => {
+            let probe = agent.probe().map_err(hinted)?;
+            print_or_json(args.json, &probe, print_probe)?;
+            Ok(if probe.code.is_none() { Exit::Fine } else { Exit::Failed })
+        }
+        AgentCommand::ReportCrash => {
+            let crashes = agent::report_crash(&state).map_err(hinted)?;
+            let crashes = json!({"crashes": crashes});
+            print_or_json(args.json, &crashes, |crashes| say!("{} crashes on probation", crashes["crashes"]))?;
             Ok(Exit::Fine)
         }
         AgentCommand::CleanFiles { renew } => {
@@ -87,7 +113,23 @@ fn enrolment(args: &EnrollArgs) -> Enrolment {
     enrolment
 }
 
+fn print_probe(probe: &Probe) {
+    match (&probe.words, &probe.code) {
+        (Some(words), Some(code)) => say!("generation {} does not pass: {words} ({code})", probe.generation),
+        _ => say!("generation {} passes", probe.generation),
+    }
+    if let Some(back) = &probe.fell_back {
+        say!("generation {} is in force again", back.to);
+    }
+}
+
 fn print_update(report: &UpdateReport) {
+    if let Some(back) = &report.fell_back {
+        say!("scans died with generation {}; {} is in force again", back.from, back.to);
+    }
+    for warning in &report.warnings {
+        remark!("warning: {} ({})", warning.words, warning.code);
+    }
     say!("the service says: {} ({})", report.assignment.words, report.assignment.reason.code());
     for channel in &report.channels {
         say!("{}", describe(channel));
@@ -99,6 +141,16 @@ fn print_update(report: &UpdateReport) {
     match (report.outcome, &report.self_test) {
         (Outcome::Installed, Some(test)) => {
             say!("generation {generation} is in force: {} signatures, {} samples tested", test.signatures, test.samples);
+        }
+        (Outcome::Installed, None) => say!("generation {generation}, which was staged, is in force"),
+        (Outcome::Staged, _) => {
+            if let Some(staged) = &report.staged {
+                let until = match staged.waits_for {
+                    Some(WaitsFor::Window) => "the window opens, or `titer agent apply`",
+                    _ => "`titer agent apply` or `titer agent decline`",
+                };
+                say!("generation {} is tested and waits until {until}; in force: {generation}", staged.generation);
+            }
         }
         (Outcome::HeldBack, _) => say!("held back after a rollback; generation {generation} stays in force"),
         _ => say!("nothing to install; generation in force: {generation}"),
@@ -136,6 +188,17 @@ fn print_status(status: &Status) {
         (Some(generation), None) => say!("generation    {generation}"),
         (None, _) => say!("generation    none; `titer agent update` installs the first"),
     }
+    if let Some(probation) = &status.probation {
+        let until = time(probation.until).unwrap_or_default();
+        let (scans, crashes) = (probation.scans, probation.crashes);
+        say!("on probation  until {until}; {scans} scans ended well, {crashes} of {} died", probation.crashes_max);
+    }
+    if let Some(staged) = &status.staged {
+        say!("staged        {}; `titer agent apply` puts it in force", staged.generation);
+    }
+    for fault in &status.untold_faults {
+        say!("to be told    {} ({})", fault.words, fault.code);
+    }
     say!("last contact  {}", status.last_contact.and_then(time).unwrap_or_else(|| "never".to_owned()));
     if let Some(assignment) = &status.last_assignment {
         say!("last answer   {}", assignment.words);
@@ -155,6 +218,10 @@ pub(crate) fn hinted(error: AgentError) -> anyhow::Error {
         AgentError::SelfTest(SelfTestError::FlagsClean { .. }) => {
             Some("the release is at fault, or that file of this machine is; `docs/agent.md` says how to tell")
         }
+        AgentError::Metadata { code: "metadata_expired", .. } => {
+            Some("if this machine's clock is right, the service has not signed anew; what is installed stays in force")
+        }
+        AgentError::TriggerOff(_) => Some("`agent.toml` in the state folder says so, under [triggers]"),
         _ => None,
     };
     coded(&error, error.code(), hint)
