@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Admin(AdminArgs),
     /// Keep this terminal's signatures current.
     Agent(AgentArgs),
+    /// Updates in a file, for terminals without a network.
+    Bundle(BundleArgs),
     /// See it all at work in a temporary folder.
     Demo(DemoArgs),
 }
@@ -70,6 +72,7 @@ impl Command {
                 SigCommand::Hash(_) => false,
             },
             Command::Agent(args) => args.json,
+            Command::Bundle(BundleArgs { command: BundleCommand::Export { json, .. } }) => *json,
             Command::Admin(args) => match args.command {
                 AdminCommand::Terminals { json } | AdminCommand::Threats { json } => json,
                 AdminCommand::EnrolmentToken => false,
@@ -381,6 +384,11 @@ pub(crate) enum AgentCommand {
     Enroll(EnrollArgs),
     /// Check in, and install what the service assigns.
     Update(UpdateArgs),
+    /// Bring this terminal to the newest releases in a bundle, without the network.
+    Import {
+        /// The bundle
+        file: PathBuf,
+    },
     /// Keep up to date until told to end: asks the service from time to time.
     Run,
     /// Put the staged generation in force.
@@ -404,6 +412,34 @@ pub(crate) enum AgentCommand {
     /// Test a database in this process, as standard input says; for the agent itself.
     #[command(hide = true)]
     SelfTest,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BundleArgs {
+    #[command(subcommand)]
+    pub(crate) command: BundleCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BundleCommand {
+    /// Write the newest releases of a service, with all that terminals verify them by, as one file.
+    Export {
+        /// Base address of the service
+        #[arg(long, value_name = "URL", required_unless_present = "state", conflicts_with = "state")]
+        service: Option<Url>,
+        /// Take service and channels from the terminal in this folder
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+        /// Channels to take [default: those of the terminal, else all]
+        #[arg(long = "channel", value_name = "MAKER/NAME")]
+        channels: Vec<updater::Channel>,
+        /// Bundle to write
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, ClapArgs)]

@@ -58,6 +58,7 @@ fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Maker(args) => commands::maker::run(&args),
         Command::Admin(args) => commands::admin::run(&args),
         Command::Agent(args) => commands::agent::run(&args),
+        Command::Bundle(args) => commands::bundle::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
     }
 }

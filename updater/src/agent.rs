@@ -27,6 +27,7 @@
 //! A switch of makers keeps the old maker's generation until the new one has passed its test and is in force: there is no
 //! moment without protection. While any part of an assignment fails or is held back, nothing that is in force is dropped.
 
+mod bundle;
 mod clock;
 mod daemon;
 mod error;
@@ -50,13 +51,16 @@ use crate::tuf::{self, TufError};
 use crate::wire::{
     Acknowledge, Assignment, ChannelRelease, CheckIn, Designation, Enrol, Enrolled, Sha256Hex, TerminalFacts,
 };
+pub use bundle::{BundleError, Entry, Exported, Index, export, read_index};
 pub use daemon::{Daemon, Tick};
 pub use error::AgentError;
 pub use fetch::Transfer;
 use fetch::fetch;
 use generation::Made;
 pub use generation::{Installed, Manifest};
-use metadata::Metadata;
+mod import;
+pub use import::Imported;
+use metadata::{Metadata, Source};
 pub use probation::{ProbationStatus, ScanMark, begin_scan, report_crash};
 pub use report::{
     ChannelFault, ChannelReport, Outcome, Probe, Rollback, StagedStatus, Status, UpdateReport, WaitsFor, Warning,
@@ -332,7 +336,7 @@ impl Agent {
         let installed = tokio::task::spawn_blocking(move || state.installed()).await??;
         let session = Session {
             installed,
-            client: Client::new(&identity.service)?,
+            source: Source::Service(Client::new(&identity.service)?),
             key: SigningKey::load(&self.state.disk, &self.state.key_path())?,
             settings,
             stage_only,
@@ -464,7 +468,7 @@ impl Agent {
         let wanted = if report.assignment.channels.iter().all(|at| held.contains(at)) {
             session.in_force().to_vec()
         } else {
-            let metadata = metadata::refresh(&session.client, &self.state).await?;
+            let metadata = metadata::refresh(&session.source, &self.state).await?;
             report.warnings.clone_from(&metadata.warnings);
             *step = "fetch";
             self.fetch_all(session, &metadata, &held, &mut report).await?
@@ -604,8 +608,11 @@ impl Agent {
         in_force: Option<&Installed>,
     ) -> Result<(Installed, ChannelReport), AgentError> {
         check_acceptable(session, at, in_force)?;
-        let signed = metadata.release(&session.client, at).await?;
-        let fetched = fetch(&session.client, &self.state, &signed, &*self.progress).await?;
+        let signed = metadata.release(&session.source, at).await?;
+        let fetched = match &session.source {
+            Source::Service(client) => fetch(client, &self.state, &signed, &*self.progress).await?,
+            Source::Bundle { bundle, .. } => bundle::take(bundle, &self.state, &signed).await?,
+        };
         let report = ChannelReport {
             channel: at.channel.clone(),
             release: at.release,
@@ -625,6 +632,9 @@ impl Agent {
 
     /// Tells the service of a result; false when it did not hear. The next check-in then corrects its table.
     async fn acknowledge(&self, session: &Session, result: &Acknowledge) -> bool {
+        if let Source::Bundle { .. } = session.source {
+            return false;
+        }
         let body = serde_json::to_vec(result).expect("a result is plain JSON");
         match session.call::<Value>(&self.state, "acknowledge", body).await {
             Ok(_) => true,
@@ -659,7 +669,7 @@ struct Session {
     settings: Settings,
     stage_only: bool,
     identity: Identity,
-    client: Client,
+    source: Source,
     key: SigningKey,
 }
 
@@ -671,7 +681,10 @@ impl Session {
     async fn call<T: serde::de::DeserializeOwned>(&self, state: &State, call: &str, body: Vec<u8>) -> Result<T, AgentError> {
         let path = format!("/v1/terminals/{}/{call}", self.identity.terminal);
         let proof = Proof::Key(&self.key, state.next_counter()?);
-        Ok(self.client.call(Method::POST, &path, proof, body).await?)
+        match &self.source {
+            Source::Service(client) => Ok(client.call(Method::POST, &path, proof, body).await?),
+            Source::Bundle { .. } => unreachable!("a file is not called"),
+        }
     }
 }
 

@@ -49,6 +49,14 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
             print_or_json(args.json, &status, print_status)?;
             Ok(Exit::Fine)
         }
+        AgentCommand::Import { file } => {
+            let imported = updater::block_on(agent.import(file))?.map_err(hinted)?;
+            print_or_json(args.json, &imported, |imported| {
+                say!("a bundle of {}, which says it was made {} h ago", imported.service, imported.age_hours);
+                print_update(&imported.update);
+            })?;
+            Ok(if imported.update.faults.is_empty() { Exit::Fine } else { Exit::Failed })
+        }
         AgentCommand::Run => run::run(&state, &agent),
         AgentCommand::Apply => {
             let staged = agent.apply().map_err(hinted)?;
@@ -163,6 +171,7 @@ pub(crate) fn describe(report: &ChannelReport) -> String {
     let fetched = match transfer {
         Transfer::Stored => "was here already".to_owned(),
         Transfer::Full => format!("whole, {}", size(*bytes_fetched)),
+        Transfer::Bundle => "out of the bundle".to_owned(),
         Transfer::Delta => format!("by a delta of {} instead of {}", size(*bytes_fetched), size(*full_bytes)),
     };
     let fault = delta_fault.as_ref().map(|code| format!("; a delta failed ({code})")).unwrap_or_default();

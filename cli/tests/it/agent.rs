@@ -199,3 +199,21 @@ fn the_one_that_stays_updates_and_ends_when_told() {
     out.read_to_string(&mut rest).unwrap();
     assert!(rest.ends_with("ended\n"), "{rest}");
 }
+
+#[test]
+fn a_terminal_without_a_network_imports_a_file() {
+    let bench = Bench::new();
+    let service = service_with_maker(&bench);
+    service.enrol(&bench, "terminal");
+    service.publish(&bench, 1, ONE);
+    let exported = bench.expect(0, "bundle export --state terminal -o bundle --json").json()[0].clone();
+    assert_eq!(exported["releases"][0]["release"], 1);
+    bench.expect(0, &format!("bundle export --service {} -o all", service.url));
+    drop(service);
+    let imported = bench.expect(0, "agent import --state terminal bundle --json").json()[0].clone();
+    assert_eq!((&imported["outcome"], &imported["age_hours"]), (&"installed".into(), &0.into()));
+    assert_eq!(release(&bench), 1);
+    bench.file("no-bundle", "x");
+    let ran = bench.expect(2, "agent import --state terminal no-bundle --json");
+    assert_eq!(ran.json()[0]["code"], "bundle_malformed");
+}

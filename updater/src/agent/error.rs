@@ -1,6 +1,7 @@
 //! Why the agent refused or failed.
 
 use crate::Channel;
+use crate::agent::bundle::BundleError;
 use crate::agent::{BoxError, SelfTestError};
 use crate::disk::DiskError;
 use crate::http::HttpError;
@@ -119,6 +120,14 @@ pub enum AgentError {
     /// What caused the update is switched off.
     #[error("updates by this trigger ({0}) are switched off in the settings")]
     TriggerOff(&'static str),
+    /// A bundle is none, or is harmed.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A bundle was made from another service than this terminal's.
+    #[error(
+        "this bundle does not hold the root that this terminal trusts: it is of another service, or from before that root; it says {0}"
+    )]
+    BundleForeign(String),
     /// A name that is no name.
     #[error(transparent)]
     Shape(#[from] ShapeError),
@@ -157,6 +166,8 @@ impl AgentError {
             AgentError::NothingStaged => "nothing_staged",
             AgentError::StagedOutdated { .. } => "staged_outdated",
             AgentError::TriggerOff(_) => "trigger_off",
+            AgentError::Bundle(e) => e.code(),
+            AgentError::BundleForeign(_) => "bundle_foreign",
             AgentError::Shape(_) => "name_malformed",
             AgentError::Worker(_) => "worker_failed",
         }

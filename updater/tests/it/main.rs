@@ -1,6 +1,7 @@
 //! Behaviour of service, makers and agents together: over real HTTP on loopback, in temporary folders.
 #![allow(missing_docs)]
 
+mod bundles;
 mod clocks;
 mod crash;
 mod damage;
