@@ -2,6 +2,7 @@
 
 mod agent;
 mod artefacts;
+mod codes;
 mod compile;
 mod fleet;
 mod prices;
