@@ -369,10 +369,8 @@ impl Agent {
             Err(fault) => {
                 let (code, words) = (fault.code().to_owned(), fault.to_string());
                 let on_probation = self.state.trial(generation)?.is_some();
-                let fell_back = match on_probation {
-                    true => probation::fall_back(&self.state, generation, &code, &words)?,
-                    false => None,
-                };
+                let fall_back = || probation::fall_back(&self.state, generation, &code, &words);
+                let fell_back = if on_probation { fall_back()? } else { None };
                 Ok(Probe { generation, self_test: None, code: Some(code), words: Some(words), fell_back })
             }
         }
@@ -507,18 +505,17 @@ impl Agent {
         let before = session.installed.clone();
         let staged = staging::staged(&self.state)?;
         let is_new = staged.as_ref().is_none_or(|staged| !staging::serves(staged, &wanted, before.as_ref()));
-        let manifest = match staged.filter(|_| !is_new) {
-            Some(staged) => staged,
-            None => {
-                self.state.drop_staged()?;
-                let (state, engine) = (self.state.clone(), self.engine.clone());
-                let plan = self.self_test_plan(&session.settings, &session.identity.terminal)?;
-                let make = move || generation::make(&state, &*engine, &plan, wanted, before.as_ref());
-                let Made { manifest, self_test, faults } = tokio::task::spawn_blocking(make).await??;
-                report.self_test = Some(self_test);
-                report.faults.extend(faults);
-                manifest
-            }
+        let manifest = if let Some(staged) = staged.filter(|_| !is_new) {
+            staged
+        } else {
+            self.state.drop_staged()?;
+            let (state, engine) = (self.state.clone(), self.engine.clone());
+            let plan = self.self_test_plan(&session.settings, &session.identity.terminal)?;
+            let make = move || generation::make(&state, &*engine, &plan, wanted, before.as_ref());
+            let Made { manifest, self_test, faults } = tokio::task::spawn_blocking(make).await??;
+            report.self_test = Some(self_test);
+            report.faults.extend(faults);
+            manifest
         };
         let generation = manifest.generation;
         if waits_for.is_some() {

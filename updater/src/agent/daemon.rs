@@ -12,9 +12,9 @@ use crate::wire::Sha256Hex;
 use std::time::Duration;
 
 /// Longest sleep at a time: how soon a window that opens, new settings or a failed generation are noticed.
-const GLANCE: Duration = Duration::from_secs(60);
+const GLANCE: Duration = Duration::from_mins(1);
 /// First wait after a failure.
-const RETRY: Duration = Duration::from_secs(120);
+const RETRY: Duration = Duration::from_mins(2);
 
 /// What a daemon tells of.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Daemon {
             let glance = tokio::task::spawn_blocking(move || agent.glance(!probed)).await;
             probed = true;
             match glance.unwrap_or_else(|e| Err(e.into())) {
-                Ok(ticks) => ticks.iter().for_each(|tick| tell(tick)),
+                Ok(ticks) => ticks.iter().for_each(&mut *tell),
                 // Somebody else is at work; the next glance is soon.
                 Err(AgentError::Busy(_)) => {}
                 Err(error) => tell(&Tick::Failed(error)),
@@ -163,7 +163,7 @@ fn random() -> f64 {
 mod tests {
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     #[test]
     fn terminals_are_spread_over_the_interval() {
@@ -181,7 +181,7 @@ mod tests {
     fn failures_are_repeated_sooner_and_ever_later() {
         let waits = [0, 1, 2, 3, 4, 5, 6, 40, u32::MAX].map(|failures| wait_after(HOUR, failures).as_secs() / 60);
         assert_eq!(waits, [60, 2, 4, 8, 16, 32, 60, 60, 60]);
-        assert_eq!(wait_after(Duration::from_secs(60), 3), Duration::from_secs(60));
+        assert_eq!(wait_after(Duration::from_mins(1), 3), Duration::from_mins(1));
         assert_eq!(jittered(HOUR, 0.5), HOUR);
         assert!(jittered(HOUR, 0.0) >= HOUR.mul_f64(0.89) && jittered(HOUR, 1.0) <= HOUR.mul_f64(1.11));
     }

@@ -53,13 +53,11 @@ impl Agent {
         let in_force = self.state.current_if_readable()?;
         // One without a predecessor was made when nothing whole was in force.
         let follows = |manifest: &Manifest| manifest.previous.is_none() || manifest.previous == in_force;
-        match manifest.filter(follows) {
-            Some(manifest) => generation::put_in_force(&self.state, &manifest, &settings.probation)?,
-            None => {
-                self.state.drop_staged()?;
-                return Err(AgentError::StagedOutdated { staged: staged.generation });
-            }
-        }
+        let Some(manifest) = manifest.filter(follows) else {
+            self.state.drop_staged()?;
+            return Err(AgentError::StagedOutdated { staged: staged.generation });
+        };
+        generation::put_in_force(&self.state, &manifest, &settings.probation)?;
         Ok(staged)
     }
 

@@ -102,18 +102,19 @@ pub fn read_index(head: &[u8], file_len: u64) -> Result<Index, BundleError> {
         entry.offset = offset;
         offset = offset.checked_add(entry.length).ok_or_else(|| malformed("its entries are too long"))?;
     }
-    match offset == file_len {
-        true => Ok(index),
-        false => Err(BundleError::new(format!("it should have {offset} bytes and has {file_len}"))),
+    if offset != file_len {
+        return Err(BundleError::new(format!("it should have {offset} bytes and has {file_len}")));
     }
+    Ok(index)
 }
 
 /// The most bytes that an entry of this name may have; `None` for a name that no entry may have.
 fn longest(name: &str) -> Option<u64> {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
     match name.split_once('/')? {
-        ("metadata", file) if file.len() <= 128 && file.ends_with(".json") && file.bytes().all(is_plain) => {
-            Some(METADATA_LEN_MAX)
+        ("metadata", file) => {
+            let stem = file.strip_suffix(".json").filter(|stem| stem.len() <= 128 && stem.bytes().all(is_plain))?;
+            (!stem.is_empty()).then_some(METADATA_LEN_MAX)
         }
         ("blobs", digest) => digest.parse::<Sha256Hex>().ok().map(|_| BLOB_LEN_MAX),
         _ => None,
