@@ -84,7 +84,9 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
         AgentCommand::CleanFiles { renew } => {
             let files = if *renew { agent.renew_clean_files() } else { agent::clean_files(&state) }.map_err(hinted)?;
             print_or_json(args.json, &files, |files| {
-                files.iter().for_each(|file| say!("{} {}", file.sha256, file.path.display()));
+                for file in files {
+                    say!("{} {}", file.sha256, file.path.display());
+                }
             })?;
             Ok(Exit::Fine)
         }

@@ -3,7 +3,7 @@
 use crate::support::{Terminal, World, at, channel};
 use jiff::{SignedDuration, Timestamp};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use updater::agent::{AgentError, Exported, Imported, Outcome, SETTINGS_FILE, Transfer, export};
 use updater::maker::Maker;
 use updater::wire::{Designation, Reason};
@@ -23,7 +23,7 @@ async fn bundle(world: &World, name: &str) -> PathBuf {
     path
 }
 
-async fn refused(terminal: &Terminal, bundle: &PathBuf, code: &str) {
+async fn refused(terminal: &Terminal, bundle: &Path, code: &str) {
     let before = terminal.runs();
     assert_eq!(terminal.agent.import(bundle).await.unwrap_err().code(), code);
     assert_eq!(terminal.runs(), before);
