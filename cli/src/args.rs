@@ -374,6 +374,15 @@ pub(crate) struct AgentArgs {
     /// Print JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Proxy to reach the service through: http, https, socks5 or socks5h [default: as the environment says, as for curl]
+    #[arg(long, value_name = "URL", global = true)]
+    pub(crate) proxy: Option<Url>,
+    /// Certificates in PEM that vouch for the service, instead of the system's
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) ca: Option<PathBuf>,
+    /// Give an answer up that comes more slowly than this, on average over half a minute [default: 1024]
+    #[arg(long, value_name = "BYTES/S", global = true)]
+    pub(crate) least_speed: Option<u64>,
     #[command(subcommand)]
     pub(crate) command: AgentCommand,
 }
@@ -382,7 +391,7 @@ pub(crate) struct AgentArgs {
 pub(crate) enum AgentCommand {
     /// Enter this terminal at a service.
     Enroll(EnrollArgs),
-    /// Check in, and install what the service assigns.
+    /// Install what the service assigns; one short request while nothing has changed.
     Update(UpdateArgs),
     /// Bring this terminal to the newest releases in a bundle, without the network.
     Import {
@@ -444,6 +453,9 @@ pub(crate) enum BundleCommand {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct UpdateArgs {
+    /// Check in and verify everything, even when nothing has changed
+    #[arg(long)]
+    pub(crate) full: bool,
     /// Test what is new and leave it waiting for `titer agent apply`
     #[arg(long)]
     pub(crate) stage: bool,

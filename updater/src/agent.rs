@@ -15,6 +15,9 @@
 //! <state>/faults.json       what the service has to hear of at the next contact
 //! <state>/scans/            marks of scans with a generation on probation
 //! <state>/contact.json      last contact and what was said
+//! <state>/poll.json         tag of what was last assigned, for the idle poll
+//! <state>/backoff.json      who asked to be left alone, and until when
+//! <state>/parts/<sha256>    downloads that broke off
 //! <state>/tmp/              scratch
 //! <state>/lock              one agent at a time
 //! ```
@@ -27,17 +30,23 @@
 //! A switch of makers keeps the old maker's generation until the new one has passed its test and is in force: there is no
 //! moment without protection. While any part of an assignment fails or is held back, nothing that is in force is dropped.
 
+mod backoff;
 mod bundle;
 mod clock;
 mod daemon;
+mod download;
 mod error;
 mod fetch;
 mod generation;
+mod import;
 mod metadata;
+mod poll;
 mod probation;
+mod random;
 mod report;
 mod self_test;
 mod settings;
+mod space;
 mod staging;
 mod state;
 mod window;
@@ -45,12 +54,14 @@ mod window;
 use crate::Channel;
 use crate::decide::{UserRow, accepts};
 use crate::disk::{Checkpoint, Disk, DiskError, Lock};
-use crate::http::{Client, Proof};
+use crate::http::{Client, Network, Proof};
 use crate::keys::SigningKey;
 use crate::tuf::{self, TufError};
 use crate::wire::{
-    Acknowledge, Assignment, ChannelRelease, CheckIn, Designation, Enrol, Enrolled, Sha256Hex, TerminalFacts,
+    Acknowledge, Assignment, ChannelRelease, CheckIn, CheckedIn, Designation, Enrol, Enrolled, Sha256Hex, TerminalFacts,
 };
+pub use backoff::BackOff;
+use backoff::{BackOffs, SERVICE};
 pub use bundle::{BundleError, Entry, Exported, Index, export, read_index};
 pub use daemon::{Daemon, Tick};
 pub use error::AgentError;
@@ -58,9 +69,9 @@ pub use fetch::Transfer;
 use fetch::fetch;
 use generation::Made;
 pub use generation::{Installed, Manifest};
-mod import;
 pub use import::Imported;
 use metadata::{Metadata, Source};
+pub use poll::Polled;
 pub use probation::{ProbationStatus, ScanMark, begin_scan, report_crash};
 pub use report::{
     ChannelFault, ChannelReport, Outcome, Probe, Rollback, StagedStatus, Status, UpdateReport, WaitsFor, Warning,
@@ -77,6 +88,10 @@ use std::time::Duration;
 use tough::schema::{Root, Signed};
 use url::Url;
 pub use window::{Window, WindowError};
+
+/// How long the service's bare word that nothing changed is enough. Four times in a timestamp's usual life, and often enough that the
+/// operator sees what a terminal is like.
+const FULL_EVERY: Duration = Duration::from_hours(6);
 
 /// Any error of the caller's.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -124,6 +139,23 @@ pub trait Progress: Send + Sync {
 struct Quiet;
 
 impl Progress for Quiet {}
+
+/// How an update is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpdateOptions {
+    /// What causes it; the settings may switch that off. Default: a command.
+    pub trigger: Trigger,
+    /// What is new is tested and left waiting, whatever the settings say. Default: false.
+    pub stage_only: bool,
+    /// Also when nothing seems to have changed. Default: false.
+    pub fully: bool,
+}
+
+impl Default for UpdateOptions {
+    fn default() -> Self {
+        UpdateOptions { trigger: Trigger::Command, stage_only: false, fully: false }
+    }
+}
 
 /// How a terminal presents itself when it enrols.
 #[derive(Clone, Debug)]
@@ -203,6 +235,7 @@ pub fn status(state_dir: &Path) -> Result<Status, AgentError> {
         probation: probation::status(&state)?,
         staged: staging::status(&state)?,
         untold_faults: state.faults()?.into_iter().map(|fault| Warning { code: fault.code, words: fault.words }).collect(),
+        backing_off: BackOffs::read(&state).active(state.seconds()).collect(),
     })
 }
 
@@ -221,14 +254,36 @@ pub struct Agent {
     engine: Arc<dyn Engine>,
     progress: Arc<dyn Progress>,
     clean_folders: Arc<[PathBuf]>,
+    network: Network,
+    full_every: Duration,
 }
 
 impl Agent {
     /// An agent for the terminal in `state_dir`, which need not exist yet.
     pub fn new(state_dir: impl Into<PathBuf>, engine: impl Engine) -> Self {
         let state = State::new(state_dir, Disk::default());
-        let clean_folders = self_test::system_folders().into();
-        Agent { state, engine: Arc::new(engine), progress: Arc::new(Quiet), clean_folders }
+        Agent {
+            state,
+            engine: Arc::new(engine),
+            progress: Arc::new(Quiet),
+            clean_folders: self_test::system_folders().into(),
+            network: Network::default(),
+            full_every: FULL_EVERY,
+        }
+    }
+
+    /// Makes a full update at least this often, even when the service says that nothing changed. Default: 6 hours.
+    #[must_use]
+    pub fn full_every(mut self, time: Duration) -> Self {
+        self.full_every = time;
+        self
+    }
+
+    /// Reaches the service by these settings. Default: [`Network::default`].
+    #[must_use]
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
     }
 
     /// Tells `progress` of downloads. Default: nobody.
@@ -274,7 +329,7 @@ impl Agent {
             return Err(AgentError::AlreadyEnrolled { terminal: identity.terminal, service });
         }
         let expected = root_of_token(&enrolment.token)?;
-        let client = Client::new(&enrolment.service)?;
+        let client = Client::with(&enrolment.service, &self.network)?;
         let root = client.get("/metadata/1.root.json", tuf::METADATA_LEN_MAX, &mut |_| {}).await?;
         let found = Sha256Hex::of(&root);
         if found != expected {
@@ -303,21 +358,40 @@ impl Agent {
         Ok(terminal)
     }
 
+    /// Brings this terminal to what it is assigned. While nothing has changed, here or at the service, that is one short request
+    /// ([`UpdateReport::idle`]); else, and every [`Agent::full_every`], it is [`Agent::update_fully`].
+    ///
+    /// # Errors
+    /// As of [`Agent::update_fully`].
+    pub async fn update(&self) -> Result<UpdateReport, AgentError> {
+        self.update_with(&UpdateOptions::default()).await
+    }
+
     /// Checks in and brings this terminal to what it is assigned.
     ///
-    /// Trouble after the check-in is told to the service before it is returned.
+    /// Trouble after the check-in is told to the service before it is returned. A service that asked to be left alone is not asked
+    /// before its time: [`AgentError::BackingOff`].
     ///
     /// # Errors
     /// [`AgentError`]: nothing was installed and what was in force stays in force.
-    pub async fn update(&self) -> Result<UpdateReport, AgentError> {
-        self.update_by(Trigger::Command, false).await
+    pub async fn update_fully(&self) -> Result<UpdateReport, AgentError> {
+        self.update_with(&UpdateOptions { fully: true, ..UpdateOptions::default() }).await
     }
 
     /// The same for another cause; with `stage_only` what is new is tested and left waiting, whatever the settings say.
     ///
     /// # Errors
-    /// [`AgentError`]; [`AgentError::TriggerOff`] when the settings switch this cause off: then nobody is asked.
+    /// As of [`Agent::update_with`].
     pub async fn update_by(&self, trigger: Trigger, stage_only: bool) -> Result<UpdateReport, AgentError> {
+        self.update_with(&UpdateOptions { trigger, stage_only, fully: false }).await
+    }
+
+    /// [`Agent::update`] or [`Agent::update_fully`], as the options say.
+    ///
+    /// # Errors
+    /// [`AgentError`]; [`AgentError::TriggerOff`] when the settings switch this cause off: then nobody is asked.
+    pub async fn update_with(&self, options: &UpdateOptions) -> Result<UpdateReport, AgentError> {
+        let UpdateOptions { trigger, stage_only, fully } = *options;
         let not_enrolled = || AgentError::NotEnrolled(self.state.folder().to_owned());
         if !self.state.folder().is_dir() {
             return Err(not_enrolled());
@@ -331,24 +405,20 @@ impl Agent {
         // Before the network is needed.
         let state = self.state.clone();
         let fell_back = tokio::task::spawn_blocking(move || probation::settle(&state)).await??;
+        BackOffs::read(&self.state).check(SERVICE, self.state.seconds())?;
         // Once for the whole update, and off the async threads: it hashes the database.
         let state = self.state.clone();
         let installed = tokio::task::spawn_blocking(move || state.installed()).await??;
         let session = Session {
             installed,
-            source: Source::Service(Client::new(&identity.service)?),
+            source: Source::Service(Client::with(&identity.service, &self.network)?),
             key: SigningKey::load(&self.state.disk, &self.state.key_path())?,
             settings,
             stage_only,
             identity,
         };
-        let assignment = self.check_in(&session).await?;
-        self.tell_faults(&session).await?;
-        let mut step = "metadata";
-        let updated = self.follow(&session, assignment, &mut step).await;
-        if let Err(error) = &updated {
-            self.report_trouble(&session, step, error).await;
-        }
+        let updated = self.update_in(&session, fully || fell_back.is_some()).await;
+        self.note_end(updated.is_err());
         updated.map(|report| UpdateReport { fell_back, ..report })
     }
 
@@ -372,6 +442,27 @@ impl Agent {
                 let fall_back = || probation::fall_back(&self.state, generation, &code, &words);
                 let fell_back = if on_probation { fall_back()? } else { None };
                 Ok(Probe { generation, self_test: None, code: Some(code), words: Some(words), fell_back })
+            }
+        }
+    }
+
+    async fn update_in(&self, session: &Session, fully: bool) -> Result<UpdateReport, AgentError> {
+        if !fully && let Some(report) = self.noting(SERVICE, self.idle(session).await)? {
+            self.note(SERVICE, None);
+            return Ok(report);
+        }
+        self.state.forget_seen()?;
+        let told = self.noting(SERVICE, self.check_in(session).await)?;
+        self.tell_faults(session).await?;
+        let mut step = "metadata";
+        match self.follow(session, told.assignment.clone(), &mut step).await {
+            Ok(report) => {
+                self.remember(session, &told, &report)?;
+                Ok(report)
+            }
+            Err(error) => {
+                self.report_trouble(session, step, &error).await;
+                Err(error)
             }
         }
     }
@@ -428,16 +519,29 @@ impl Agent {
         taken.ok_or_else(|| AgentError::Busy(self.state.folder().to_owned()))
     }
 
-    async fn check_in(&self, session: &Session) -> Result<Assignment, AgentError> {
-        let mut facts = session.identity.facts.clone();
-        facts.engine_version = self.engine.version();
+    /// What this terminal says of itself today.
+    fn facts(&self, session: &Session) -> TerminalFacts {
+        TerminalFacts { engine_version: self.engine.version(), ..session.identity.facts.clone() }
+    }
+
+    /// [`Agent::noting`] of an answer by the service; what a file says is no word of a service.
+    fn noting_of<T>(&self, session: &Session, source: &str, result: Result<T, AgentError>) -> Result<T, AgentError> {
+        if !session.is_online() {
+            return result;
+        }
+        self.noting(source, result)
+    }
+
+    async fn check_in(&self, session: &Session) -> Result<CheckedIn, AgentError> {
+        let facts = self.facts(session);
         let applied = session.installed.as_ref().map(Manifest::releases).unwrap_or_default();
         let report = CheckIn { facts, applied };
         let body = serde_json::to_vec(&report).expect("a check-in is plain JSON");
-        let assignment: Assignment = session.call(&self.state, "check-in", body).await?;
+        let told: CheckedIn = session.call(&self.state, "check-in", body).await?;
+        let assignment = &told.assignment;
         self.state.put_contact(&Contact { at: self.state.seconds(), assignment: assignment.clone() })?;
         tracing::info!(reason = assignment.reason.code(), "the service says: {}", assignment.words);
-        Ok(assignment)
+        Ok(told)
     }
 
     async fn follow(
@@ -448,6 +552,7 @@ impl Agent {
     ) -> Result<UpdateReport, AgentError> {
         let mut report = UpdateReport {
             outcome: Outcome::NothingAssigned,
+            idle: false,
             generation: self.state.current_if_readable()?,
             assignment,
             channels: Vec::new(),
@@ -466,7 +571,10 @@ impl Agent {
         let wanted = if report.assignment.channels.iter().all(|at| held.contains(at)) {
             session.in_force().to_vec()
         } else {
-            let metadata = metadata::refresh(&session.source, &self.state).await?;
+            let metadata = self.noting_of(session, SERVICE, metadata::refresh(&session.source, &self.state).await)?;
+            if session.is_online() {
+                self.note(SERVICE, None);
+            }
             report.warnings.clone_from(&metadata.warnings);
             *step = "fetch";
             self.fetch_all(session, &metadata, &held, &mut report).await?
@@ -488,6 +596,7 @@ impl Agent {
             self.state.drop_staged()?;
         } else {
             *step = "install";
+            self.check_room_to_link(&wanted, session.installed.as_ref())?;
             self.install(session, wanted, &mut report).await?;
         }
         // A generation that was rolled back from stays until there is a newer one, so that its number is not given again.
@@ -495,6 +604,12 @@ impl Agent {
             && let Err(error) = self.state.clean(session.settings.keep)
         {
             tracing::warn!(%error, "old files could not be removed; the next update tries again");
+        }
+        // What broke off for a channel that failed is what the next update goes on with.
+        if report.faults.is_empty()
+            && let Err(error) = download::forget_parts(&self.state)
+        {
+            tracing::warn!(%error, "parts of downloads could not be removed; the next update tries again");
         }
         Ok(report)
     }
@@ -576,7 +691,7 @@ impl Agent {
                     report.channels.push(channel);
                 }
                 // The disk is everybody's, so its fault ends the update.
-                Err(error @ (AgentError::Disk(_) | AgentError::Worker(_))) => return Err(error),
+                Err(error @ (AgentError::Disk(_) | AgentError::Space { .. } | AgentError::Worker(_))) => return Err(error),
                 Err(error) => {
                     tracing::warn!(channel = %at.channel, code = error.code(), "channel {} stays as it is: {error}", at.channel);
                     report.faults.push(ChannelFault::new(&at.channel, &error));
@@ -605,11 +720,19 @@ impl Agent {
         in_force: Option<&Installed>,
     ) -> Result<(Installed, ChannelReport), AgentError> {
         check_acceptable(session, at, in_force)?;
-        let signed = metadata.release(&session.source, at).await?;
+        let source = backoff::of_channel(&at.channel);
+        if session.is_online() {
+            BackOffs::read(&self.state).check(&source, self.state.seconds())?;
+        }
+        let signed = self.noting_of(session, &source, metadata.release(&session.source, at).await)?;
         let fetched = match &session.source {
-            Source::Service(client) => fetch(client, &self.state, &signed, &*self.progress).await?,
-            Source::Bundle { bundle, .. } => bundle::take(bundle, &self.state, &signed).await?,
+            Source::Service(client) => fetch(client, &self.state, &signed, &*self.progress).await,
+            Source::Bundle { bundle, .. } => bundle::take(bundle, &self.state, &signed).await,
         };
+        let fetched = self.noting_of(session, &source, fetched)?;
+        if session.is_online() {
+            self.note(&source, None);
+        }
         let report = ChannelReport {
             channel: at.channel.clone(),
             release: at.release,
@@ -617,6 +740,7 @@ impl Agent {
             bytes_fetched: fetched.bytes,
             full_bytes: signed.length,
             delta_fault: fetched.delta_fault,
+            restarts: fetched.restarts,
         };
         Ok((Installed::from(signed), report))
     }
@@ -629,11 +753,11 @@ impl Agent {
 
     /// Tells the service of a result; false when it did not hear. The next check-in then corrects its table.
     async fn acknowledge(&self, session: &Session, result: &Acknowledge) -> bool {
-        if let Source::Bundle { .. } = session.source {
+        if !session.is_online() {
             return false;
         }
         let body = serde_json::to_vec(result).expect("a result is plain JSON");
-        match session.call::<Value>(&self.state, "acknowledge", body).await {
+        match self.noting(SERVICE, session.call::<Value>(&self.state, "acknowledge", body).await) {
             Ok(_) => true,
             Err(error) => {
                 tracing::warn!(%error, "the service did not hear of the result");
@@ -671,6 +795,10 @@ struct Session {
 }
 
 impl Session {
+    fn is_online(&self) -> bool {
+        matches!(self.source, Source::Service(_))
+    }
+
     fn in_force(&self) -> &[Installed] {
         self.installed.as_ref().map_or(&[], |manifest| &manifest.channels)
     }

@@ -34,6 +34,11 @@ impl DiskError {
     pub fn is_not_found(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
     }
+
+    /// True when there was no room, on the disk or in what this user may have of it.
+    pub fn is_full(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
 }
 
 /// Told of every step before it is taken; an error stops the writer there, as a crash would.

@@ -34,7 +34,7 @@ pub mod wire;
 
 pub use agent::{Agent, installed_database};
 pub use blob::{Channel, Root};
-pub use http::HttpError;
+pub use http::{HttpError, Network};
 pub use tuf::TufError;
 
 /// Runs a future of this crate to its end on a runtime of its own.

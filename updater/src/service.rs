@@ -9,11 +9,14 @@
 //! <data>/objects/          blobs, deltas, metadata
 //! ```
 //!
-//! Actors: the HTTP server; one task that signs a new timestamp every [`Config::timestamp_every`]. They share `AppState`,
+//! Actors: the HTTP server; one task that signs a new timestamp every [`Config::timestamp_every`]; one that writes the contacts of idle polls
+//! every minute. They share `AppState`,
 //! whose parts are immutable or guard themselves: the tables by SQLite, signing by the publisher's mutex, objects by never
 //! changing. A crash loses nothing that was answered for; `publisher.rs` tells what it may leave unfinished.
 
+mod beacon;
 mod body;
+mod conditional;
 mod content;
 mod makers;
 mod objects;
@@ -26,6 +29,7 @@ mod terminals;
 
 use crate::disk::{Access, Disk, DiskError, Lock};
 use crate::keys::{KeyError, PublicKey, SigningKey, random_hex};
+use crate::service::beacon::{Beacons, CONTACTS_EVERY};
 use crate::service::objects::Objects;
 use crate::service::problem::Problem;
 use crate::service::publisher::{OnlineKeys, Publisher};
@@ -34,7 +38,7 @@ use crate::signed::{COUNTER_HEADER, Request as SignedRequest, SIGNATURE_HEADER};
 use crate::tuf::{self, RoleKeySet, TufError};
 use crate::wire::Sha256Hex;
 use axum::extract::Request;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use axum::serve::ListenerExt;
@@ -78,6 +82,8 @@ pub struct Config {
     pub timestamp_every: Duration,
     /// How long the role of a publication may take to come, and after it each further piece. 30 seconds.
     pub publication_patience: Duration,
+    /// How often terminals are told to ask whether anything changed. 10 minutes.
+    pub poll_every: Duration,
 }
 
 impl Config {
@@ -89,6 +95,7 @@ impl Config {
             timestamp_lifetime: Duration::from_hours(24),
             timestamp_every: Duration::from_hours(1),
             publication_patience: Duration::from_secs(30),
+            poll_every: Duration::from_mins(10),
         }
     }
 }
@@ -204,6 +211,10 @@ pub(crate) struct App {
     publications: Semaphore,
     /// [`Config::publication_patience`].
     publication_patience: Duration,
+    /// What idle polls share.
+    beacons: Beacons,
+    /// [`Config::poll_every`].
+    poll_every: Duration,
     /// Compared with what the operator sends.
     operator_token: String,
     /// Digest of root version 1, which enrolment tokens carry.
@@ -292,6 +303,7 @@ async fn run(
         let _ = stopped.changed().await;
     };
     let resign = tokio::spawn(resign(app.clone(), timestamp_every, until(stopped.clone())));
+    let noting = tokio::spawn(note_contacts(app.clone()));
     // Answers are small: waiting to fill a packet would cost every request the peer's delayed acknowledgement, 40 ms.
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
@@ -314,6 +326,8 @@ async fn run(
         }
     };
     resign.abort();
+    noting.abort();
+    app.beacons.flush(&app.store).await;
     app.store.close().await;
     tracing::info!("the service has stopped");
     served.map_err(|e| ServeError::Failed(e.to_string()))?.map_err(|e| ServeError::Failed(e.to_string()))
@@ -330,6 +344,14 @@ async fn resign(app: AppState, every: Duration, stopped: impl Future<Output = ()
         if let Err(error) = app.publisher.refresh().await {
             tracing::error!(%error, "no new timestamp could be signed; readers keep the last one");
         }
+    }
+}
+
+/// Writes the contacts of idle polls now and then.
+async fn note_contacts(app: AppState) {
+    loop {
+        tokio::time::sleep(CONTACTS_EVERY).await;
+        app.beacons.flush(&app.store).await;
     }
 }
 
@@ -359,7 +381,18 @@ async fn open(disk: &Disk, config: &Config, timestamp_lifetime: SignedDuration) 
     let first_root = Sha256Hex::of(&roots[0].1);
     let publications = Semaphore::new(PUBLICATIONS_MAX);
     let publication_patience = config.publication_patience;
-    Ok(App { store, objects, publisher, publications, publication_patience, operator_token, first_root })
+    let (beacons, poll_every) = (Beacons::default(), config.poll_every);
+    Ok(App {
+        store,
+        objects,
+        publisher,
+        publications,
+        publication_patience,
+        beacons,
+        poll_every,
+        operator_token,
+        first_root,
+    })
 }
 
 /// Makes keys and root version 1, at the first start. One that broke off before root was recorded goes on with its keys.
@@ -423,13 +456,13 @@ fn operator_token(disk: &Disk, path: &Path) -> Result<String, ServeError> {
 }
 
 /// The counter of a request that `key` signed.
-fn counter_of(headers: &HeaderMap, key: &PublicKey, path: &str, body: &[u8]) -> Result<u64, Problem> {
+fn counter_of(headers: &HeaderMap, key: &PublicKey, method: &Method, path: &str, body: &[u8]) -> Result<u64, Problem> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let counter = text(COUNTER_HEADER).and_then(|counter| counter.parse::<u64>().ok());
     let (Some(counter), Some(signature)) = (counter, text(SIGNATURE_HEADER)) else {
         return Err(Problem::unauthorized("signature_missing", "this call is signed and counted"));
     };
-    let request = SignedRequest { method: "POST", path, counter, body };
+    let request = SignedRequest { method: method.as_str(), path, counter, body };
     if request.is_signed_by(key, signature) {
         return Ok(counter);
     }

@@ -9,6 +9,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::str::FromStr;
 
 /// A name or number from outside that does not have its form.
@@ -80,6 +83,19 @@ impl Sha256Hex {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Sha256Hex(Sha256::digest(bytes).into())
+    }
+
+    /// The digest of a file, read piece by piece. Blocks.
+    pub(crate) fn of_file(path: &Path) -> std::io::Result<Self> {
+        let mut file = File::open(path)?;
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(Sha256Hex(hasher.finalize().into())),
+                length => hasher.update(&buffer[..length]),
+            }
+        }
     }
 
     pub(crate) fn from_slice(bytes: &[u8]) -> Option<Self> {
@@ -359,6 +375,20 @@ pub struct Assignment {
     pub reason: Reason,
     /// Why, in words for people.
     pub words: String,
+}
+
+/// Answer to [`CheckIn`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckedIn {
+    /// What the terminal shall run.
+    #[serde(flatten)]
+    pub assignment: Assignment,
+    /// Entity tag of that, with its quotes: while the beacon has it, nothing has changed. Absent from services without beacons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beacon: Option<String>,
+    /// Seconds after which the terminal shall ask again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll_seconds: Option<u64>,
 }
 
 /// Why an assignment is as it is.

@@ -15,17 +15,17 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::io;
 use std::sync::Mutex;
-use updater::Channel;
 use updater::agent::{
     self, Agent, AgentError, ChannelReport, Enrolment, Outcome, Probe, Progress, SelfTestError, Status, Transfer,
-    UpdateReport, WaitsFor,
+    UpdateOptions, UpdateReport, WaitsFor,
 };
 use updater::wire::{ChannelRelease, Designation};
+use updater::{Channel, Network};
 
 /// Runs `titer agent`.
 pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
     let state = state_folder(args.state.as_deref());
-    let agent = Agent::new(&state, Adapter).progress(Bar::default());
+    let agent = Agent::new(&state, Adapter).progress(Bar::default()).network(network(args));
     match &args.command {
         AgentCommand::Enroll(enroll) => {
             let agent = match enroll.clean_from.as_slice() {
@@ -37,7 +37,8 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
             Ok(Exit::Fine)
         }
         AgentCommand::Update(update) => {
-            let report = updater::block_on(agent.update_by(update.trigger.into(), update.stage))?.map_err(hinted)?;
+            let options = UpdateOptions { trigger: update.trigger.into(), stage_only: update.stage, fully: update.full };
+            let report = updater::block_on(agent.update_with(&options))?.map_err(hinted)?;
             print_or_json(args.json, &report, print_update)?;
             Ok(if report.faults.is_empty() { Exit::Fine } else { Exit::Failed })
         }
@@ -109,6 +110,16 @@ fn print_or_json<T: serde::Serialize>(as_json: bool, value: &T, print: impl FnOn
     Ok(())
 }
 
+fn network(args: &AgentArgs) -> Network {
+    let usual = Network::default();
+    Network {
+        proxy: args.proxy.clone(),
+        ca_file: args.ca.clone(),
+        least_speed: args.least_speed.unwrap_or(usual.least_speed),
+        ..usual
+    }
+}
+
 fn enrolment(args: &EnrollArgs) -> Enrolment {
     let mut enrolment = Enrolment::of_this_machine(args.service.clone(), args.token.trim(), args.channels.clone());
     enrolment.designation = match args.accept.as_slice() {
@@ -140,7 +151,8 @@ fn print_update(report: &UpdateReport) {
     for warning in &report.warnings {
         remark!("warning: {} ({})", warning.words, warning.code);
     }
-    say!("the service says: {} ({})", report.assignment.words, report.assignment.reason.code());
+    let said = if report.idle { "nothing has changed since the service said" } else { "the service says" };
+    say!("{said}: {} ({})", report.assignment.words, report.assignment.reason.code());
     for channel in &report.channels {
         say!("{}", describe(channel));
     }
@@ -169,15 +181,16 @@ fn print_update(report: &UpdateReport) {
 
 /// How one channel came, in a sentence.
 pub(crate) fn describe(report: &ChannelReport) -> String {
-    let ChannelReport { channel, release, transfer, bytes_fetched, full_bytes, delta_fault } = report;
+    let ChannelReport { channel, release, transfer, bytes_fetched, full_bytes, delta_fault, restarts } = report;
     let fetched = match transfer {
         Transfer::Stored => "was here already".to_owned(),
         Transfer::Full => format!("whole, {}", size(*bytes_fetched)),
         Transfer::Bundle => "out of the bundle".to_owned(),
         Transfer::Delta => format!("by a delta of {} instead of {}", size(*bytes_fetched), size(*full_bytes)),
     };
+    let restarts = restarts.iter().map(|code| format!("; begun anew ({code})")).collect::<String>();
     let fault = delta_fault.as_ref().map(|code| format!("; a delta failed ({code})")).unwrap_or_default();
-    format!("{channel} release {release}: {fetched}{fault}")
+    format!("{channel} release {release}: {fetched}{fault}{restarts}")
 }
 
 fn print_status(status: &Status) {
@@ -217,6 +230,10 @@ fn print_status(status: &Status) {
     if !status.held_back.is_empty() {
         say!("held back     {}", releases(&status.held_back));
     }
+    for waiting in &status.backing_off {
+        let until = time(waiting.until).unwrap_or_else(|| "later".to_owned());
+        say!("not asked     {} until {until}: it refused ({})", waiting.source, waiting.code);
+    }
 }
 
 /// The error with its code, and advice where there is some.
@@ -232,6 +249,8 @@ pub(crate) fn hinted(error: AgentError) -> anyhow::Error {
         AgentError::Metadata { code: "metadata_expired", .. } => {
             Some("if this machine's clock is right, the service has not signed anew; what is installed stays in force")
         }
+        AgentError::BackingOff { .. } => Some("what is installed stays in force; `titer agent status` says until when"),
+        AgentError::Space { .. } => Some("what is installed stays in force; make room and update again"),
         AgentError::TriggerOff(_) => Some("`agent.toml` in the state folder says so, under [triggers]"),
         _ => None,
     };

@@ -1,7 +1,7 @@
 //! The agent as its owner meets it: scans that die, scans that ask first, the one that stays.
 #![cfg(unix)]
 
-use crate::fleet::{OPERATOR, Service, service_with_maker};
+use crate::fleet::{OPERATOR, Service};
 use crate::support::*;
 use serde_json::Value;
 use std::fs;
@@ -14,7 +14,7 @@ const TWO: &str = "Test.Two:0:*:68617973746163\n";
 
 /// A service and a terminal that runs release 1, which has proven itself, and release 2, which has not.
 fn on_probation(bench: &Bench) -> Service {
-    let service = service_with_maker(bench);
+    let service = Service::with_maker(bench);
     service.enrol(bench, "terminal");
     service.publish(bench, 1, ONE);
     bench.file("terminal/agent.toml", "[probation]\nscans = 1\n");
@@ -126,7 +126,7 @@ fn a_scanner_that_holds_the_old_generation_goes_on_undisturbed() {
 #[test]
 fn a_scan_asks_first_where_that_is_switched_on() {
     let bench = Bench::new();
-    let service = service_with_maker(&bench);
+    let service = Service::with_maker(&bench);
     service.enrol(&bench, "terminal");
     service.publish(&bench, 1, ONE);
     bench.expect(0, "agent update --state terminal");
@@ -159,7 +159,7 @@ fn a_scan_asks_first_where_that_is_switched_on() {
 #[test]
 fn an_owner_who_wants_to_be_asked() {
     let bench = Bench::new();
-    let service = service_with_maker(&bench);
+    let service = Service::with_maker(&bench);
     service.enrol(&bench, "terminal");
     bench.file("terminal/agent.toml", "consent = \"ask\"\n");
     service.publish(&bench, 1, ONE);
@@ -179,7 +179,7 @@ fn an_owner_who_wants_to_be_asked() {
 #[test]
 fn the_one_that_stays_updates_and_ends_when_told() {
     let bench = Bench::new();
-    let service = service_with_maker(&bench);
+    let service = Service::with_maker(&bench);
     service.enrol(&bench, "terminal");
     service.publish(&bench, 1, ONE);
     let mut command = bench.command();
@@ -203,7 +203,7 @@ fn the_one_that_stays_updates_and_ends_when_told() {
 #[test]
 fn a_terminal_without_a_network_imports_a_file() {
     let bench = Bench::new();
-    let service = service_with_maker(&bench);
+    let service = Service::with_maker(&bench);
     service.enrol(&bench, "terminal");
     service.publish(&bench, 1, ONE);
     let exported = bench.expect(0, "bundle export --state terminal -o bundle --json").json()[0].clone();

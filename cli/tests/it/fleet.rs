@@ -24,15 +24,15 @@ impl Service {
 
 pub(crate) const OPERATOR: &str = "--operator-token service/operator-token";
 
-/// A service that knows maker acme, whose folder is the default one.
-pub(crate) fn service_with_maker(bench: &Bench) -> Service {
-    let service = Service::start(bench);
-    bench.expect(0, "maker init acme");
-    bench.expect(0, &format!("maker register --service {} {OPERATOR}", service.url));
-    service
-}
-
 impl Service {
+    /// One that knows maker acme, whose folder is the default one.
+    pub(crate) fn with_maker(bench: &Bench) -> Service {
+        let service = Service::start(bench);
+        bench.expect(0, "maker init acme");
+        bench.expect(0, &format!("maker register --service {} {OPERATOR}", service.url));
+        service
+    }
+
     /// Enrols the terminal of the state folder `state`, subscribed to `acme/main`; gives the token that it used up.
     ///
     /// It holds no file of this machine for clean: some system files hold the words that tests take for malware.
@@ -69,7 +69,7 @@ impl Drop for Service {
 #[test]
 fn a_release_reaches_a_terminal_and_can_be_rolled_back() {
     let bench = Bench::new();
-    let service = service_with_maker(&bench);
+    let service = Service::with_maker(&bench);
     bench.expect(2, "agent update --state terminal");
     let token = service.enrol(&bench, "terminal");
     let again = format!("agent enroll --state other --service {} --token {token} --channel acme/main", service.url);
@@ -100,9 +100,32 @@ fn a_release_reaches_a_terminal_and_can_be_rolled_back() {
 }
 
 #[test]
+fn an_update_without_news_is_idle_unless_it_is_to_be_full() {
+    let bench = Bench::new();
+    let service = Service::with_maker(&bench);
+    service.publish(&bench, 1, "Test.One:0:*:6e6565646c65\n");
+    service.enrol(&bench, "terminal");
+    // The first installs, the second hears that this is current.
+    for idle in [false, false, true, true] {
+        let update = bench.expect(0, "agent update --state terminal --json");
+        assert_eq!(update.json()[0]["idle"], idle);
+    }
+    let text = bench.expect(0, "agent update --state terminal");
+    assert!(text.out.starts_with("nothing has changed since the service said: "), "{}", text.out);
+    let full = bench.expect(0, "agent update --state terminal --full --json");
+    assert_eq!((&full.json()[0]["outcome"], &full.json()[0]["idle"]), (&"up_to_date".into(), &false.into()));
+    let ran = bench.expect(2, "agent update --state terminal --proxy ftp://proxy.invalid");
+    assert!(ran.err.contains("proxy_refused"), "{}", ran.err);
+    let ran = bench.expect(2, "agent update --state terminal --ca missing.pem");
+    assert!(ran.err.contains("ca_refused"), "{}", ran.err);
+    let status = bench.expect(0, "agent status --state terminal --json");
+    assert_eq!(status.json()[0]["backing_off"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
 fn the_eicar_file_is_detected_by_every_installation() {
     let bench = Bench::new();
-    let service = service_with_maker(&bench);
+    let service = Service::with_maker(&bench);
     service.publish(&bench, 1, "Test.One:0:*:6e6565646c65\n");
     service.enrol(&bench, "terminal");
     bench.expect(0, "agent update --state terminal");
@@ -114,7 +137,7 @@ fn the_eicar_file_is_detected_by_every_installation() {
 #[test]
 fn a_release_that_finds_something_in_harmless_text_is_refused_and_the_old_one_stays() {
     let bench = Bench::new();
-    let service = service_with_maker(&bench);
+    let service = Service::with_maker(&bench);
     service.enrol(&bench, "terminal");
     service.publish(&bench, 1, "Test.One:0:*:6e6565646c65\n");
     bench.expect(0, "agent update --state terminal");

@@ -4,6 +4,7 @@ mod agent;
 mod artefacts;
 mod codes;
 mod compile;
+mod crash;
 mod fleet;
 mod prices;
 mod scan;

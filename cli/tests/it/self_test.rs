@@ -1,7 +1,7 @@
 //! The self-test of a new database by the real engine, in its own process: what is refused, with which code, and that nothing is
 //! switched then.
 
-use crate::fleet::{OPERATOR, Service, service_with_maker};
+use crate::fleet::{OPERATOR, Service};
 use crate::support::*;
 use serde_json::Value;
 use std::fs;
@@ -12,7 +12,7 @@ const FIRST: &str = "Test.One:0:*:7768617420746974657220697320747269656420\n";
 
 /// A service and a terminal that runs release 1.
 fn installed(bench: &Bench) -> Service {
-    let service = service_with_maker(bench);
+    let service = Service::with_maker(bench);
     service.enrol_with(bench, "terminal", "");
     service.publish(bench, 1, FIRST);
     bench.expect(0, "agent update --state terminal");

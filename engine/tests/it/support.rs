@@ -63,6 +63,16 @@ pub(crate) fn expected(cases: &[Case], haystack: &[u8]) -> BTreeSet<(u32, u64)> 
     cases.iter().enumerate().flat_map(ends).collect()
 }
 
+/// The signature for which `file` takes more work than a file of its size may, when nothing is found in it.
+pub(crate) fn exceeded(records: &[Record], file: &[u8]) -> Option<String> {
+    let bytes = database(records);
+    let database = open(&bytes);
+    let scanner = Scanner::new(&database);
+    let mut scratch = scanner.scratch();
+    assert!(scanner.signatures(&mut scratch, file).is_empty());
+    scratch.exceeded().map(|signature| database.name(signature).to_owned())
+}
+
 pub(crate) fn open(bytes: &[u8]) -> Database<'_> {
     Database::open(bytes).expect("a database just linked opens")
 }

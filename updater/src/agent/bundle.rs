@@ -94,11 +94,11 @@ pub(crate) async fn take(bundle: &Bundle, state: &State, signed: &SignedRelease)
     if let Ok(bytes) = state.disk.read(&state.blob_path(&signed.sha256))
         && verified(signed, bytes).await.is_ok()
     {
-        return Ok(Fetched { transfer: Transfer::Stored, bytes: 0, delta_fault: None });
+        return Ok(Fetched { transfer: Transfer::Stored, bytes: 0, delta_fault: None, restarts: Vec::new() });
     }
     let (reader, name, length) = (bundle.clone(), form::blob_name(&signed.sha256), signed.length);
     let bytes = tokio::task::spawn_blocking(move || reader.get(&name, length)).await??;
     let bytes = verified(signed, bytes.ok_or_else(|| AgentError::NotListed(signed.path()))?).await?;
     keep(state, signed, bytes).await?;
-    Ok(Fetched { transfer: Transfer::Bundle, bytes: 0, delta_fault: None })
+    Ok(Fetched { transfer: Transfer::Bundle, bytes: 0, delta_fault: None, restarts: Vec::new() })
 }

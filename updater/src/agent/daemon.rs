@@ -1,20 +1,20 @@
 //! The agent that stays: asks the service from time to time, puts staged generations in force when their time comes, and
 //! watches those on probation.
 //!
-//! A fleet that asks all at once is an attack on its own service. So each terminal has a place of its own in the interval, by
-//! its number, and each wait is lengthened or shortened by up to a tenth at random: terminals that were started together, as
-//! after a power failure, drift apart and stay apart. Waits are measured by a clock that nobody can set. What the service
-//! answers to wait goes before all this; a check that failed is repeated sooner, and ever later while it fails.
+//! A fleet that asks all at once is an attack on its own service. So each terminal begins at a place of its own in the
+//! interval, by its number, and then waits as [`Agent::poll`] says: what the service names, or the owner, jitter, and back-off.
+//! Waits are measured by a clock that nobody can set.
 
-use crate::agent::{Agent, AgentError, Rollback, Settings, StagedStatus, Trigger, UpdateReport, probation};
+use crate::agent::poll::POLL_EVERY;
+use crate::agent::{
+    Agent, AgentError, Polled, Rollback, Settings, StagedStatus, Trigger, UpdateOptions, UpdateReport, probation,
+};
 use crate::disk::Lock;
 use crate::wire::Sha256Hex;
 use std::time::Duration;
 
 /// Longest sleep at a time: how soon a window that opens, new settings or a failed generation are noticed.
 const GLANCE: Duration = Duration::from_mins(1);
-/// First wait after a failure.
-const RETRY: Duration = Duration::from_mins(2);
 
 /// What a daemon tells of.
 #[derive(Debug)]
@@ -54,24 +54,19 @@ impl Daemon {
     /// Goes on for ever, telling `tell` of what happens. Dropped, it ends after the step that it is in: what is on its way is
     /// given up, and begun anew next time.
     pub async fn run(&self, tell: &mut (dyn FnMut(&Tick) + Send)) {
-        let mut failures = 0;
+        let options = UpdateOptions { trigger: Trigger::Timer, ..UpdateOptions::default() };
         let mut wait = self.first_wait();
         loop {
             tell(&Tick::Next(wait));
             self.idle(wait, tell).await;
-            match self.agent.update_by(Trigger::Timer, false).await {
-                Ok(report) => {
-                    failures = 0;
-                    tell(&Tick::Updated(Box::new(report)));
-                }
-                // The owner switched it off; so it is looked for again, not reported.
-                Err(AgentError::TriggerOff(_)) => failures = 0,
-                Err(error) => {
-                    failures += 1;
-                    tell(&Tick::Failed(error));
-                }
+            let Polled { result, next } = self.agent.poll_with(&options, self.interval()).await;
+            match result {
+                Ok(report) => tell(&Tick::Updated(Box::new(report))),
+                // The owner switched it off; so it is looked at again, not reported.
+                Err(AgentError::TriggerOff(_)) => {}
+                Err(error) => tell(&Tick::Failed(error)),
             }
-            wait = jittered(wait_after(self.interval(), failures), random());
+            wait = next;
         }
     }
 
@@ -97,14 +92,15 @@ impl Daemon {
         }
     }
 
-    fn interval(&self) -> Duration {
+    /// The owner's interval; settings that were harmed meanwhile fail the update, not the daemon.
+    fn interval(&self) -> Option<Duration> {
         Settings::load(self.agent.state.folder()).unwrap_or_default().interval()
     }
 
     /// A terminal that knows what it shall run waits for its place in the interval; one that runs nothing asks at once.
     fn first_wait(&self) -> Duration {
         match self.agent.state.current() {
-            Ok(Some(_)) => place(&self.terminal, self.interval()),
+            Ok(Some(_)) => place(&self.terminal, self.interval().unwrap_or(POLL_EVERY)),
             _ => Duration::ZERO,
         }
     }
@@ -137,28 +133,6 @@ fn place(terminal: &str, interval: Duration) -> Duration {
     interval.mul_f64(f64::from(u32::from_le_bytes(*bytes)) / f64::from(u32::MAX))
 }
 
-/// The wait after so many failures in a row: the interval after none, else minutes that double up to it.
-fn wait_after(interval: Duration, failures: u32) -> Duration {
-    match failures {
-        0 => interval,
-        failures => RETRY.saturating_mul(1 << (failures - 1).min(16)).min(interval),
-    }
-}
-
-/// `wait`, up to a tenth more or less; `random` is 0 to 1.
-fn jittered(wait: Duration, random: f64) -> Duration {
-    wait.mul_f64(0.9 + 0.2 * random)
-}
-
-/// A number from 0 to 1. Where there is no randomness, the middle.
-fn random() -> f64 {
-    let mut bytes = [0; 4];
-    match aws_lc_rs::rand::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
-        Err(_) => 0.5,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,14 +149,5 @@ mod tests {
         }
         assert!(tenths.iter().all(|count| (60..140).contains(count)), "{tenths:?}");
         assert_eq!(place("one", HOUR), place("one", HOUR));
-    }
-
-    #[test]
-    fn failures_are_repeated_sooner_and_ever_later() {
-        let waits = [0, 1, 2, 3, 4, 5, 6, 40, u32::MAX].map(|failures| wait_after(HOUR, failures).as_secs() / 60);
-        assert_eq!(waits, [60, 2, 4, 8, 16, 32, 60, 60, 60]);
-        assert_eq!(wait_after(Duration::from_mins(1), 3), Duration::from_mins(1));
-        assert_eq!(jittered(HOUR, 0.5), HOUR);
-        assert!(jittered(HOUR, 0.0) >= HOUR.mul_f64(0.89) && jittered(HOUR, 1.0) <= HOUR.mul_f64(1.11));
     }
 }

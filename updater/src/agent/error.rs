@@ -56,6 +56,28 @@ pub enum AgentError {
     /// The service refused or could not be reached.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// A source asked to be left alone, and the time is not over; it was not asked.
+    #[error("`{who}` refused ({code}) and is not asked for another {seconds} seconds")]
+    BackingOff {
+        /// A channel, or `service`.
+        who: String,
+        /// Seconds left.
+        seconds: u64,
+        /// Stable code of its refusal.
+        code: String,
+    },
+    /// There is not enough room on the disk.
+    #[error("`{}` has {free} bytes free; {needed} are needed, and {spare} are to be left", folder.display())]
+    Space {
+        /// The folder to write to.
+        folder: PathBuf,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes that are left for others.
+        spare: u64,
+        /// Bytes free.
+        free: u64,
+    },
     /// Metadata of the service did not verify.
     #[error("metadata is refused: {reason}")]
     Metadata {
@@ -149,10 +171,13 @@ impl AgentError {
             AgentError::AlreadyEnrolled { .. } => "already_enrolled",
             AgentError::Token => "token_malformed",
             AgentError::WrongRoot { .. } => "root_not_vouched_for",
+            AgentError::Disk(e) if e.is_full() => "disk_space",
             AgentError::Disk(_) => "disk_failed",
             AgentError::Damaged { .. } => "state_damaged",
             AgentError::Key(_) => "key_failed",
             AgentError::Http(e) => e.code(),
+            AgentError::BackingOff { .. } => "backing_off",
+            AgentError::Space { .. } => "disk_space",
             AgentError::Metadata { code, .. } => code,
             AgentError::Maker(e) => e.code(),
             AgentError::NotListed(_) => "release_not_listed",

@@ -93,7 +93,7 @@ pub(crate) async fn refresh(source: &Source, state: &State) -> Result<Metadata, 
     let verified = read_back(&scratch)?;
     match (verified.contains_key(TARGETS), loaded) {
         (true, _) => {}
-        (false, Err(error)) => return Err(refused(&error)),
+        (false, Err(error)) => return Err(refused(error)),
         (false, Ok(_)) => return Err(AgentError::Metadata { code: "metadata_refused", reason: "no targets".to_owned() }),
     }
     let targets: Signed<Targets> = tuf::read(part(&verified, TARGETS))?;
@@ -205,13 +205,8 @@ fn part<'a>(verified: &'a Trusted, name: &str) -> &'a [u8] {
     verified.get(name).map(String::as_bytes).unwrap_or_default()
 }
 
-fn refused(error: &ToughError) -> AgentError {
-    if let ToughError::Transport { source, .. } = error
-        && let Some(fault) = source.source().and_then(|source| source.downcast_ref::<BundleError>())
-    {
-        return AgentError::Bundle(fault.clone());
-    }
-    let code = match error {
+fn refused(error: ToughError) -> AgentError {
+    let code = match &error {
         ToughError::ExpiredMetadata { .. } => "metadata_expired",
         ToughError::OlderMetadata { .. }
         | ToughError::OlderSnapshotInTimestamp { .. }
@@ -219,13 +214,19 @@ fn refused(error: &ToughError) -> AgentError {
         | ToughError::SnapshotRoleRollback { .. } => "metadata_rolled_back",
         ToughError::VerifyMetadata { .. } | ToughError::VerifyTrustedMetadata { .. } => "metadata_unsigned",
         ToughError::ParseMetadata { .. } | ToughError::ParseTrustedMetadata { .. } => "metadata_malformed",
-        ToughError::Transport { source, .. } if is_of_network(source) => "service_unreachable",
+        // The transport's own word: whoever refused, and for how long, is not to be lost in "metadata".
+        ToughError::Transport { source, .. } => match http_error(source) {
+            Some(error) => return AgentError::Http(error.clone()),
+            None => match source.source().and_then(|source| source.downcast_ref::<BundleError>()) {
+                Some(fault) => return AgentError::Bundle(fault.clone()),
+                None => "metadata_refused",
+            },
+        },
         _ => "metadata_refused",
     };
-    AgentError::Metadata { code, reason: crate::http::chain(error) }
+    AgentError::Metadata { code, reason: crate::http::chain(&error) }
 }
 
-fn is_of_network(error: &TransportError) -> bool {
-    let http = error.source().and_then(|source| source.downcast_ref::<HttpError>());
-    matches!(http, Some(HttpError::Unreachable { .. }))
+fn http_error(error: &TransportError) -> Option<&HttpError> {
+    error.source().and_then(|source| source.downcast_ref())
 }

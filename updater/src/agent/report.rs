@@ -2,6 +2,7 @@
 
 use crate::Channel;
 use crate::agent::AgentError;
+use crate::agent::backoff::BackOff;
 use crate::agent::fetch::Transfer;
 use crate::agent::generation::Installed;
 use crate::agent::probation::ProbationStatus;
@@ -63,6 +64,8 @@ pub struct ChannelReport {
     pub full_bytes: u64,
     /// Why a delta was given up for the whole blob, as a code.
     pub delta_fault: Option<String>,
+    /// Codes of what made a download drop what it had and begin anew.
+    pub restarts: Vec<String>,
 }
 
 /// A channel that could not be brought up to date, while others could.
@@ -88,6 +91,8 @@ impl ChannelFault {
 pub struct UpdateReport {
     /// What it came to.
     pub outcome: Outcome,
+    /// Whether the service was only asked if anything had changed, and said no. What it said before is then repeated here.
+    pub idle: bool,
     /// The generation in force.
     pub generation: Option<u64>,
     /// What the service said.
@@ -181,4 +186,6 @@ pub struct Status {
     pub staged: Option<StagedStatus>,
     /// Faults that the service is told of at the next contact.
     pub untold_faults: Vec<Warning>,
+    /// Sources that asked to be left alone, and until when.
+    pub backing_off: Vec<BackOff>,
 }

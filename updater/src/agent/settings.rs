@@ -70,8 +70,8 @@ pub struct Triggers {
     pub timer: bool,
     /// `titer scan` asks the service before it scans. Default: false.
     pub scan: bool,
-    /// Minutes between two questions of the timer, 1 to 10,080. Default: 240.
-    pub interval_minutes: u64,
+    /// Minutes between two questions of the timer, 1 to 10,080. Default: as the service names, else 10.
+    pub interval_minutes: Option<u64>,
     /// Seconds that a scan waits for its update, 1 to 3,600. Default: 10.
     pub scan_wait_seconds: u64,
     /// Hours since the service was last heard of, after which what is installed counts as stale. Default: 48.
@@ -86,7 +86,7 @@ impl Default for Triggers {
             command: true,
             timer: true,
             scan: false,
-            interval_minutes: 240,
+            interval_minutes: None,
             scan_wait_seconds: 10,
             stale_hours: 48,
             when_stale: WhenStale::Warn,
@@ -205,16 +205,16 @@ impl Settings {
         }
     }
 
-    /// Time between two questions of the timer.
-    pub fn interval(&self) -> Duration {
-        Duration::from_secs(self.triggers.interval_minutes * 60)
+    /// Time between two questions of the timer, where the owner says.
+    pub fn interval(&self) -> Option<Duration> {
+        self.triggers.interval_minutes.map(Duration::from_mins)
     }
 
     /// Ranges, so that no later arithmetic can overflow and no value means "never" by accident.
     fn check(&self) -> Result<(), String> {
         let ranges = [
             ("keep", self.keep, 1, 100),
-            ("triggers.interval_minutes", self.triggers.interval_minutes, 1, 10_080),
+            ("triggers.interval_minutes", self.triggers.interval_minutes.unwrap_or(1), 1, 10_080),
             ("triggers.scan_wait_seconds", self.triggers.scan_wait_seconds, 1, 3_600),
             ("triggers.stale_hours", self.triggers.stale_hours, 1, 87_600),
             ("self_test.seconds", self.self_test.seconds, 1, 3_600),

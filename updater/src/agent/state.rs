@@ -1,7 +1,9 @@
 //! The state folder's small files. What each is for, and what a crash may do to it, is told in the parent module.
 
+use crate::agent::backoff::BackOffs;
 use crate::agent::clock::{self, Clock};
 use crate::agent::generation::Manifest;
+use crate::agent::poll::Seen;
 use crate::agent::probation::Trial;
 use crate::agent::{AgentError, CleanFile};
 use crate::disk::{Access, Disk};
@@ -189,6 +191,26 @@ impl State {
 
     pub(crate) fn put_trusted(&self, trusted: &Trusted) -> Result<(), AgentError> {
         self.put_json("trusted.json", trusted)
+    }
+
+    pub(crate) fn seen(&self) -> Result<Option<Seen>, AgentError> {
+        self.read_json("poll.json")
+    }
+
+    pub(crate) fn put_seen(&self, seen: &Seen) -> Result<(), AgentError> {
+        self.put_json("poll.json", seen)
+    }
+
+    pub(crate) fn forget_seen(&self) -> Result<(), AgentError> {
+        Ok(self.disk.remove(&self.folder.join("poll.json"))?)
+    }
+
+    pub(crate) fn back_offs(&self) -> Result<BackOffs, AgentError> {
+        Ok(self.read_json("backoff.json")?.unwrap_or_default())
+    }
+
+    pub(crate) fn put_back_offs(&self, back_offs: &BackOffs) -> Result<(), AgentError> {
+        self.put_json("backoff.json", back_offs)
     }
 
     pub(crate) fn next_counter(&self) -> Result<u64, AgentError> {

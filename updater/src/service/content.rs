@@ -1,13 +1,14 @@
-//! What anybody may fetch: metadata, blobs, deltas.
+//! What anybody may fetch: metadata, blobs, deltas. Conditions and ranges are answered as `conditional.rs` has it.
 
 use crate::Channel;
 use crate::service::AppState;
+use crate::service::conditional::{Portion, portion, tag_of};
 use crate::service::problem::Problem;
 use crate::wire::{DeltaView, Sha256Hex};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -22,15 +23,24 @@ pub(crate) async fn unknown() -> Problem {
     Problem::not_found("route_unknown", "there is nothing at this address")
 }
 
-pub(crate) async fn metadata(State(app): State<AppState>, Path(file): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn metadata(
+    State(app): State<AppState>,
+    Path(file): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
     let missing = || Problem::not_found("metadata_unknown", format!("there is no metadata file `{file}`"));
     if !file.chars().all(plain) || file.starts_with('.') || file.strip_suffix(".json").is_none() {
         return Err(missing());
     }
-    let (length, body) = app.objects.stream_metadata(&file).await?.ok_or_else(missing)?;
+    let bytes = app.objects.metadata(&file).await?.ok_or_else(missing)?;
     let caching = if file == "timestamp.json" { REVALIDATE } else { IMMUTABLE };
-    Ok(answer("application/json", caching, length, body))
+    let kind = Kind { media_type: "application/json", caching, digest: Sha256Hex::of(&bytes), length: bytes.len() as u64 };
+    match portion(&headers, &tag_of(&kind.digest), kind.length) {
+        // A few hundred bytes: no reader asks for a part of them.
+        Portion::NotModified => Ok(kind.answer(Portion::NotModified, Body::empty())),
+        _ => Ok(kind.answer(Portion::Whole, bytes.into())),
+    }
 }
 
 /// A blob by its consistent-snapshot name: `m/<maker>/<name>/<sha256>.<release>.titer`.
@@ -39,6 +49,7 @@ pub(crate) async fn metadata(State(app): State<AppState>, Path(file): Path<Strin
 pub(crate) async fn target(
     State(app): State<AppState>,
     Path((maker, name, file)): Path<(String, String, String)>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let missing = || Problem::not_found("target_unknown", format!("there is no target `m/{maker}/{name}/{file}`"));
     let channel = format!("{maker}/{name}").parse::<Channel>();
@@ -47,7 +58,7 @@ pub(crate) async fn target(
     if channel.is_err() || release.parse::<u64>().is_err() {
         return Err(missing());
     }
-    blob(&app, &digest).await?.ok_or_else(missing)
+    blob(&app, &digest, &headers).await?.ok_or_else(missing)
 }
 
 /// Deltas that lead to a blob, the smallest first; none is an empty list.
@@ -58,23 +69,75 @@ pub(crate) async fn deltas(State(app): State<AppState>, Path(to): Path<Sha256Hex
 pub(crate) async fn delta(
     State(app): State<AppState>,
     Path((from, to)): Path<(Sha256Hex, Sha256Hex)>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let missing = || Problem::not_found("delta_unknown", format!("there is no delta from {from} to {to}"));
     let deltas = app.store.deltas_to(&to).await?;
     let delta = deltas.iter().find(|delta| delta.from == from).ok_or_else(missing)?;
-    blob(&app, &delta.sha256).await?.ok_or_else(missing)
+    blob(&app, &delta.sha256, &headers).await?.ok_or_else(missing)
 }
 
-async fn blob(app: &AppState, digest: &Sha256Hex) -> Result<Option<Response>, Problem> {
-    let object = app.objects.stream_blob(digest).await?;
-    Ok(object.map(|(length, body)| answer("application/octet-stream", IMMUTABLE, length, body)))
+/// What is asked of the blob or delta with this digest; `None` when there is none.
+async fn blob(app: &AppState, digest: &Sha256Hex, headers: &HeaderMap) -> Result<Option<Response>, Problem> {
+    let Some(length) = app.objects.blob_length(digest).await? else { return Ok(None) };
+    let kind = Kind { media_type: "application/octet-stream", caching: IMMUTABLE, digest: *digest, length };
+    let portion = portion(headers, &tag_of(digest), length);
+    let wanted = match &portion {
+        Portion::NotModified | Portion::Unsatisfiable => None,
+        Portion::Whole => Some(0..length),
+        Portion::Part(range) => Some(range.clone()),
+    };
+    let body = match wanted {
+        // An empty range is one that a store refuses.
+        Some(range) if !range.is_empty() => app.objects.stream_blob(digest, range).await?,
+        _ => Some(Body::empty()),
+    };
+    Ok(body.map(|body| kind.answer(portion, body)))
 }
 
-fn answer(media_type: &'static str, caching: &'static str, length: u64, body: Body) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, media_type.to_owned()),
-        (header::CACHE_CONTROL, caching.to_owned()),
-        (header::CONTENT_LENGTH, length.to_string()),
-    ];
-    (headers, body).into_response()
+/// What the headers of an answer say of a file.
+struct Kind {
+    media_type: &'static str,
+    caching: &'static str,
+    digest: Sha256Hex,
+    length: u64,
+}
+
+impl Kind {
+    /// `body` holds the portion's bytes.
+    fn answer(&self, portion: Portion, body: Body) -> Response {
+        let Kind { media_type, caching, digest, length } = self;
+        let (status, sent, range) = match portion {
+            Portion::NotModified => (StatusCode::NOT_MODIFIED, None, None),
+            Portion::Whole => (StatusCode::OK, Some(*length), None),
+            Portion::Part(range) => {
+                let of = format!("bytes {}-{}/{length}", range.start, range.end - 1);
+                (StatusCode::PARTIAL_CONTENT, Some(range.end - range.start), Some(of))
+            }
+            Portion::Unsatisfiable => {
+                let detail = format!("the file has {length} bytes");
+                let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", detail);
+                let mut response = problem.into_response();
+                response.headers_mut().insert(header::CONTENT_RANGE, plain(&format!("bytes */{length}")));
+                return response;
+            }
+        };
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::ETAG, plain(&tag_of(digest)));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+        if let Some(sent) = sent {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+            headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+            headers.insert(header::CONTENT_LENGTH, sent.into());
+        }
+        if let Some(range) = range {
+            headers.insert(header::CONTENT_RANGE, plain(&range));
+        }
+        response
+    }
+}
+
+fn plain(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("numbers, hexadecimal digits and quotes are a header's value")
 }

@@ -10,7 +10,7 @@ use crate::wire::{MakerName, MakerView, ThreatNews};
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -91,7 +91,7 @@ pub(crate) async fn news(
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
     let held = find(&app, &maker).await?;
-    let counter = counter_of(&headers, &held.public_key, uri.path(), &body)?;
+    let counter = counter_of(&headers, &held.public_key, &Method::POST, uri.path(), &body)?;
     let news: ThreatNews = serde_json::from_slice(&body).map_err(|e| Problem::bad_request("body_malformed", e))?;
     if news.vaccine.as_ref().is_some_and(|vaccine| vaccine.since.channel.maker() != maker.as_str()) {
         return Err(Problem::bad_request("news_of_another_maker", "the cure is in a channel of another maker"));

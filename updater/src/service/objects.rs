@@ -12,7 +12,8 @@ use crate::wire::Sha256Hex;
 use axum::body::Body;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A file could not be read or written.
@@ -56,24 +57,31 @@ impl Objects {
     }
 
     pub(crate) async fn blob(&self, digest: &Sha256Hex) -> Result<Option<Vec<u8>>, ObjectError> {
+        self.read(&blob_path(digest)).await
+    }
+
+    /// Bytes of a blob or delta; `None` when it is not there.
+    pub(crate) async fn blob_length(&self, digest: &Sha256Hex) -> Result<Option<u64>, ObjectError> {
         let path = blob_path(digest);
-        let read = async { self.store.get(&path).await?.bytes().await }.await;
-        found(&path, read).map(|bytes| bytes.map(|bytes| bytes.to_vec()))
+        Ok(found(&path, self.store.head(&path).await)?.map(|object| object.size))
     }
 
-    /// Length and content of a blob or delta, streamed.
-    pub(crate) async fn stream_blob(&self, digest: &Sha256Hex) -> Result<Option<(u64, Body)>, ObjectError> {
-        self.stream(&blob_path(digest)).await
+    /// A part of a blob or delta, streamed. `range` is not empty and lies within it.
+    pub(crate) async fn stream_blob(&self, digest: &Sha256Hex, range: Range<u64>) -> Result<Option<Body>, ObjectError> {
+        let path = blob_path(digest);
+        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+        let object = found(&path, self.store.get_opts(&path, options).await)?;
+        Ok(object.map(|object| Body::from_stream(object.into_stream())))
     }
 
-    /// Length and content of a metadata file, streamed.
-    pub(crate) async fn stream_metadata(&self, file: &str) -> Result<Option<(u64, Body)>, ObjectError> {
-        self.stream(&metadata_path(file)).await
+    /// A metadata file; `None` when it is not there.
+    pub(crate) async fn metadata(&self, file: &str) -> Result<Option<Vec<u8>>, ObjectError> {
+        self.read(&metadata_path(file)).await
     }
 
-    async fn stream(&self, path: &Path) -> Result<Option<(u64, Body)>, ObjectError> {
-        let object = found(path, self.store.get(path).await)?;
-        Ok(object.map(|object| (object.meta.size, Body::from_stream(object.into_stream()))))
+    async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, ObjectError> {
+        let read = async { self.store.get(path).await?.bytes().await }.await;
+        found(path, read).map(|bytes| bytes.map(|bytes| bytes.to_vec()))
     }
 
     async fn create(&self, path: &Path, bytes: Vec<u8>) -> Result<(), ObjectError> {

@@ -41,6 +41,7 @@ pub(crate) async fn enrolment_token(
 
 pub(crate) async fn terminals(State(app): State<AppState>, headers: HeaderMap) -> Result<Json<Vec<TerminalRow>>, Problem> {
     operator(&app, &headers)?;
+    app.beacons.flush(&app.store).await;
     Ok(Json(app.store.terminals().await?))
 }
 

@@ -1,7 +1,7 @@
 //! Contents page of the service: every route, by who calls it.
 
 use crate::service::problem::uniform;
-use crate::service::{AppState, content, makers, operator, terminals, trace};
+use crate::service::{AppState, beacon, content, makers, operator, terminals, trace};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -24,6 +24,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/v1/makers/{maker}/news", post(makers::news))
         // Terminals, by their keys; the first call by a one-time token.
         .route("/v1/terminals", post(terminals::enrol).get(operator::terminals))
+        .route("/v1/terminals/{terminal}/beacon", get(beacon::beacon))
         .route("/v1/terminals/{terminal}/check-in", post(terminals::check_in))
         .route("/v1/terminals/{terminal}/acknowledge", post(terminals::acknowledge))
         // The operator, by their token (and GET /v1/terminals above).

@@ -5,11 +5,11 @@ use crate::keys::{PublicKey, random_hex};
 use crate::service::problem::Problem;
 use crate::service::store::Enrolment;
 use crate::service::{AppState, counter_of};
-use crate::wire::{Acknowledge, Assignment, CheckIn, Enrol, Enrolled, Sha256Hex};
+use crate::wire::{Acknowledge, CheckIn, CheckedIn, Enrol, Enrolled, Sha256Hex};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ pub(crate) async fn enrol(
     body: Bytes,
 ) -> Result<Json<Enrolled>, Problem> {
     let request: Enrol = parse(&body)?;
-    let counter = counter_of(&headers, &request.public_key, uri.path(), &body)?;
+    let counter = counter_of(&headers, &request.public_key, &Method::POST, uri.path(), &body)?;
     let terminal = random_hex(TERMINAL_ID_BYTES).map_err(|e| Problem::internal(&e))?;
     let token = Sha256Hex::of(request.token.as_bytes());
     let enrolment = app.store.enrol(&token, &terminal, &request.public_key, counter, &request.facts).await;
@@ -44,19 +44,19 @@ pub(crate) async fn check_in(
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Assignment>, Problem> {
+) -> Result<Json<CheckedIn>, Problem> {
     let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
     let report: CheckIn = parse(&body)?;
     let taken = app.store.check_in(&terminal, counter, &report).await?;
     fresh(taken, counter)?;
-    let threats = app.store.threats().await?;
-    let newest = app.store.newest().await?;
+    let tables = app.beacons.tables(&app.store).await?;
     let row =
         UserRow { designation: report.facts.designation, subscribed: report.facts.subscribed, applied: report.applied };
-    let assignment = decide(&row, &threats, &newest);
+    let assignment = decide(&row, &tables.threats, &tables.newest);
     app.store.put_reason(&terminal, &assignment).await?;
     tracing::info!(terminal, reason = assignment.reason.code(), "terminal {terminal} is told: {}", assignment.words);
-    Ok(Json(assignment))
+    let beacon = Some(tables.tag(&assignment));
+    Ok(Json(CheckedIn { assignment, beacon, poll_seconds: Some(app.poll_every.as_secs()) }))
 }
 
 pub(crate) async fn acknowledge(
@@ -87,7 +87,7 @@ pub(crate) async fn acknowledge(
 async fn verify(app: &AppState, terminal: &str, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<u64, Problem> {
     let key: Option<PublicKey> = app.store.terminal_key(terminal).await?;
     let key = key.ok_or_else(|| Problem::not_found("terminal_unknown", "no terminal with this number is enrolled"))?;
-    counter_of(headers, &key, uri.path(), body)
+    counter_of(headers, &key, &Method::POST, uri.path(), body)
 }
 
 fn fresh(taken: bool, counter: u64) -> Result<(), Problem> {

@@ -1,15 +1,21 @@
 //! Behaviour of service, makers and agents together: over real HTTP on loopback, in temporary folders.
 #![allow(missing_docs)]
 
+mod back_off;
 mod bundles;
 mod clocks;
 mod crash;
 mod damage;
+mod idle;
 mod partial;
 mod probation;
 mod publications;
+mod ranges;
+mod reaching;
 mod refusals;
+mod resume;
 mod self_tests;
+mod slow_and_endless;
 mod staging;
 mod starting;
 mod support;

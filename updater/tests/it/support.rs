@@ -1,5 +1,7 @@
 //! A service, its makers and terminals, all in one temporary folder.
 
+pub(crate) mod fault;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -11,6 +13,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
@@ -29,6 +32,17 @@ pub(crate) fn channel(text: &str) -> Channel {
 
 pub(crate) fn at(text: &str, release: u64) -> ChannelRelease {
     ChannelRelease { channel: channel(text), release }
+}
+
+const CHILD: &str = "TITER_TEST_STATE";
+
+/// Not a test of its own: what [`Terminal::update_by_child`] runs.
+#[test]
+fn child() {
+    if let Some(state) = std::env::var_os(CHILD) {
+        let agent = Agent::new(PathBuf::from(state), FakeEngine::default());
+        updater::block_on(agent.update()).unwrap().unwrap();
+    }
 }
 
 /// Links by writing the digests of the blobs, one a line; tests that every line is one.
@@ -204,6 +218,13 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
+    /// An update in a process of its own, which can be killed or have another environment.
+    pub(crate) fn update_by_child(&self) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["support::child", "--exact"]).env(CHILD, &self.folder).stdout(Stdio::null());
+        command
+    }
+
     pub(crate) fn status(&self) -> Status {
         agent::status(&self.folder).unwrap()
     }
@@ -213,16 +234,17 @@ impl Terminal {
         self.asks(&world.url);
     }
 
-    fn asks(&self, url: &Url) {
-        let identity = self.folder.join("identity.json");
-        let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&identity).unwrap()).unwrap();
-        json["service"] = url.to_string().into();
-        fs::write(&identity, json.to_string()).unwrap();
-    }
-
     /// Has every later check-in of this terminal answered with an assignment of `channels`.
     pub(crate) async fn is_told(&self, world: &World, channels: &[ChannelRelease]) {
         self.asks(&evil_service(world.url.clone(), assigned(channels)).await);
+    }
+
+    /// Has this terminal take the service at another address for its own.
+    pub(crate) fn asks(&self, service: &Url) {
+        let identity = self.folder.join("identity.json");
+        let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&identity).unwrap()).unwrap();
+        json["service"] = service.to_string().into();
+        fs::write(&identity, json.to_string()).unwrap();
     }
 
     /// Channels and releases in force, after a check that the generation is whole and is linked from them.

@@ -206,12 +206,16 @@ mod tests {
         let (_, ended) = shell("sleep 600 & echo $!", 60);
         let left: i32 = String::from_utf8(ended.out).unwrap().trim().parse().unwrap();
         let pid = rustix::process::Pid::from_raw(left).unwrap();
-        // It is gone, or about to be taken away by whoever inherited it.
-        let stat = std::fs::read_to_string(format!("/proc/{left}/stat")).unwrap_or_default();
-        assert!(
-            stat.contains(") Z ") || rustix::process::test_kill_process(pid).is_err() || !cfg!(target_os = "linux"),
-            "{stat}"
-        );
+        // It has been told to go; a busy machine takes its time to let it, and whoever inherited it to take it away.
+        let is_left = || {
+            let stat = std::fs::read_to_string(format!("/proc/{left}/stat")).unwrap_or_default();
+            rustix::process::test_kill_process(pid).is_ok() && !stat.contains(") Z ")
+        };
+        let began = Instant::now();
+        while is_left() {
+            assert!(began.elapsed() < Duration::from_mins(1), "it is left");
+            thread::sleep(POLL);
+        }
     }
 
     #[test]

@@ -116,7 +116,9 @@ impl Store {
             .bind(maker)
             .execute(&mut *tx)
             .await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.changed();
+        Ok(())
     }
 
     /// Deltas that lead to a blob, the smallest first.
@@ -164,7 +166,11 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        if role == "root" {
+            self.changed();
+        }
+        Ok(())
     }
 }
 

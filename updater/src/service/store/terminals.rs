@@ -1,6 +1,8 @@
 //! The user table.
 
-use super::{Store, StoreError, channel, channel_release, int, now};
+use super::{Store, StoreError, channel, channel_release, int, nat, now};
+use crate::Channel;
+use crate::decide::UserRow;
 use crate::keys::PublicKey;
 use crate::wire::{Acknowledge, Assignment, ChannelRelease, CheckIn, Sha256Hex, TerminalFacts, TerminalRow};
 use sqlx::{FromRow, Sqlite, Transaction};
@@ -13,6 +15,14 @@ pub(crate) enum Enrolment {
     Accepted(String),
     /// The token is unknown or was used by another key.
     Refused,
+}
+
+/// The part of a terminal's row that an idle poll needs.
+pub(crate) struct Terminal {
+    pub(crate) key: PublicKey,
+    /// Last counter that was written; newer ones may be in memory.
+    pub(crate) counter: u64,
+    pub(crate) row: UserRow,
 }
 
 impl Store {
@@ -76,6 +86,43 @@ impl Store {
     pub(crate) async fn terminal_key(&self, terminal: &str) -> Result<Option<PublicKey>, StoreError> {
         let row = sqlx::query_as::<_, (String,)>("SELECT public_key FROM terminals WHERE terminal = ?").bind(terminal);
         row.fetch_optional(&self.pool).await?.map(|(key,)| Ok(key.parse()?)).transpose()
+    }
+
+    /// What an idle poll needs of a terminal.
+    pub(crate) async fn terminal(&self, terminal: &str) -> Result<Option<Terminal>, StoreError> {
+        let row = sqlx::query_as::<_, (String, i64, String, String)>(
+            "SELECT public_key, counter, designation, subscribed FROM terminals WHERE terminal = ?",
+        );
+        let row = row.bind(terminal).fetch_optional(&self.pool).await?;
+        let Some((key, counter, designation, subscribed)) = row else { return Ok(None) };
+        let applied = sqlx::query_as::<_, (String, String, i64)>(
+            "SELECT maker, name, release FROM applied WHERE terminal = ? ORDER BY maker, name",
+        );
+        let applied = applied.bind(terminal).fetch_all(&self.pool).await?;
+        let applied = applied.iter().map(|(maker, name, release)| channel_release(maker, name, *release));
+        let row = UserRow {
+            designation: serde_json::from_str(&designation)?,
+            subscribed: read_subscribed(&subscribed)?,
+            applied: applied.collect::<Result<_, _>>()?,
+        };
+        Ok(Some(Terminal { key: key.parse()?, counter: nat(counter)?, row }))
+    }
+
+    /// Writes contacts by idle polls, all or none: by terminal, seconds since 1970 and counter. Neither ever goes back.
+    pub(crate) async fn note_contacts(&self, contacts: &HashMap<String, (i64, u64)>) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        for (terminal, (at, counter)) in contacts {
+            sqlx::query(
+                "UPDATE terminals SET last_contact = MAX(COALESCE(last_contact, 0), ?), counter = MAX(counter, ?)
+                 WHERE terminal = ?",
+            )
+            .bind(at)
+            .bind(int(*counter)?)
+            .bind(terminal)
+            .execute(&mut *tx)
+            .await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     /// Writes a terminal's row as it reported it; returns false, and writes nothing, for a counter that was used.
@@ -211,13 +258,12 @@ struct TerminalSql {
 
 impl TerminalSql {
     fn read(self, applied: Vec<ChannelRelease>) -> Result<TerminalRow, StoreError> {
-        let subscribed = serde_json::from_str::<Vec<String>>(&self.subscribed)?;
         let facts = TerminalFacts {
             hardware: self.hardware,
             os: self.os,
             engine_version: self.engine_version,
             designation: serde_json::from_str(&self.designation)?,
-            subscribed: subscribed.iter().map(|text| channel(text)).collect::<Result<_, _>>()?,
+            subscribed: read_subscribed(&self.subscribed)?,
         };
         Ok(TerminalRow {
             terminal: self.terminal,
@@ -230,6 +276,10 @@ impl TerminalSql {
             trouble: self.trouble,
         })
     }
+}
+
+fn read_subscribed(text: &str) -> Result<Vec<Channel>, StoreError> {
+    serde_json::from_str::<Vec<String>>(text)?.iter().map(|text| channel(text)).collect()
 }
 
 fn subscribed_text(facts: &TerminalFacts) -> Result<String, StoreError> {
