@@ -93,7 +93,7 @@ pub(crate) struct ScanArgs {
     /// paths to scan.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) signatures: Vec<PathBuf>,
-    /// Take .cvd and .cld containers although ClamAV's signatures of them cannot be checked
+    /// Take .cvd, .cld and .cud containers that ClamAV has not signed, or whose digital signature is wrong
     #[arg(long, requires = "signatures")]
     pub(crate) unsigned: bool,
     /// Print JSON lines instead of text
@@ -144,7 +144,7 @@ pub(crate) struct CompileArgs {
     /// When the release was made: RFC 3339, or seconds since 1970 [default: $SOURCE_DATE_EPOCH, else not stated]
     #[arg(long, value_name = "TIME")]
     pub(crate) created: Option<String>,
-    /// Take .cvd and .cld containers although ClamAV's signatures of them cannot be checked
+    /// Take .cvd, .cld and .cud containers that ClamAV has not signed, or whose digital signature is wrong
     #[arg(long)]
     pub(crate) unsigned: bool,
     /// Print diagnostics and the account as JSON lines

@@ -68,7 +68,7 @@ const KINDS: [(&[u8], FileKind); 18] = [
 ];
 
 /// First bytes of other well-known files: what else their beginning may hold says nothing.
-const OTHERS: [&[u8]; 42] = [
+const OTHERS: [&[u8]; 44] = [
     b"PK\x03\x04",
     b"PK00PK\x03\x04",
     b"\x1f\x8b",
@@ -105,6 +105,8 @@ const OTHERS: [&[u8]; 42] = [
     b"ID3",
     b"OggS",
     b"\xff\xfb\x90",
+    b"\0\0\x01\xb3",
+    b"\0\0\x01\xba",
     b"SIP-HIT (SIP/H",
     b"SQLite format 3\0",
     b"SYMC\x01\0",

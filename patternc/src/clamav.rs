@@ -17,8 +17,10 @@
 //! Parsers take time linear in the line, nest at most 16 deep, and never panic.
 
 pub mod byte_compare;
+mod cdb;
 pub mod container;
 mod db;
+mod ftm;
 pub mod fuzzy_image;
 mod hash;
 mod hex;
@@ -32,6 +34,8 @@ pub mod pcre;
 mod target;
 
 pub use ignore::IgnoreRule;
+
+use std::convert::Infallible;
 
 use crate::diagnostic::{Code, Fault, quote};
 use crate::record::{DigestOf, Record};
@@ -93,6 +97,23 @@ pub fn cfg(line: impl AsRef<[u8]>) -> Result<Option<()>, Fault> {
     parse(line.as_ref(), notes::cfg)
 }
 
+/// Checks a line of an `.ftm` file, without its line feed; `None` for a comment. A rule that is accepted has no effect: it says what is
+/// known without it.
+///
+/// # Errors
+/// A [`Fault`] that names why the line is refused.
+pub fn ftm(line: impl AsRef<[u8]>) -> Result<Option<()>, Fault> {
+    parse(line.as_ref(), ftm::parse)
+}
+
+/// Checks a line of a `.cdb` file, without its line feed; `None` for a comment, and nothing else is accepted.
+///
+/// # Errors
+/// A [`Fault`] that names what is wrong with the line, or [`Code::MemberUnsupported`].
+pub fn cdb(line: impl AsRef<[u8]>) -> Result<Option<Infallible>, Fault> {
+    parse(line.as_ref(), cdb::parse)
+}
+
 /// Parses a line of a file of digests, without its line feed; `None` for a comment. What they are of, the kind of file tells: of files in
 /// `.hdb`, `.hdu`, `.hsb` and `.hsu`, of clean files in `.fp` and `.sfp`, of imports in `.imp`, and of sections, with the size
 /// before the digest, in `.mdb`, `.mdu`, `.msb` and `.msu`.
@@ -131,6 +152,12 @@ pub(crate) fn is_comment(line: &[u8]) -> bool {
     line.first() == Some(&b'#') || line.iter().all(|byte| *byte == b'\r')
 }
 
+/// Whether a file of this name is the licence that signatures come with, unless its extension says otherwise.
+pub(crate) fn is_licence_name(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["COPYING", "LICENSE", "LICENCE"].iter().any(|word| name.starts_with(word))
+}
+
 /// Cuts a line at its colons: at least `min` and at most `max` fields.
 fn fields<const MAX: usize>(line: &str, min: usize) -> Result<[Option<&str>; MAX], Fault> {
     let mut found = [None; MAX];
@@ -161,6 +188,14 @@ fn check_flevels(least: Option<u64>, most: Option<u64>) -> Result<(), Fault> {
         _ => return Ok(()),
     };
     Err(Fault::new(Code::FlevelRange, message))
+}
+
+/// A functionality level; nothing stands for 0.
+fn level(field: &str) -> Result<u64, Fault> {
+    digits(field).ok_or_else(|| {
+        let message = format!("the functionality level {} is not a number", quote(field));
+        Fault::new(Code::FlevelInvalid, message)
+    })
 }
 
 /// A name as it stands, spaces and all, but for a remark that clamscan does not show: ` (Clam)` and what follows it.

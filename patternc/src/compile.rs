@@ -25,7 +25,9 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use crate::clamav::container::signature::{Keys, SignatureError};
 use crate::clamav::container::{Container, ContainerError, Limits};
+use crate::clamav::is_licence_name;
 use crate::diagnostic::{Code, Diagnostic, Fault, quote};
 use crate::record::Record;
 use ignore::Ignores;
@@ -108,16 +110,18 @@ pub struct Compiler {
     diagnostics: Vec<Diagnostic>,
     account: Account,
     unsigned: Unsigned,
+    keys: Option<Keys>,
     progress: Option<Progress>,
 }
 
-/// What becomes of containers that should be signed and whose signature was not checked.
+/// What becomes of containers that ClamAV has not signed, or whose signatures are not those of what they hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unsigned {
-    /// They are refused. ClamAV's documents do not say how its signatures are made, so this means every `.cvd` and `.cld`.
+    /// They are refused. A container needs a signed list of members and, if its header states a digest, a signature of that. So a
+    /// `.cvd` needs both; the header of a `.cld` states none as a rule; a `.cud` has neither.
     #[default]
     Refuse,
-    /// They are compiled if they are in order otherwise.
+    /// They are compiled if they are in order otherwise; no signature is looked at.
     Accept,
 }
 
@@ -139,10 +143,17 @@ impl Compiler {
         self
     }
 
-    /// What becomes of containers whose signature was not checked. Default: [`Unsigned::Refuse`].
+    /// What becomes of containers that are not signed. Default: [`Unsigned::Refuse`].
     #[must_use]
     pub fn unsigned(mut self, unsigned: Unsigned) -> Compiler {
         self.unsigned = unsigned;
+        self
+    }
+
+    /// The keys by which a container counts as signed. Default: [`Keys::clamav`].
+    #[must_use]
+    pub fn keys(mut self, keys: Keys) -> Compiler {
+        self.keys = Some(keys);
         self
     }
 
@@ -255,11 +266,17 @@ impl Compiler {
         if kind == SourceKind::Cvd && container.header().md5.is_none() {
             return Err(Fault::new(Code::ContainerDigest, "the header states no MD5"));
         }
-        if kind != SourceKind::Cud && self.unsigned == Unsigned::Refuse {
-            let message = "the digital signature of the container cannot be checked, and unsigned ones are not allowed";
-            return Err(Fault::new(Code::ContainerUnverified, message));
+        match self.unsigned {
+            Unsigned::Accept => drop(container.check().map_err(fault_of)?),
+            Unsigned::Refuse => {
+                let keys = self.keys.as_ref().unwrap_or_else(|| Keys::clamav());
+                // Before anything is unpacked.
+                if container.header().md5.is_some() {
+                    container.header().verify(&keys.header).map_err(fault_of_signature)?;
+                }
+                container.check().map_err(fault_of)?.verify(&keys.list).map_err(fault_of_signature)?;
+            }
         }
-        container.check().map_err(fault_of)?;
         let unpacked = container.unpack(|name, bytes| {
             self.add_member(&format!("{source_name}:{name}"), Path::new(name), bytes);
             Ok(())
@@ -325,8 +342,8 @@ impl Compiler {
 
 /// Whether a file is the licence that signatures come with.
 fn is_licence(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_uppercase();
-    ["COPYING", "LICENSE", "LICENCE"].iter().any(|word| name.starts_with(word)) && SourceKind::of_path(path).is_none()
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    is_licence_name(&name) && SourceKind::of_path(path).is_none()
 }
 
 fn fault_of(error: ContainerError) -> Fault {
@@ -338,4 +355,12 @@ fn fault_of(error: ContainerError) -> Fault {
         ContainerError::Info(_) => Code::ContainerInfo,
     };
     Fault::new(code, error.to_string())
+}
+
+fn fault_of_signature(error: SignatureError) -> Fault {
+    let code = match error {
+        SignatureError::Absent { .. } => Code::ContainerUnsigned,
+        SignatureError::Failed { .. } => Code::ContainerSignature,
+    };
+    Fault::new(code, format!("{error}, and containers that ClamAV has not signed are not allowed"))
 }

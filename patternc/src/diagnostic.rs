@@ -85,8 +85,10 @@ codes! {
     ContainerHeader = "container-header",
     /// The digest that a container states is not that of its archive.
     ContainerDigest = "container-digest",
-    /// The digital signature of a container was not checked.
-    ContainerUnverified = "container-unverified",
+    /// A container bears no digital signature.
+    ContainerUnsigned = "container-unsigned",
+    /// The digital signature of a container is not one of what it holds.
+    ContainerSignature = "container-signature",
     /// The archive in a container cannot be unpacked.
     ContainerArchive = "container-archive",
     /// A container asks for more than the limits allow.
@@ -191,12 +193,20 @@ codes! {
     PatternTooLarge = "pattern-too-large",
     /// A digest whose length is that of no known algorithm.
     DigestLength = "digest-length",
-    /// A size that is not a number from 1 to 4,294,967,294.
+    /// A size that is not a number from 1 to 4,294,967,294, or not a range.
     SizeInvalid = "size-invalid",
     /// A line of a list of members that is none of those it may hold.
     InfoInvalid = "info-invalid",
     /// A line that switches no part of clamscan on.
     CfgInvalid = "cfg-invalid",
+    /// A rule for types of files that is not well formed.
+    FtmInvalid = "ftm-invalid",
+    /// A rule for types of files that says something else than the built-in ones.
+    FtmUnsupported = "ftm-unsupported",
+    /// A signature of a member of a container with a field that is not well formed.
+    CdbInvalid = "cdb-invalid",
+    /// A signature of a member of a container; containers are not opened.
+    MemberUnsupported = "member-unsupported",
     /// Any size without the functionality level that allows it.
     SizeAnyNeedsLevel = "size-any-needs-level",
 }

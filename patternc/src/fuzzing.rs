@@ -2,6 +2,8 @@
 //!
 //! Each takes any bytes and panics when something that always holds does not.
 
+mod maker;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -12,10 +14,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::blob;
 use crate::clamav;
+use crate::clamav::container::signature::Keys;
 use crate::clamav::container::{Container, HEADER_LEN, Limits};
 use crate::compile::{Compilation, Compiler, SourceKind, Unsigned};
 use crate::record::DigestOf;
 use crate::wire::Reader;
+
+#[cfg(test)]
+pub(crate) use maker::encode_pss;
+pub use maker::{Maker, Makers};
 
 /// A blob that is accepted is encoded to the same root, and decoded to the same blob.
 pub fn blob_decode(bytes: &[u8]) {
@@ -64,7 +71,7 @@ pub fn side_file_parse(bytes: &[u8]) {
         if let Ok(Some(rule)) = clamav::ignore(line) {
             assert!(!rule.name.is_empty());
         }
-        let _ = (clamav::info(line), clamav::cfg(line));
+        let _ = (clamav::info(line), clamav::cfg(line), clamav::ftm(line), clamav::cdb(line));
     }
 }
 
@@ -73,6 +80,9 @@ pub fn container_read(bytes: &[u8]) {
     let limits = Limits { member_bytes_max: 1 << 16, total_bytes_max: 1 << 18, ratio_max: 64, members_max: 16 };
     let Ok(container) = Container::open(bytes, limits) else { return };
     let checked = container.check();
+    let keys = Keys::clamav();
+    assert!(container.header().verify(&keys.header).is_err(), "nobody signs what a fuzzer makes");
+    assert!(checked.iter().all(|list| list.verify(&keys.list).is_err()));
     let unpack = || {
         let mut members = Vec::new();
         let outcome = container.unpack(|name, bytes| {
@@ -107,8 +117,7 @@ pub fn seal_container(bytes: &mut [u8]) {
         return;
     }
     let digest = Md5::digest(archive);
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    digits.copy_from_slice(hex.as_bytes());
+    digits.copy_from_slice(hex(&digest).as_bytes());
 }
 
 /// How [`container`] makes its archive.
@@ -120,20 +129,58 @@ pub enum Packing {
     Gzip,
 }
 
-/// A container of `members` as ClamAV makes them: with its digest, and with a list of members, `made.info`, as the first of them.
+/// A container of `members` as ClamAV makes them, but for signatures: with its digest, and with a list of members, `made.info`, as
+/// the first of them.
 pub fn container(packing: Packing, members: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut list = String::from("ClamAV-VDB:16 Nov 2012 14-15 -0500:1:1:90:X:X:maker:1353093303\n");
-    for (name, bytes) in members {
-        let sha256: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        writeln!(list, "{name}:{}:{sha256}", bytes.len()).expect("writing to a string");
-    }
-    let listed: Vec<(&str, &[u8])> =
-        std::iter::once(("made.info", list.as_bytes())).chain(members.iter().copied()).collect();
-    container_of(packing, &listed)
+    container_of(packing, &with_list(&list_of(members), members))
+}
+
+/// A container of `members` whose header and list of members are signed.
+pub fn signed_container(makers: &Makers, packing: Packing, members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut list = list_of(members);
+    let signature = makers.list.sign_sha256(&Sha256::digest(&list).into());
+    writeln!(list, "DSIG:{signature}").expect("writing to a string");
+    let archive = archive(packing, &with_list(&list, members));
+    let md5 = Md5::digest(&archive);
+    let signature = makers.header.sign_md5(&md5.into());
+    let mut bytes = header(&hex(&md5), &signature);
+    bytes.extend(archive);
+    bytes
 }
 
 /// A container of `members` and nothing else, with its digest.
 pub fn container_of(packing: Packing, members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut bytes = header(&"0".repeat(32), "X");
+    bytes.extend(archive(packing, members));
+    seal_container(&mut bytes);
+    bytes
+}
+
+/// A header like that of release 1 of something, with room for what it must hold.
+fn header(md5: &str, signature: &str) -> Vec<u8> {
+    let text = format!("ClamAV-VDB:16 Nov 2012 14-15 -0500:1:1:90:{md5}:{signature}:maker:1353093303");
+    let mut bytes = text.into_bytes();
+    bytes.resize(HEADER_LEN, b' ');
+    bytes
+}
+
+fn list_of(members: &[(&str, &[u8])]) -> String {
+    let mut list = String::from("ClamAV-VDB:16 Nov 2012 14-15 -0500:1:1:90:X:X:maker:1353093303\n");
+    for (name, bytes) in members {
+        writeln!(list, "{name}:{}:{}", bytes.len(), hex(&Sha256::digest(bytes))).expect("writing to a string");
+    }
+    list
+}
+
+fn with_list<'a>(list: &'a str, members: &[(&'a str, &'a [u8])]) -> Vec<(&'a str, &'a [u8])> {
+    std::iter::once(("made.info", list.as_bytes())).chain(members.iter().copied()).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn archive(packing: Packing, members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for (name, bytes) in members {
         let mut header = tar::Header::new_ustar();
@@ -142,20 +189,14 @@ pub fn container_of(packing: Packing, members: &[(&str, &[u8])]) -> Vec<u8> {
         tar.append_data(&mut header, name, *bytes).expect("a short name and a buffer");
     }
     let tar = tar.into_inner().expect("writing to a buffer");
-    let archive = match packing {
+    match packing {
         Packing::Tar => tar,
         Packing::Gzip => {
             let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
             gzip.write_all(&tar).expect("writing to a buffer");
             gzip.finish().expect("writing to a buffer")
         }
-    };
-    let header = format!("ClamAV-VDB:16 Nov 2012 14-15 -0500:1:1:90:{}:X:maker:1353093303", "0".repeat(32));
-    let mut bytes = header.into_bytes();
-    bytes.resize(HEADER_LEN, b' ');
-    bytes.extend(archive);
-    seal_container(&mut bytes);
-    bytes
+    }
 }
 
 /// Lines end in a record that can be encoded and decoded, or in a fault.

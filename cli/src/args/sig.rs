@@ -82,7 +82,7 @@ pub(crate) struct SigCheckArgs {
     /// Model of the files that will be scanned [default: the built-in one]
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
-    /// Take .cvd and .cld containers although ClamAV's signatures of them cannot be checked
+    /// Take .cvd, .cld and .cud containers that ClamAV has not signed, or whose digital signature is wrong
     #[arg(long)]
     pub(crate) unsigned: bool,
     /// Print JSON lines
@@ -101,7 +101,7 @@ pub(crate) struct SigExplainArgs {
     /// What the line is: ndb, ldb, hdb, ... [default: by its form]
     #[arg(long, value_name = "KIND", value_parser = line_kind, conflicts_with = "signatures")]
     pub(crate) kind: Option<SourceKind>,
-    /// Take .cvd and .cld containers although ClamAV's signatures of them cannot be checked
+    /// Take .cvd, .cld and .cud containers that ClamAV has not signed, or whose digital signature is wrong
     #[arg(long, requires = "signatures")]
     pub(crate) unsigned: bool,
     /// Print JSON lines
@@ -126,7 +126,7 @@ pub(crate) struct SigFindArgs {
     /// Places to show of each pattern
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(..=10_000))]
     pub(crate) limit: u16,
-    /// Take .cvd and .cld containers although ClamAV's signatures of them cannot be checked
+    /// Take .cvd, .cld and .cud containers that ClamAV has not signed, or whose digital signature is wrong
     #[arg(long, requires = "signatures")]
     pub(crate) unsigned: bool,
     /// Print JSON lines

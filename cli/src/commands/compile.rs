@@ -56,7 +56,8 @@ pub(crate) fn unsigned(allowed: bool) -> Unsigned {
 
 /// Says how containers that were refused for their signatures are taken all the same.
 pub(crate) fn hint_at_unsigned(account: &Account) {
-    if account.by_code.contains_key(&Code::ContainerUnverified) {
+    let codes = [Code::ContainerUnsigned, Code::ContainerSignature];
+    if codes.iter().any(|code| account.by_code.contains_key(code)) {
         remark!("hint: if you trust where these containers come from, `--unsigned` compiles them");
     }
 }

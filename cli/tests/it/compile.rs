@@ -94,7 +94,7 @@ fn containers_need_to_be_trusted() {
     bench.file("main.cud", &bytes);
     bench.file("there", "findme");
     let refused = bench.expect(1, "compile main.cvd -o out.titer --channel acme/main --release 1");
-    assert!(refused.err.contains("main.cvd:0: container-unverified: "), "{}", refused.err);
+    assert!(refused.err.contains("main.cvd:0: container-unsigned: "), "{}", refused.err);
     assert!(refused.err.contains("--unsigned"), "{}", refused.err);
     let taken = bench.expect(1, "compile main.cvd --unsigned -o out.titer --channel acme/main --release 1 --json");
     assert_eq!(taken.json_of("diagnostic")[0]["file"], json!("main.cvd:main.ndb"));
@@ -102,7 +102,8 @@ fn containers_need_to_be_trusted() {
     bench.expect(2, "scan --signatures main.cvd -- there");
     let found = bench.expect(1, "scan --unsigned --signatures main.cvd -- there");
     assert!(found.out.contains("Good FOUND"), "{}", found.out);
-    bench.expect(1, "scan --signatures main.cud -- there");
+    bench.expect(2, "scan --signatures main.cud -- there");
+    bench.expect(1, "scan --unsigned --signatures main.cud -- there");
 }
 
 #[test]

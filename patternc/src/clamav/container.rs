@@ -7,12 +7,16 @@
 //! ```
 //!
 //! `MD5` is that of everything after the header, or `X`. One member ends in `.info` and lists the others with size and SHA-256;
-//! both digests are checked. ClamAV's digital signatures, that of the header and that of the `.info` member, are **not**: its
-//! documents do not say how they are made. A digest beside the data it is of keeps accidents away, not people; so who opens a
-//! container decides whether it comes from where it says.
+//! both digests are checked. A digest beside the data it is of keeps accidents away, not people. Against them there are two digital
+//! signatures, one of the digest in the header ([`Header::verify`]) and one of the list ([`List::verify`]); [`signature`] tells what
+//! they are worth. Who opens a container decides whether it must be signed.
 //!
 //! The bytes may come from anyone. The archive is unpacked twice, once to check it and once to use it, one member at a time:
 //! memory is that of the largest member. Nothing of a container is given out before all of it was checked.
+
+mod header;
+mod list;
+pub mod signature;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -23,10 +27,9 @@ use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
 use super::notes::ListedFile;
-use super::{digits, hash, notes};
 
-/// Length of the header, in bytes.
-pub const HEADER_LEN: usize = 512;
+pub use header::{HEADER_LEN, Header};
+pub use list::List;
 
 /// What a container may make its reader do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,27 +59,6 @@ impl Limits {
     fn unpacked_max(&self, len: usize) -> u64 {
         (len as u64).saturating_mul(self.ratio_max).max(Limits::FREE_BYTES).min(self.total_bytes_max)
     }
-}
-
-/// What a container says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// When it was made, as its maker wrote it.
-    pub built: String,
-    /// Its version; it only grows.
-    pub version: u64,
-    /// How many signatures it is said to hold.
-    pub signatures: u64,
-    /// The functionality level that it is meant for. Each signature may ask for a higher one.
-    pub flevel: u64,
-    /// MD5 of everything after the header.
-    pub md5: Option<[u8; 16]>,
-    /// ClamAV's digital signature of that digest, as it stands.
-    pub signature: Option<String>,
-    /// Who made it.
-    pub builder: String,
-    /// When it was made, in seconds since 1970.
-    pub built_at: Option<u64>,
 }
 
 /// Why a container is refused.
@@ -121,7 +103,7 @@ impl<'a> Container<'a> {
     pub fn open(bytes: &'a [u8], limits: Limits) -> Result<Container<'a>, ContainerError> {
         let (header, archive) =
             bytes.split_at_checked(HEADER_LEN).ok_or(ContainerError::Header("there are no 512 bytes"))?;
-        let header = parse_header(header)?;
+        let header = Header::parse(header)?;
         if header.md5.is_some_and(|md5| md5 != *Md5::digest(archive)) {
             return Err(ContainerError::Digest);
         }
@@ -133,30 +115,23 @@ impl<'a> Container<'a> {
         &self.header
     }
 
-    /// Unpacks the archive without keeping it and checks it against its list of members.
+    /// Unpacks the archive without keeping it, checks it against its list of members, and returns the list.
     ///
     /// # Errors
     /// [`ContainerError::Archive`], [`ContainerError::Limit`], [`ContainerError::Info`].
-    pub fn check(&self) -> Result<(), ContainerError> {
+    pub fn check(&self) -> Result<List, ContainerError> {
         let mut found = Vec::new();
         let mut list = None;
         self.unpack(|name, bytes| {
             found.push(ListedFile { name: name.to_owned(), size: bytes.len() as u64, sha256: Sha256::digest(bytes).into() });
-            if is_info(name) && list.replace(read_list(bytes)?).is_some() {
+            if List::is_named(name) && list.replace(List::parse(bytes, &self.header)?).is_some() {
                 return Err(ContainerError::Info("there are two of them".to_owned()));
             }
             Ok(())
         })?;
         let list = list.ok_or_else(|| ContainerError::Info("there is no `.info` member".to_owned()))?;
-        if list.is_empty() {
-            return Err(ContainerError::Info("it is empty".to_owned()));
-        }
-        // A member that is listed and missing is no fault for clamscan either.
-        let differs = |member: &&ListedFile| list.iter().any(|listed| listed.name == member.name && listed != *member);
-        match found.iter().find(differs) {
-            Some(member) => Err(ContainerError::Info(format!("`{}` is of another size or SHA-256", member.name))),
-            None => Ok(()),
-        }
+        list.check(&found)?;
+        Ok(list)
     }
 
     /// Gives each member to `sink`, its name and its bytes, in the order of the archive. A name is one of a file in this folder:
@@ -239,50 +214,6 @@ fn member_name(entry: &tar::Entry<'_, impl Read>) -> Result<String, ContainerErr
         return Ok(name.to_owned());
     }
     Err(ContainerError::Archive(format!("`{name}` is not a regular file")))
-}
-
-fn is_info(name: &str) -> bool {
-    name.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("info"))
-}
-
-fn read_list(bytes: &[u8]) -> Result<Vec<ListedFile>, ContainerError> {
-    let text = str::from_utf8(bytes).map_err(|_| ContainerError::Info("it is not UTF-8".to_owned()))?;
-    let lines = text.lines().filter(|line| !super::is_comment(line.as_bytes()));
-    let listed = lines.map(|line| notes::info(line.trim_end_matches('\r'))).filter_map(Result::transpose);
-    listed.collect::<Result<_, _>>().map_err(|fault| ContainerError::Info(fault.message))
-}
-
-fn parse_header(bytes: &[u8]) -> Result<Header, ContainerError> {
-    let text = str::from_utf8(bytes).ok().filter(|text| text.bytes().all(|byte| matches!(byte, b' '..=b'~' | 0 | b'\n')));
-    let text = text.ok_or(ContainerError::Header("it is not ASCII text"))?.trim_end_matches([' ', '\0', '\n']);
-    let fields: Vec<&str> = text.split(':').collect();
-    let (magic, fields) = fields.split_first().expect("splitting gives at least one field");
-    if *magic != "ClamAV-VDB" {
-        return Err(ContainerError::Header("it does not begin with `ClamAV-VDB:`"));
-    }
-    let (fields, built_at) = match fields {
-        [fields @ .., built_at] if fields.len() == 7 => (fields, Some(*built_at)),
-        fields => (fields, None),
-    };
-    let [built, version, signatures, flevel, md5, signature, builder] = *fields else {
-        return Err(ContainerError::Header("it has not 8 or 9 fields"));
-    };
-    let number = |text: &str, error| digits(text).filter(|_| !text.is_empty()).ok_or(ContainerError::Header(error));
-    let md5 = match md5 {
-        "X" => None,
-        md5 if md5.len() == 32 => Some(hash::hex_bytes(md5).map_err(|_| ContainerError::Header("its MD5 is not hex"))?),
-        _ => return Err(ContainerError::Header("its MD5 has not 32 digits")),
-    };
-    Ok(Header {
-        built: built.to_owned(),
-        version: number(version, "its version is not a number")?,
-        signatures: number(signatures, "its number of signatures is not a number")?,
-        flevel: number(flevel, "its functionality level is not a number")?,
-        md5,
-        signature: (!matches!(signature, "" | "X")).then(|| signature.to_owned()),
-        builder: builder.to_owned(),
-        built_at: built_at.map(|text| number(text, "its time in seconds is not a number")).transpose()?,
-    })
 }
 
 /// Reads at most so many bytes; more is an error, not the end.

@@ -4,7 +4,7 @@
 //! last slash is the pattern; slashes in it need no backslash and may have one.
 
 use engine::pattern::Offset;
-use engine::regex::{Flags, Regex, RegexErrorKind};
+use engine::regex::{Flags, Regex, RegexError, RegexErrorKind};
 
 use super::offset;
 use crate::diagnostic::{Code, Fault, quote};
@@ -62,12 +62,15 @@ pub fn parse(text: &str, target: Target) -> Result<Pcre<'_>, Fault> {
     for letter in letters.chars() {
         pcre.set(letter)?;
     }
-    Regex::check(pattern, pcre.flags).map_err(|error| {
-        let unsupported = error.kind == RegexErrorKind::Unsupported;
-        let code = if unsupported { Code::RegexUnsupported } else { Code::RegexInvalid };
-        Fault::new(code, format!("in the regular expression {}: {error}", quote(pattern)))
-    })?;
+    Regex::check(pattern, pcre.flags).map_err(|error| fault_of(pattern, &error))?;
     Ok(pcre)
+}
+
+/// Why a regular expression is refused.
+pub(super) fn fault_of(pattern: &str, error: &RegexError) -> Fault {
+    let unsupported = error.kind == RegexErrorKind::Unsupported;
+    let code = if unsupported { Code::RegexUnsupported } else { Code::RegexInvalid };
+    Fault::new(code, format!("in the regular expression {}: {error}", quote(pattern)))
 }
 
 impl Pcre<'_> {

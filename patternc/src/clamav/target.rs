@@ -1,4 +1,4 @@
-//! The number of the files that a signature is for.
+//! What files a signature is for: a number, or clamscan's name of a type.
 
 use super::digits;
 use crate::diagnostic::{Code, Fault, quote};
@@ -17,6 +17,18 @@ pub(super) fn parse(field: &str) -> Result<Target, Fault> {
         let message = format!("target {number} is no type of files that is supported");
         Fault::new(Code::TargetUnsupported, message)
     })
+}
+
+/// One of clamscan's names for types of files.
+pub(super) fn file_type(value: &str) -> Result<&str, Fault> {
+    let known = value.strip_prefix("CL_TYPE_").is_some_and(|name| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+    });
+    if known {
+        return Ok(value);
+    }
+    let message = format!("{} is none of ClamAV's types of files, such as `CL_TYPE_ZIP`", quote(value));
+    Err(Fault::new(Code::FileTypeInvalid, message))
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ pub enum Content {
     Signatures,
     /// Each line is a rule that takes signatures away by their names.
     Ignores,
-    /// Each line is checked and has no effect: it is meant for ClamAV's own program.
+    /// Each line is checked and has no effect: it is meant for ClamAV's own program, or says what is known without it.
     Notes,
     /// The file holds other files.
     Container,
@@ -84,10 +84,10 @@ kinds! {
     Imp = "imp", Signatures, "hashes of import tables";
     Fp = "fp", Signatures, "hashes of files that are clean, MD5 as a rule";
     Sfp = "sfp", Signatures, "hashes of files that are clean, SHA-1 and SHA-256 as a rule";
-    Cdb = "cdb", Unsupported, "signatures of members of archives";
+    Cdb = "cdb", Signatures, "signatures of members of archives";
     Zmd = "zmd", Unsupported, "signatures of members of ZIP archives";
     Rmd = "rmd", Unsupported, "signatures of members of RAR archives";
-    Ftm = "ftm", Unsupported, "rules that tell types of files";
+    Ftm = "ftm", Notes, "rules that tell types of files";
     Idb = "idb", Unsupported, "icons of programs";
     Pdb = "pdb", Unsupported, "addresses that phishing imitates";
     Wdb = "wdb", Unsupported, "addresses that phishing checks leave alone";

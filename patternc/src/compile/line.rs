@@ -64,6 +64,8 @@ pub(super) fn compile(kind: SourceKind, line: &[u8]) -> Outcome {
         SourceKind::Ign | SourceKind::Ign2 => clamav::ignore(line).map(|parsed| parsed.map(Outcome::Ignore)),
         SourceKind::Info => clamav::info(line).map(|parsed| parsed.map(|()| Outcome::Note)),
         SourceKind::Cfg => clamav::cfg(line).map(|parsed| parsed.map(|()| Outcome::Note)),
+        SourceKind::Ftm => clamav::ftm(line).map(|parsed| parsed.map(|()| Outcome::Note)),
+        SourceKind::Cdb => clamav::cdb(line).map(|parsed| parsed.map(|never| match never {})),
         _ => match kind.digest_of() {
             Some(of) => clamav::hash(of, line).map(|parsed| parsed.map(record)),
             None => unreachable!("files of kind {kind:?} are not read line by line"),

@@ -5,6 +5,7 @@ use patternc::compile::{Compilation, Compiler, SourceKind, Unsigned};
 use patternc::diagnostic::Code;
 use patternc::fuzzing::{Packing, container, container_of, seal_container};
 use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
 
 const MEMBERS: [(&str, &[u8]); 4] = [
     ("COPYING", b"may be used"),
@@ -29,7 +30,7 @@ fn refused(kind: SourceKind, bytes: &[u8]) -> Code {
 #[test]
 fn members_are_compiled_like_files() {
     for packing in [Packing::Gzip, Packing::Tar] {
-        let compilation = compile(SourceKind::Cud, &container(packing, &MEMBERS), Unsigned::Refuse);
+        let compilation = compile(SourceKind::Cud, &container(packing, &MEMBERS), Unsigned::Accept);
         let names: Vec<_> = compilation.records.iter().map(patternc::record::Record::name).collect();
         assert_eq!(names, ["A.B"]);
         let said: Vec<String> = compilation.diagnostics.iter().map(ToString::to_string).collect();
@@ -40,13 +41,20 @@ fn members_are_compiled_like_files() {
 }
 
 #[test]
-fn what_should_be_signed_is_refused_unless_allowed() {
-    let bytes = container(Packing::Gzip, &MEMBERS);
-    for kind in [SourceKind::Cvd, SourceKind::Cld] {
-        let compilation = compile(kind, &bytes, Unsigned::Refuse);
-        assert_eq!(compilation.diagnostics[0].code, Code::ContainerUnverified);
-        assert_eq!((compilation.records.len(), compilation.account.refused), (0, 1));
-        assert_eq!(compile(kind, &bytes, Unsigned::Accept).records.len(), 1);
+fn what_is_not_signed_is_refused_unless_allowed() {
+    let unsigned = container(Packing::Gzip, &MEMBERS);
+    // A digest and a signature in the header that are of another container.
+    let mut foreign = unsigned.clone();
+    let header = format!("ClamAV-VDB:16 Nov 2012 14-15 -0500:1:1:90:{}:AbC:maker:1353093303", "0".repeat(32));
+    foreign[..header.len()].copy_from_slice(header.as_bytes());
+    seal_container(&mut foreign);
+    for kind in [SourceKind::Cvd, SourceKind::Cld, SourceKind::Cud] {
+        for (bytes, code) in [(&unsigned, Code::ContainerUnsigned), (&foreign, Code::ContainerSignature)] {
+            let compilation = compile(kind, bytes, Unsigned::Refuse);
+            assert_eq!(compilation.diagnostics[0].code, code);
+            assert_eq!((compilation.records.len(), compilation.account.refused), (0, 1));
+            assert_eq!(compile(kind, bytes, Unsigned::Accept).records.len(), 1);
+        }
     }
 }
 
@@ -73,8 +81,15 @@ fn a_header_is_read_whole() {
         bytes[..text.len()].copy_from_slice(text.as_bytes());
         bytes
     };
-    assert_eq!(compile(SourceKind::Cld, &with("ClamAV-VDB:t:1:1:1:X:X:b"), Unsigned::Accept).records.len(), 1);
-    assert_eq!(refused(SourceKind::Cvd, &with("ClamAV-VDB:t:1:1:1:X:X:b")), Code::ContainerDigest);
+    let other_names = "ClamAV-VDB:another time:1:1:90:X:X:another maker:1353093303";
+    assert_eq!(compile(SourceKind::Cld, &with(other_names), Unsigned::Accept).records.len(), 1);
+    assert_eq!(refused(SourceKind::Cvd, &with(other_names)), Code::ContainerDigest);
+    // What the list of members says otherwise.
+    for other in
+        ["2:1:90:X:X:b:1353093303", "1:2:90:X:X:b:1353093303", "1:1:91:X:X:b:1353093303", "1:1:90:X:X:b:1", "1:1:90:X:X:b"]
+    {
+        assert_eq!(refused(SourceKind::Cld, &with(&format!("ClamAV-VDB:t:{other}"))), Code::ContainerInfo, "{other}");
+    }
     for wrong in [
         "",
         "ClamAV-VDB",
@@ -95,14 +110,32 @@ fn a_header_is_read_whole() {
 
 #[test]
 fn members_are_what_their_list_says() {
+    const MADE: &str = "ClamAV-VDB:16 Nov 2012 14-15 -0500:1:1:90:X:X:maker:1353093303\n";
     let list = |lines: &str| container_of(Packing::Tar, &[("a.info", lines.as_bytes()), ("a.ndb", b"A:0:*:aabbccdd\n")]);
-    let sha256 = "7d4f1aa2d4bd1cd6c9bb8c8b8ae1a0f3c9aa7c44b33ee2e8ee0b4d7e7d4ff1a2";
+    let sha256 = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let good = format!("{MADE}a.ndb:15:{}\n", sha256(b"A:0:*:aabbccdd\n"));
+    let other = sha256(b"other");
     assert_eq!(refused(SourceKind::Cud, &container_of(Packing::Tar, &MEMBERS)), Code::ContainerInfo);
-    for lines in ["", "ClamAV-VDB:t:1:1:1:X:X:b\nDSIG:x\n", &format!("a.ndb:15:{sha256}\n"), "garbage\n"] {
+    for lines in [
+        "",
+        MADE,
+        &format!("{MADE}DSIG:x\n"),
+        &format!("{MADE}a.ndb:15:{other}\n"),
+        &format!("{MADE}garbage\n"),
+        &format!("{MADE}other.ndb:15:{other}\n"),
+        &format!("{good}a.ndb:15:{other}\n"),
+        good.strip_prefix(MADE).unwrap(),
+        // Below the signature nothing is signed.
+        &format!("{MADE}DSIG:x\n{}", good.strip_prefix(MADE).unwrap()),
+        &format!("{good}DSIG:x\nDSIG:x\n"),
+    ] {
         assert_eq!(refused(SourceKind::Cud, &list(lines)), Code::ContainerInfo, "{lines}");
     }
-    let missing = list(&format!("other.ndb:15:{sha256}\n"));
-    assert_eq!(compile(SourceKind::Cud, &missing, Unsigned::Refuse).records.len(), 1);
+    for lines in
+        [&good, &format!("{good}missing.ndb:15:{other}\n"), &format!("{good}DSIG:x\n"), &format!("{good}DSIG:x\r\n\n")]
+    {
+        assert_eq!(compile(SourceKind::Cud, &list(lines), Unsigned::Accept).records.len(), 1, "{lines}");
+    }
 }
 
 #[test]
@@ -141,13 +174,13 @@ fn what_unpacks_to_too_much_is_refused() {
 
     let bytes = container(Packing::Tar, &MEMBERS);
     let under = |limits: Limits| Container::open(&bytes, limits).unwrap().check();
-    assert_eq!(under(Limits::default()), Ok(()));
+    assert!(under(Limits::default()).is_ok());
     let members = under(Limits { members_max: 4, ..Limits::default() });
-    assert_eq!(members, Err(ContainerError::Limit { of: "members", allowed: 4 }));
+    assert_eq!(members.unwrap_err(), ContainerError::Limit { of: "members", allowed: 4 });
     let member = under(Limits { member_bytes_max: 20, ..Limits::default() });
-    assert_eq!(member, Err(ContainerError::Limit { of: "bytes in one member", allowed: 20 }));
+    assert_eq!(member.unwrap_err(), ContainerError::Limit { of: "bytes in one member", allowed: 20 });
     let total = under(Limits { total_bytes_max: 2000, ..Limits::default() });
-    assert_eq!(total, Err(ContainerError::Limit { of: "bytes", allowed: 2000 }));
+    assert_eq!(total.unwrap_err(), ContainerError::Limit { of: "bytes", allowed: 2000 });
 }
 
 proptest! {

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 use engine::pattern::{Boundary, Element, MaskedByte, Offset, Pattern};
 use patternc::clamav::{byte_compare, modifier, pcre};
-use patternc::compile::{Compiler, SourceKind};
+use patternc::compile::{Compiler, SourceKind, Unsigned};
 use patternc::diagnostic::Code;
-use patternc::fuzzing::{Packing, container, container_of, seal_container};
+use patternc::fuzzing::{Makers, Packing, container, container_of, seal_container, signed_container};
 use patternc::record::{Record, Subsignature, Target};
 
 fn folder() -> PathBuf {
@@ -147,7 +147,8 @@ fn faulty_containers() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("header.cud", b"not a container".to_vec()),
         ("changed.cud", changed),
-        ("unverified.cvd", good.clone()),
+        ("unsigned.cvd", good.clone()),
+        ("foreign.cvd", signed_container(&Makers::for_tests(), Packing::Tar, &[])),
         ("cut.cud", cut),
         ("folder.cud", container(Packing::Tar, &[("x/a.ndb", b"")])),
         ("bomb.cud", container(Packing::Gzip, &[("a.ndb", &zeros)])),
@@ -161,8 +162,10 @@ fn faulty_containers() -> Vec<(&'static str, Vec<u8>)> {
 fn containers_are_as_recorded() {
     let mut said = String::new();
     for (name, bytes) in faulty_containers() {
-        let mut compiler = Compiler::new();
-        compiler.add_text(name, SourceKind::of_path(Path::new(name)).unwrap(), &bytes);
+        let kind = SourceKind::of_path(Path::new(name)).unwrap();
+        let mut compiler =
+            if kind == SourceKind::Cud { Compiler::new().unsigned(Unsigned::Accept) } else { Compiler::new() };
+        compiler.add_text(name, kind, &bytes);
         for diagnostic in compiler.finish().diagnostics {
             writeln!(said, "{diagnostic}").unwrap();
         }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use patternc::clamav::{LDB_LINE_BYTES_MAX, LINE_BYTES_MAX};
 use patternc::compile::{Compiler, Content, SourceKind};
 use patternc::diagnostic::Code;
 use proptest::prelude::*;
@@ -42,6 +43,51 @@ fn lines_of_10_mb_are_refused_in_every_kind() {
         assert_eq!(compiler.finish().diagnostics[0].code, Code::LineTooLong, "{kind:?}");
     }
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+/// Lines of each kind with a hole for what is hostile, and the length in bytes up to which a line of the kind is looked at.
+const FORMS: [(SourceKind, &str, usize); 17] = [
+    (SourceKind::Db, "N=@", LINE_BYTES_MAX),
+    (SourceKind::Ndb, "N:0:*:@", LINE_BYTES_MAX),
+    (SourceKind::Ndb, "N:0:*:aabb@", LINE_BYTES_MAX),
+    (SourceKind::Ndb, "N:0:@:aabbcc", LINE_BYTES_MAX),
+    (SourceKind::Ldb, "N;Target:0;@;aabb", LDB_LINE_BYTES_MAX),
+    (SourceKind::Ldb, "N;@;0;aabb", LDB_LINE_BYTES_MAX),
+    (SourceKind::Ldb, "N;Target:0;0;@", LDB_LINE_BYTES_MAX),
+    (SourceKind::Ldb, "N;Target:0;0&1;aabb;0/@/", LDB_LINE_BYTES_MAX),
+    (SourceKind::Ldb, "N;Target:0;0&1;aabb;@/a/", LDB_LINE_BYTES_MAX),
+    (SourceKind::Ldb, "N;Target:0;0&1;aabb;0(@", LDB_LINE_BYTES_MAX),
+    (SourceKind::Ldb, "N;Target:0;0;fuzzy_img#@", LDB_LINE_BYTES_MAX),
+    (SourceKind::Hdb, "@:7:N", LINE_BYTES_MAX),
+    (SourceKind::Mdb, "@:d41d8cd98f00b204e9800998ecf8427e:N", LINE_BYTES_MAX),
+    (SourceKind::Cdb, "N:*:*:@:*:*:*:*:*:*", LINE_BYTES_MAX),
+    (SourceKind::Ftm, "1:*:@:N:CL_TYPE_ANY:CL_TYPE_ZIP", LINE_BYTES_MAX),
+    (SourceKind::Info, "a.ndb:@:00", LINE_BYTES_MAX),
+    (SourceKind::Cfg, "PE:@:1:2", LINE_BYTES_MAX),
+];
+
+#[test]
+fn what_is_said_of_a_hostile_line_does_not_grow_with_it() {
+    const SAID_BYTES_MAX: usize = 500;
+    for unit in
+        ["(", "((0|1)|", "!(", "[", "{", "{1-2}", "{1000000000}", "aabb{1000000000}", "[1-2]", "1&(", "(?:", "(a*)*{"]
+    {
+        for (kind, form, bytes_max) in FORMS {
+            let hostile = |bytes: usize| form.replace('@', &unit.repeat(bytes / unit.len() + 1)).into_bytes();
+            for (line, too_long) in [(hostile(bytes_max - 100), false), (hostile(10_000_000), true)] {
+                let mut compiler = Compiler::new();
+                compiler.add_text("hostile", kind, &line);
+                let compilation = compiler.finish();
+                let [diagnostic] = &compilation.diagnostics[..] else {
+                    // To a regular expression some of them are characters and classes like others.
+                    assert!(form.contains("/@/") && !too_long, "{form} {unit}: not refused");
+                    continue;
+                };
+                assert_eq!(diagnostic.code == Code::LineTooLong, too_long, "{form} {unit}: {diagnostic}");
+                assert!(diagnostic.message.len() <= SAID_BYTES_MAX, "{form} {unit}: {} bytes", diagnostic.message.len());
+            }
+        }
+    }
 }
 
 #[test]

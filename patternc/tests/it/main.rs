@@ -10,4 +10,5 @@ mod hostile;
 mod ignores;
 mod kinds;
 mod models;
+mod signatures;
 mod support;

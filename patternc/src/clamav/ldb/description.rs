@@ -2,7 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use super::super::{FLEVEL, digits, target};
+use super::super::target::{self, file_type};
+use super::super::{FLEVEL, digits};
 use crate::diagnostic::{Code, Fault, quote};
 use crate::record::{Limits, Target};
 
@@ -77,18 +78,6 @@ fn range(value: &str, attribute: &str) -> Result<RangeInclusive<u64>, Fault> {
 fn container(value: &str) -> Result<Option<String>, Fault> {
     let named = file_type(value)?;
     Ok(Some(named).filter(|&name| name != "CL_TYPE_ANY").map(str::to_owned))
-}
-
-/// One of clamscan's names for types of files.
-fn file_type(value: &str) -> Result<&str, Fault> {
-    let known = value.strip_prefix("CL_TYPE_").is_some_and(|name| {
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
-    });
-    if known {
-        return Ok(value);
-    }
-    let message = format!("{} is none of ClamAV's types of files, such as `CL_TYPE_ZIP`", quote(value));
-    Err(Fault::new(Code::FileTypeInvalid, message))
 }
 
 fn invalid(attribute: &str, why: &str) -> Fault {
