@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Admin(AdminArgs),
     /// Keep this terminal's signatures current.
     Agent(AgentArgs),
+    /// Updates in a file, for terminals without a network.
+    Bundle(BundleArgs),
     /// See it all at work in a temporary folder.
     Demo(DemoArgs),
 }
@@ -70,6 +72,7 @@ impl Command {
                 SigCommand::Hash(_) => false,
             },
             Command::Agent(args) => args.json,
+            Command::Bundle(BundleArgs { command: BundleCommand::Export { json, .. } }) => *json,
             Command::Admin(args) => match args.command {
                 AdminCommand::Terminals { json } | AdminCommand::Threats { json } => json,
                 AdminCommand::EnrolmentToken => false,
@@ -113,6 +116,12 @@ pub(crate) struct ScanArgs {
     /// Agent's folder to take the installed generation from [default: as for `titer agent`]
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+    /// Bring the installed signatures up to date first [default: as the agent's settings say]
+    #[arg(long, conflicts_with_all = ["db", "signatures", "no_update"])]
+    pub(crate) update: bool,
+    /// Scan with what is installed, whatever the agent's settings say
+    #[arg(long)]
+    pub(crate) no_update: bool,
     /// Files and folders to scan
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
@@ -383,15 +392,92 @@ pub(crate) enum AgentCommand {
     /// Enter this terminal at a service.
     Enroll(EnrollArgs),
     /// Install what the service assigns; one short request while nothing has changed.
-    Update {
-        /// Check in and verify everything, even when nothing has changed
-        #[arg(long)]
-        full: bool,
+    Update(UpdateArgs),
+    /// Bring this terminal to the newest releases in a bundle, without the network.
+    Import {
+        /// The bundle
+        file: PathBuf,
     },
+    /// Keep up to date until told to end: asks the service from time to time.
+    Run,
+    /// Put the staged generation in force.
+    Apply,
+    /// Drop the staged generation and do not offer it again.
+    Decline,
+    /// Test the generation in force once more; one on probation that fails is gone back from.
+    Probe,
+    /// Record that a scanner died with the generation in force.
+    ReportCrash,
     /// Show what is installed and what the service last said.
     Status,
     /// Go back to the generation before, without the network.
     Rollback,
+    /// Show the files of this machine in which no new database may find anything.
+    CleanFiles {
+        /// Choose them anew; only on a machine that is known to be clean
+        #[arg(long)]
+        renew: bool,
+    },
+    /// Test a database in this process, as standard input says; for the agent itself.
+    #[command(hide = true)]
+    SelfTest,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BundleArgs {
+    #[command(subcommand)]
+    pub(crate) command: BundleCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BundleCommand {
+    /// Write the newest releases of a service, with all that terminals verify them by, as one file.
+    Export {
+        /// Base address of the service
+        #[arg(long, value_name = "URL", required_unless_present = "state", conflicts_with = "state")]
+        service: Option<Url>,
+        /// Take service and channels from the terminal in this folder
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+        /// Channels to take [default: those of the terminal, else all]
+        #[arg(long = "channel", value_name = "MAKER/NAME")]
+        channels: Vec<updater::Channel>,
+        /// Bundle to write
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct UpdateArgs {
+    /// Check in and verify everything, even when nothing has changed
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Test what is new and leave it waiting for `titer agent apply`
+    #[arg(long)]
+    pub(crate) stage: bool,
+    /// What causes it, which the settings may switch off: `timer` when the system's timer starts this
+    #[arg(long, value_enum, default_value = "command")]
+    pub(crate) trigger: Trigger,
+}
+
+/// What causes an update.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Trigger {
+    Command,
+    Timer,
+}
+
+impl From<Trigger> for updater::agent::Trigger {
+    fn from(trigger: Trigger) -> Self {
+        match trigger {
+            Trigger::Command => updater::agent::Trigger::Command,
+            Trigger::Timer => updater::agent::Trigger::Timer,
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -408,6 +494,9 @@ pub(crate) struct EnrollArgs {
     /// Whose signatures to accept when an own maker has no cure: `own`, `any`, `none` (no updates), or names of makers
     #[arg(long, value_name = "WHOM", value_delimiter = ',', default_value = "own", value_parser = accepted)]
     pub(crate) accept: Vec<String>,
+    /// Folders to draw clean files from, in which no new database may find anything [default: the system's executables]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) clean_from: Vec<PathBuf>,
     /// Hardware class [default: this processor's]
     #[arg(long)]
     pub(crate) hardware: Option<String>,

@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod agent;
+pub(crate) mod bundle;
 pub(crate) mod compile;
 pub(crate) mod delta;
 pub(crate) mod demo;

@@ -1,12 +1,12 @@
 //! What the agent is given of the engine: linking blobs, and trying a database before it is put in force.
 
-use crate::commands::link::link_blobs;
+use crate::commands::agent::self_test::{self, SAMPLES_FILE};
+use crate::commands::link::{link_read, read_blobs};
 use crate::output::write;
-use crate::starter;
-use engine::{DatabaseFile, Scanner};
+use crate::{planted, starter};
 use patternc::link::LinkOptions;
 use std::path::{Path, PathBuf};
-use updater::agent::{BoxError, Engine, SelfTest};
+use updater::agent::{BoxError, Engine, SelfTest, SelfTestError, SelfTestPlan};
 
 /// Links with `patternc`, tests with `engine`.
 #[derive(Clone, Copy, Debug)]
@@ -18,28 +18,18 @@ impl Engine for Adapter {
     }
 
     /// Links the blobs, and the built-in EICAR signatures last, so that every database can be tested and a maker's own name for EICAR
-    /// comes first.
+    /// comes first. Samples of what the database must detect go beside it.
     fn link(&self, blobs: &[PathBuf], database: &Path) -> Result<(), BoxError> {
-        let bytes = link_blobs(blobs, &starter::eicar_records(), &LinkOptions::default())?;
+        let blobs = read_blobs(blobs)?;
+        let records: Vec<_> = blobs.iter().map(|blob| blob.records.as_slice()).collect();
+        let samples = serde_json::to_vec(&planted::samples(&records))?;
+        write(&database.with_file_name(SAMPLES_FILE), &samples)?;
+        let bytes = link_read(&blobs, &starter::eicar_records(), &LinkOptions::default())?;
         Ok(write(database, &bytes)?)
     }
 
-    /// The database is whole, it detects EICAR, and it finds nothing in harmless text.
-    fn self_test(&self, database: &Path) -> Result<SelfTest, BoxError> {
-        let file = DatabaseFile::open(database)?;
-        let database = file.database()?;
-        database.verify()?;
-        let scanner = Scanner::new(&database);
-        let mut scratch = scanner.scratch();
-        if scanner.signatures(&mut scratch, &starter::eicar()).is_empty() {
-            return Err("the new database does not detect the EICAR test file".into());
-        }
-        if let Some(found) = scanner.signatures(&mut scratch, HARMLESS).first() {
-            return Err(format!("the new database finds `{}` in harmless text", database.name(found.signature())).into());
-        }
-        Ok(SelfTest { samples: 2, signatures: database.len() as u64 })
+    /// In a process of its own.
+    fn self_test(&self, database: &Path, plan: &SelfTestPlan) -> Result<SelfTest, SelfTestError> {
+        self_test::in_child(database, plan)
     }
 }
-
-/// Text in which no signature may match.
-const HARMLESS: &[u8] = b"The quick brown fox jumps over the lazy dog, and nothing else happens to it that day.\r\n";

@@ -10,6 +10,7 @@ mod commands;
 mod engine_adapter;
 mod exit;
 mod output;
+mod planted;
 mod progress;
 mod sources;
 mod starter;
@@ -57,6 +58,7 @@ fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Maker(args) => commands::maker::run(&args),
         Command::Admin(args) => commands::admin::run(&args),
         Command::Agent(args) => commands::agent::run(&args),
+        Command::Bundle(args) => commands::bundle::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
     }
 }

@@ -24,9 +24,35 @@ pub(crate) fn with_hint(message: String, hint: &'static str) -> anyhow::Error {
     anyhow::Error::new(Hint(hint)).context(message)
 }
 
-/// Writes the error that ended the program as a JSON line, for who reads those.
+/// The stable code of an error, and advice if there is some.
+#[derive(Debug)]
+struct Coded {
+    code: String,
+    hint: Option<Hint>,
+}
+
+impl fmt::Display for Coded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.code)
+    }
+}
+
+impl std::error::Error for Coded {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.hint.as_ref().map(|hint| hint as _)
+    }
+}
+
+/// `error`, whose code is told in words and, where a program reads, by itself; followed by `hint`.
+pub(crate) fn coded(error: &dyn fmt::Display, code: &str, hint: Option<&'static str>) -> anyhow::Error {
+    let message = format!("{error} ({code})");
+    anyhow::Error::new(Coded { code: code.to_owned(), hint: hint.map(Hint) }).context(message)
+}
+
+/// Writes the error that ended the program as a JSON line, for who reads those. `code` is `fatal` where there is none.
 pub(crate) fn say_fatal(error: &anyhow::Error) {
-    say!("{}", json!({"type": "error", "path": null, "code": "fatal", "message": text(error)}));
+    let code = error.chain().find_map(|cause| cause.downcast_ref::<Coded>()).map_or("fatal", |coded| &coded.code);
+    say!("{}", json!({"type": "error", "path": null, "code": code, "message": text(error)}));
 }
 
 /// Prints an error, then its hint.
@@ -39,7 +65,8 @@ pub(crate) fn print_error(error: &anyhow::Error) {
 
 /// An error and what led to it, innermost last.
 fn text(error: &anyhow::Error) -> String {
-    let mut said: Vec<String> = error.chain().filter(|cause| !cause.is::<Hint>()).map(ToString::to_string).collect();
+    let mut said: Vec<String> =
+        error.chain().filter(|cause| !cause.is::<Hint>() && !cause.is::<Coded>()).map(ToString::to_string).collect();
     // Many errors repeat in their text what led to them.
     said.dedup_by(|cause, error| error.ends_with(cause.as_str()));
     said.join(": ")

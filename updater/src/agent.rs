@@ -10,6 +10,11 @@
 //! <state>/current           number of the generation in force
 //! <state>/held.json         releases that were rolled back from; none of them is installed again
 //! <state>/refused-deltas.json  deltas and indices that are not tried again for a release
+//! <state>/clean.json        files of this machine in which no new database may find anything
+//! <state>/agent.toml        what the owner of the terminal decides
+//! <state>/staged.json       number of a generation that is tested and waits to be put in force
+//! <state>/faults.json       what the service has to hear of at the next contact
+//! <state>/scans/            marks of scans with a generation on probation
 //! <state>/contact.json      last contact and what was said
 //! <state>/poll.json         tag of what was last assigned, for the idle poll
 //! <state>/backoff.json      who asked to be left alone, and until when
@@ -27,18 +32,27 @@
 //! moment without protection. While any part of an assignment fails or is held back, nothing that is in force is dropped.
 
 mod backoff;
+mod bundle;
+mod clock;
+mod daemon;
 mod download;
 mod error;
 mod fetch;
 mod generation;
+mod import;
 mod metadata;
 mod poll;
+mod probation;
 mod random;
 mod repair;
 mod report;
 mod route;
+mod self_test;
+mod settings;
 mod space;
+mod staging;
 mod state;
+mod window;
 
 use crate::Channel;
 use crate::decide::{UserRow, accepts};
@@ -51,23 +65,32 @@ use crate::wire::{
 };
 pub use backoff::BackOff;
 use backoff::{BackOffs, SERVICE};
+pub use bundle::{BundleError, Entry, Exported, Index, export, read_index};
+pub use daemon::{Daemon, Tick};
 pub use error::AgentError;
 pub use fetch::Transfer;
 use fetch::fetch;
-use generation::Installation;
+use generation::Made;
 pub use generation::{Installed, Manifest};
-use metadata::Metadata;
+pub use import::Imported;
+use metadata::{Metadata, Source};
 pub use poll::Polled;
-pub use report::{ChannelFault, ChannelReport, Outcome, Rollback, SelfTest, Status, UpdateReport};
+pub use probation::{ProbationStatus, ScanMark, begin_scan, report_crash};
+pub use report::{
+    ChannelFault, ChannelReport, Outcome, Probe, Rollback, StagedStatus, Status, UpdateReport, WaitsFor, Warning,
+};
 use reqwest::Method;
+pub use self_test::{CleanFile, SelfTest, SelfTestError, SelfTestPlan};
 use serde_json::Value;
-use state::{Contact, Identity, State};
+pub use settings::{Bundles, Consent, Probation, SETTINGS_FILE, SelfTestLimits, Settings, Trigger, Triggers, WhenStale};
+use state::{Contact, Fault, Identity, StagedMark, State};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tough::schema::{Root, Signed};
 use url::Url;
+pub use window::{Window, WindowError};
 
 /// How long the service's bare word that nothing changed is enough. Four times in a timestamp's usual life, and often enough that the
 /// operator sees what a terminal is like.
@@ -83,17 +106,19 @@ pub trait Engine: Send + Sync + 'static {
     /// The scanner's version, for the user table.
     fn version(&self) -> String;
 
-    /// Links `blobs`, which are verified files, into a new file at `database`.
+    /// Links `blobs`, which are verified files, into a new file at `database`. It may put files of its own beside it; they stay
+    /// with the generation.
     ///
     /// # Errors
     /// Any error refuses the update; the generation in force stays.
     fn link(&self, blobs: &[PathBuf], database: &Path) -> Result<(), BoxError>;
 
-    /// Opens the database and tries it on what it must detect and what it must not.
+    /// Opens the database and tries it on what it must detect and what it must not, within the plan's limits, and such that
+    /// a database on which the engine dies does not take the agent with it.
     ///
     /// # Errors
     /// Any error refuses the update; the generation in force stays.
-    fn self_test(&self, database: &Path) -> Result<SelfTest, BoxError>;
+    fn self_test(&self, database: &Path, plan: &SelfTestPlan) -> Result<SelfTest, SelfTestError>;
 }
 
 /// Told of downloads as they go; every method does nothing unless it is overridden.
@@ -117,6 +142,23 @@ pub trait Progress: Send + Sync {
 struct Quiet;
 
 impl Progress for Quiet {}
+
+/// How an update is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpdateOptions {
+    /// What causes it; the settings may switch that off. Default: a command.
+    pub trigger: Trigger,
+    /// What is new is tested and left waiting, whatever the settings say. Default: false.
+    pub stage_only: bool,
+    /// Also when nothing seems to have changed. Default: false.
+    pub fully: bool,
+}
+
+impl Default for UpdateOptions {
+    fn default() -> Self {
+        UpdateOptions { trigger: Trigger::Command, stage_only: false, fully: false }
+    }
+}
 
 /// How a terminal presents itself when it enrols.
 #[derive(Clone, Debug)]
@@ -193,8 +235,19 @@ pub fn status(state_dir: &Path) -> Result<Status, AgentError> {
         last_contact: contact.as_ref().map(|contact| contact.at),
         last_assignment: contact.map(|contact| contact.assignment),
         held_back: state.held()?,
-        backing_off: BackOffs::read(&state).active(now()).collect(),
+        probation: probation::status(&state)?,
+        staged: staging::status(&state)?,
+        untold_faults: state.faults()?.into_iter().map(|fault| Warning { code: fault.code, words: fault.words }).collect(),
+        backing_off: BackOffs::read(&state).active(state.seconds()).collect(),
     })
+}
+
+/// Files of this machine in which no new database may find anything; none before they are chosen. No lock, no network.
+///
+/// # Errors
+/// [`AgentError::Damaged`] or [`AgentError::Disk`].
+pub fn clean_files(state_dir: &Path) -> Result<Vec<CleanFile>, AgentError> {
+    Ok(State::new(state_dir, Disk::default()).clean_files()?.unwrap_or_default())
 }
 
 /// One terminal: a state folder and the engine that is to use what lands there.
@@ -203,6 +256,7 @@ pub struct Agent {
     state: State,
     engine: Arc<dyn Engine>,
     progress: Arc<dyn Progress>,
+    clean_folders: Arc<[PathBuf]>,
     network: Network,
     full_every: Duration,
 }
@@ -215,6 +269,7 @@ impl Agent {
             state,
             engine: Arc::new(engine),
             progress: Arc::new(Quiet),
+            clean_folders: self_test::system_folders().into(),
             network: Network::default(),
             full_every: FULL_EVERY,
         }
@@ -241,10 +296,24 @@ impl Agent {
         self
     }
 
+    /// Draws the clean files of the self-test from `folders`. Default: the system's folders of executables.
+    #[must_use]
+    pub fn clean_folders(mut self, folders: impl Into<Arc<[PathBuf]>>) -> Self {
+        self.clean_folders = folders.into();
+        self
+    }
+
     /// Asks `checkpoint` before every step on the disk. Default: nobody is asked.
     #[must_use]
     pub fn checkpoint(mut self, checkpoint: Arc<dyn Checkpoint>) -> Self {
-        self.state = State::new(self.state.folder(), Disk::with_checkpoint(checkpoint));
+        self.state = self.state.with_disk(Disk::with_checkpoint(checkpoint));
+        self
+    }
+
+    /// Tells the time by `clock`. Default: the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Fn() -> jiff::Timestamp + Send + Sync + 'static) -> Self {
+        self.state = self.state.with_clock(Arc::new(clock));
         self
     }
 
@@ -286,6 +355,7 @@ impl Agent {
         let proof = Proof::Key(&key, state.next_counter()?);
         let body = serde_json::to_vec(&request).expect("an enrolment is plain JSON");
         let Enrolled { terminal } = client.call(Method::POST, "/v1/terminals", proof, body).await?;
+        self.choose_clean_files(&terminal)?;
         state.put_identity(&Identity { service: enrolment.service.clone(), terminal: terminal.clone(), facts })?;
         tracing::info!(terminal, "this terminal is enrolled as {terminal}");
         Ok(terminal)
@@ -297,7 +367,7 @@ impl Agent {
     /// # Errors
     /// As of [`Agent::update_fully`].
     pub async fn update(&self) -> Result<UpdateReport, AgentError> {
-        self.update_by(false).await
+        self.update_with(&UpdateOptions::default()).await
     }
 
     /// Checks in and brings this terminal to what it is assigned.
@@ -308,29 +378,75 @@ impl Agent {
     /// # Errors
     /// [`AgentError`]: nothing was installed and what was in force stays in force.
     pub async fn update_fully(&self) -> Result<UpdateReport, AgentError> {
-        self.update_by(true).await
+        self.update_with(&UpdateOptions { fully: true, ..UpdateOptions::default() }).await
     }
 
-    async fn update_by(&self, fully: bool) -> Result<UpdateReport, AgentError> {
+    /// The same for another cause; with `stage_only` what is new is tested and left waiting, whatever the settings say.
+    ///
+    /// # Errors
+    /// As of [`Agent::update_with`].
+    pub async fn update_by(&self, trigger: Trigger, stage_only: bool) -> Result<UpdateReport, AgentError> {
+        self.update_with(&UpdateOptions { trigger, stage_only, fully: false }).await
+    }
+
+    /// [`Agent::update`] or [`Agent::update_fully`], as the options say.
+    ///
+    /// # Errors
+    /// [`AgentError`]; [`AgentError::TriggerOff`] when the settings switch this cause off: then nobody is asked.
+    pub async fn update_with(&self, options: &UpdateOptions) -> Result<UpdateReport, AgentError> {
+        let UpdateOptions { trigger, stage_only, fully } = *options;
         let not_enrolled = || AgentError::NotEnrolled(self.state.folder().to_owned());
         if !self.state.folder().is_dir() {
             return Err(not_enrolled());
         }
+        let settings = Settings::load(self.state.folder())?;
+        if !settings.allows(trigger) {
+            return Err(AgentError::TriggerOff(trigger.code()));
+        }
         let _lock = self.lock()?;
         let identity = self.state.identity()?.ok_or_else(not_enrolled)?;
-        BackOffs::read(&self.state).check(SERVICE, now())?;
+        // Before the network is needed.
+        let state = self.state.clone();
+        let fell_back = tokio::task::spawn_blocking(move || probation::settle(&state)).await??;
+        BackOffs::read(&self.state).check(SERVICE, self.state.seconds())?;
         // Once for the whole update, and off the async threads: it hashes the database.
         let state = self.state.clone();
         let installed = tokio::task::spawn_blocking(move || state.installed()).await??;
         let session = Session {
             installed,
-            client: Client::with(&identity.service, &self.network)?,
+            source: Source::Service(Client::with(&identity.service, &self.network)?),
             key: SigningKey::load(&self.state.disk, &self.state.key_path())?,
+            settings,
+            stage_only,
             identity,
         };
-        let updated = self.update_in(&session, fully).await;
+        let updated = self.update_in(&session, fully || fell_back.is_some()).await;
         self.note_end(updated.is_err());
-        updated
+        updated.map(|report| UpdateReport { fell_back, ..report })
+    }
+
+    /// Tests the generation in force once more, as it was before it was put in force. One on probation that does not pass is
+    /// gone back from. Blocks; needs no network.
+    ///
+    /// # Errors
+    /// [`AgentError::NotEnrolled`] also when nothing is installed; [`AgentError::Busy`], [`AgentError::Disk`].
+    pub fn probe(&self) -> Result<Probe, AgentError> {
+        let not_enrolled = || AgentError::NotEnrolled(self.state.folder().to_owned());
+        let identity = self.state.identity()?.ok_or_else(not_enrolled)?;
+        let settings = Settings::load(self.state.folder())?;
+        let _lock = self.lock()?;
+        let generation = self.state.current()?.ok_or_else(not_enrolled)?;
+        let plan = self.self_test_plan(&settings, &identity.terminal)?;
+        match self.engine.self_test(&self.state.database(generation), &plan) {
+            Ok(seen) => Ok(Probe { generation, self_test: Some(seen), code: None, words: None, fell_back: None }),
+            Err(fault) => {
+                let (code, words) = (fault.code().to_owned(), fault.to_string());
+                let on_probation = self.state.trial(generation)?.is_some();
+                let fall_back = || probation::fall_back(&self.state, generation, &code, &words);
+                let fell_back = if on_probation { fall_back()? } else { None };
+                Ok(Probe { generation, self_test: None, code: Some(code), words: Some(words), fell_back })
+            }
+        }
     }
 
     async fn update_in(&self, session: &Session, fully: bool) -> Result<UpdateReport, AgentError> {
@@ -340,6 +456,7 @@ impl Agent {
         }
         self.state.forget_seen()?;
         let told = self.noting(SERVICE, self.check_in(session).await)?;
+        self.tell_faults(session).await?;
         let mut step = "metadata";
         match self.follow(session, told.assignment.clone(), &mut step).await {
             Ok(report) => {
@@ -364,23 +481,40 @@ impl Agent {
         }
         let _lock = self.lock()?;
         let from = self.state.current()?.ok_or(AgentError::NoPrevious)?;
-        let bad = self.state.manifest(from)?;
-        let to = bad.previous.ok_or(AgentError::NoPrevious)?;
+        let to = self.state.manifest(from)?.previous.ok_or(AgentError::NoPrevious)?;
         if !self.state.is_whole(to)? {
             return Err(AgentError::NoPrevious);
         }
-        let good = self.state.manifest(to)?;
-        let mut held = self.state.held()?;
-        let kept = good.releases();
-        for at in bad.releases() {
-            if !kept.contains(&at) && !held.contains(&at) {
-                held.push(at);
-            }
-        }
-        self.state.put_held(&held)?;
-        self.state.put_current(to)?;
+        let rollback = probation::switch_back(&self.state, from, to)?;
         tracing::warn!(from, to, "rolled back from generation {from} to {to}");
-        Ok(Rollback { from, to, channels: good.channels })
+        Ok(rollback)
+    }
+
+    /// Chooses anew which files of this machine are taken to be clean, and returns them. For the owner of a machine that is
+    /// known to be clean and has changed a lot. Blocks.
+    ///
+    /// # Errors
+    /// [`AgentError::NotEnrolled`], [`AgentError::Busy`] or [`AgentError::Disk`].
+    pub fn renew_clean_files(&self) -> Result<Vec<CleanFile>, AgentError> {
+        let identity = self.state.identity()?.ok_or_else(|| AgentError::NotEnrolled(self.state.folder().to_owned()))?;
+        let _lock = self.lock()?;
+        self.choose_clean_files(&identity.terminal)
+    }
+
+    fn choose_clean_files(&self, terminal: &str) -> Result<Vec<CleanFile>, AgentError> {
+        let files = self_test::choose(&self.clean_folders, terminal);
+        self.state.put_clean_files(&files)?;
+        Ok(files)
+    }
+
+    /// What a self-test on this terminal is given.
+    fn self_test_plan(&self, settings: &Settings, terminal: &str) -> Result<SelfTestPlan, AgentError> {
+        let clean = match self.state.clean_files()? {
+            Some(files) => files,
+            None => self.choose_clean_files(terminal)?,
+        };
+        let SelfTestLimits { seconds, memory_mib } = settings.self_test;
+        Ok(SelfTestPlan { clean, time_max: Duration::from_secs(seconds), memory_bytes_max: memory_mib << 20 })
     }
 
     fn lock(&self) -> Result<Lock, AgentError> {
@@ -393,6 +527,14 @@ impl Agent {
         TerminalFacts { engine_version: self.engine.version(), ..session.identity.facts.clone() }
     }
 
+    /// [`Agent::noting`] of an answer by the service; what a file says is no word of a service.
+    fn noting_of<T>(&self, session: &Session, source: &str, result: Result<T, AgentError>) -> Result<T, AgentError> {
+        if !session.is_online() {
+            return result;
+        }
+        self.noting(source, result)
+    }
+
     async fn check_in(&self, session: &Session) -> Result<CheckedIn, AgentError> {
         let facts = self.facts(session);
         let applied = session.installed.as_ref().map(Manifest::releases).unwrap_or_default();
@@ -400,7 +542,7 @@ impl Agent {
         let body = serde_json::to_vec(&report).expect("a check-in is plain JSON");
         let told: CheckedIn = session.call(&self.state, "check-in", body).await?;
         let assignment = &told.assignment;
-        self.state.put_contact(&Contact { at: now(), assignment: assignment.clone() })?;
+        self.state.put_contact(&Contact { at: self.state.seconds(), assignment: assignment.clone() })?;
         tracing::info!(reason = assignment.reason.code(), "the service says: {}", assignment.words);
         Ok(told)
     }
@@ -420,6 +562,9 @@ impl Agent {
             faults: Vec::new(),
             self_test: None,
             acknowledged: false,
+            staged: None,
+            warnings: Vec::new(),
+            fell_back: None,
         };
         if report.assignment.channels.is_empty() {
             return Ok(report);
@@ -429,8 +574,11 @@ impl Agent {
         let wanted = if report.assignment.channels.iter().all(|at| held.contains(at)) {
             session.in_force().to_vec()
         } else {
-            let metadata = self.noting(SERVICE, metadata::refresh(&session.client, &self.state).await)?;
-            self.note(SERVICE, None);
+            let metadata = self.noting_of(session, SERVICE, metadata::refresh(&session.source, &self.state).await)?;
+            if session.is_online() {
+                self.note(SERVICE, None);
+            }
+            report.warnings.clone_from(&metadata.warnings);
             *step = "fetch";
             self.fetch_all(session, &metadata, &held, &mut report).await?
         };
@@ -447,22 +595,16 @@ impl Agent {
             report.acknowledged = self.acknowledge(session, &held).await;
         } else if is_in_force {
             report.outcome = Outcome::UpToDate;
+            // What was staged meanwhile is no longer wanted.
+            self.state.drop_staged()?;
         } else {
             *step = "install";
             self.check_room_to_link(&wanted, session.installed.as_ref())?;
-            let (state, engine, before) = (self.state.clone(), self.engine.clone(), session.installed.clone());
-            let install = move || generation::install(&state, &*engine, wanted, before.as_ref());
-            let Installation { manifest, self_test, faults } = tokio::task::spawn_blocking(install).await??;
-            report.outcome = Outcome::Installed;
-            report.generation = Some(manifest.generation);
-            report.self_test = Some(self_test);
-            report.faults.extend(faults);
-            let result = Acknowledge::Installed { generation: manifest.generation, applied: manifest.releases() };
-            report.acknowledged = self.acknowledge(session, &result).await;
+            self.install(session, wanted, &mut report).await?;
         }
         // A generation that was rolled back from stays until there is a newer one, so that its number is not given again.
         if report.outcome != Outcome::HeldBack
-            && let Err(error) = self.state.clean()
+            && let Err(error) = self.state.clean(session.settings.keep)
         {
             tracing::warn!(%error, "old files could not be removed; the next update tries again");
         }
@@ -473,6 +615,55 @@ impl Agent {
             tracing::warn!(%error, "parts of downloads could not be removed; the next update tries again");
         }
         Ok(report)
+    }
+
+    /// Makes a generation of `wanted`, or takes the staged one that is made of it, and puts it in force unless it has to wait.
+    async fn install(&self, session: &Session, wanted: Vec<Installed>, report: &mut UpdateReport) -> Result<(), AgentError> {
+        let waits_for = staging::waits_for(&session.settings, session.stage_only, &self.state.now());
+        let before = session.installed.clone();
+        let staged = staging::staged(&self.state)?;
+        let is_new = staged.as_ref().is_none_or(|staged| !staging::serves(staged, &wanted, before.as_ref()));
+        let manifest = if let Some(staged) = staged.filter(|_| !is_new) {
+            staged
+        } else {
+            self.state.drop_staged()?;
+            let (state, engine) = (self.state.clone(), self.engine.clone());
+            let plan = self.self_test_plan(&session.settings, &session.identity.terminal)?;
+            let make = move || generation::make(&state, &*engine, &plan, wanted, before.as_ref());
+            let Made { manifest, self_test, faults } = tokio::task::spawn_blocking(make).await??;
+            report.self_test = Some(self_test);
+            report.faults.extend(faults);
+            manifest
+        };
+        let generation = manifest.generation;
+        if waits_for.is_some() {
+            if is_new {
+                self.state.put_staged(&StagedMark { generation, at: self.state.seconds() })?;
+                let result = Acknowledge::Staged { generation, staged: manifest.releases() };
+                report.acknowledged = self.acknowledge(session, &result).await;
+            }
+            report.outcome = Outcome::Staged;
+            report.staged = staging::status(&self.state)?.map(|staged| StagedStatus { waits_for, ..staged });
+            return Ok(());
+        }
+        generation::put_in_force(&self.state, &manifest, &session.settings.probation)?;
+        report.outcome = Outcome::Installed;
+        report.generation = Some(generation);
+        let result = Acknowledge::Installed { generation, applied: manifest.releases() };
+        report.acknowledged = self.acknowledge(session, &result).await;
+        Ok(())
+    }
+
+    /// Tells the service what went wrong since the last contact.
+    async fn tell_faults(&self, session: &Session) -> Result<(), AgentError> {
+        let faults = self.state.faults()?;
+        for Fault { step, code, words, .. } in &faults {
+            let trouble = Acknowledge::Trouble { step: step.clone(), code: code.clone(), words: words.clone() };
+            if !self.acknowledge(session, &trouble).await {
+                return Ok(());
+            }
+        }
+        if faults.is_empty() { Ok(()) } else { self.state.drop_faults() }
     }
 
     /// Brings every assigned channel into the store and returns what shall be in force, ascending by channel.
@@ -533,10 +724,18 @@ impl Agent {
     ) -> Result<(Installed, ChannelReport), AgentError> {
         check_acceptable(session, at, in_force)?;
         let source = backoff::of_channel(&at.channel);
-        BackOffs::read(&self.state).check(&source, now())?;
-        let signed = self.noting(&source, metadata.release(&session.client, at).await)?;
-        let fetched = self.noting(&source, fetch(&session.client, &self.state, &signed, &*self.progress).await)?;
-        self.note(&source, None);
+        if session.is_online() {
+            BackOffs::read(&self.state).check(&source, self.state.seconds())?;
+        }
+        let signed = self.noting_of(session, &source, metadata.release(&session.source, at).await)?;
+        let fetched = match &session.source {
+            Source::Service(client) => fetch(client, &self.state, &signed, &*self.progress).await,
+            Source::Bundle { bundle, .. } => bundle::take(bundle, &self.state, &signed).await,
+        };
+        let fetched = self.noting_of(session, &source, fetched)?;
+        if session.is_online() {
+            self.note(&source, None);
+        }
         if let Some(code) = &fetched.delta_fault {
             let words =
                 format!("a delta to release {} of {} is refused; the whole blob was fetched", at.release, at.channel);
@@ -563,6 +762,9 @@ impl Agent {
 
     /// Tells the service of a result; false when it did not hear. The next check-in then corrects its table.
     async fn acknowledge(&self, session: &Session, result: &Acknowledge) -> bool {
+        if !session.is_online() {
+            return false;
+        }
         let body = serde_json::to_vec(result).expect("a result is plain JSON");
         match self.noting(SERVICE, session.call::<Value>(&self.state, "acknowledge", body).await) {
             Ok(_) => true,
@@ -594,12 +796,18 @@ fn check_acceptable(session: &Session, at: &ChannelRelease, in_force: Option<&In
 struct Session {
     /// The generation in force, seen to be whole when the update began; the lock keeps it so.
     installed: Option<Manifest>,
+    settings: Settings,
+    stage_only: bool,
     identity: Identity,
-    client: Client,
+    source: Source,
     key: SigningKey,
 }
 
 impl Session {
+    fn is_online(&self) -> bool {
+        matches!(self.source, Source::Service(_))
+    }
+
     fn in_force(&self) -> &[Installed] {
         self.installed.as_ref().map_or(&[], |manifest| &manifest.channels)
     }
@@ -607,7 +815,10 @@ impl Session {
     async fn call<T: serde::de::DeserializeOwned>(&self, state: &State, call: &str, body: Vec<u8>) -> Result<T, AgentError> {
         let path = format!("/v1/terminals/{}/{call}", self.identity.terminal);
         let proof = Proof::Key(&self.key, state.next_counter()?);
-        Ok(self.client.call(Method::POST, &path, proof, body).await?)
+        match &self.source {
+            Source::Service(client) => Ok(client.call(Method::POST, &path, proof, body).await?),
+            Source::Bundle { .. } => unreachable!("a file is not called"),
+        }
     }
 }
 
@@ -617,9 +828,4 @@ fn root_of_token(token: &str) -> Result<Sha256Hex, AgentError> {
         (Some("te1"), Some(_), Some(root)) => root.parse().map_err(|_| AgentError::Token),
         _ => Err(AgentError::Token),
     }
-}
-
-/// Seconds since 1970.
-fn now() -> i64 {
-    jiff::Timestamp::now().as_second()
 }

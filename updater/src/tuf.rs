@@ -29,6 +29,9 @@ use tough::schema::{
 /// TUF version that the metadata follows.
 pub(crate) const SPEC_VERSION: &str = "1.0.31";
 
+/// Member of the signed timestamp that says when it was signed, in seconds since 1970. Readers that do not know it pass it over.
+pub(crate) const SIGNED_AT: &str = "signed_at";
+
 /// Largest metadata file, in bytes, that any side accepts.
 pub(crate) const METADATA_LEN_MAX: u64 = 1 << 20;
 
@@ -198,8 +201,10 @@ pub(crate) fn snapshot(version: NonZeroU64, meta: HashMap<String, Metafile>, now
     snapshot
 }
 
-pub(crate) fn timestamp(version: NonZeroU64, of_snapshot: Metafile, expires: Time) -> Timestamp {
+/// The timestamp also says when it was signed, for terminals whose clock is behind.
+pub(crate) fn timestamp(version: NonZeroU64, of_snapshot: Metafile, now: Time, expires: Time) -> Timestamp {
     let mut timestamp = Timestamp::new(SPEC_VERSION.to_owned(), version, expires);
+    timestamp._extra.insert(SIGNED_AT.to_owned(), now.as_second().into());
     timestamp.meta.insert("snapshot.json".to_owned(), of_snapshot);
     timestamp
 }

@@ -429,6 +429,13 @@ pub enum Acknowledge {
         /// What runs now.
         applied: Vec<ChannelRelease>,
     },
+    /// The generation is tested and waits to be put in force; what ran before still runs.
+    Staged {
+        /// Its number on the terminal.
+        generation: u64,
+        /// What will run.
+        staged: Vec<ChannelRelease>,
+    },
     /// Nothing changed, for this reason.
     Trouble {
         /// The step that failed.

@@ -1,17 +1,24 @@
 //! `titer agent`.
 
+mod limited;
+mod run;
+pub(crate) mod self_test;
+
 use super::admin::releases;
 use super::state_folder;
 use crate::args::{AgentArgs, AgentCommand, EnrollArgs};
 use crate::engine_adapter::Adapter;
 use crate::exit::Exit;
-use crate::output::say;
-use crate::output::{size, time, with_hint, write_json};
+use crate::output::{coded, size, time, write_json};
+use crate::output::{remark, say};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::io;
 use std::sync::Mutex;
-use updater::agent::{self, Agent, AgentError, ChannelReport, Enrolment, Outcome, Progress, Status, Transfer, UpdateReport};
+use updater::agent::{
+    self, Agent, AgentError, ChannelReport, Enrolment, Outcome, Probe, Progress, SelfTestError, Status, Transfer,
+    UpdateOptions, UpdateReport, WaitsFor,
+};
 use updater::wire::{ChannelRelease, Designation};
 use updater::{Channel, Network};
 
@@ -21,24 +28,70 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
     let agent = Agent::new(&state, Adapter).progress(Bar::default()).network(network(args));
     match &args.command {
         AgentCommand::Enroll(enroll) => {
+            let agent = match enroll.clean_from.as_slice() {
+                [] => agent,
+                folders => agent.clean_folders(folders),
+            };
             let terminal = updater::block_on(agent.enroll(&enrolment(enroll)))?.map_err(hinted)?;
             say!("enrolled as {terminal}; its key stays in {}", state.display());
             Ok(Exit::Fine)
         }
-        AgentCommand::Update { full } => {
-            let update = async { if *full { agent.update_fully().await } else { agent.update().await } };
-            let report = updater::block_on(update)?.map_err(hinted)?;
+        AgentCommand::Update(update) => {
+            let options = UpdateOptions { trigger: update.trigger.into(), stage_only: update.stage, fully: update.full };
+            let report = updater::block_on(agent.update_with(&options))?.map_err(hinted)?;
             print_or_json(args.json, &report, print_update)?;
             Ok(if report.faults.is_empty() { Exit::Fine } else { Exit::Failed })
         }
         AgentCommand::Status => {
             let status = agent::status(&state).map_err(|error| {
                 let hint = "if what is installed is damaged, `titer agent update` makes it anew";
-                with_hint(format!("{error} ({})", error.code()), hint)
+                coded(&error, error.code(), Some(hint))
             })?;
             print_or_json(args.json, &status, print_status)?;
             Ok(Exit::Fine)
         }
+        AgentCommand::Import { file } => {
+            let imported = updater::block_on(agent.import(file))?.map_err(hinted)?;
+            print_or_json(args.json, &imported, |imported| {
+                say!("a bundle of {}, which says it was made {} h ago", imported.service, imported.age_hours);
+                print_update(&imported.update);
+            })?;
+            Ok(if imported.update.faults.is_empty() { Exit::Fine } else { Exit::Failed })
+        }
+        AgentCommand::Run => run::run(&state, &agent),
+        AgentCommand::Apply => {
+            let staged = agent.apply().map_err(hinted)?;
+            print_or_json(args.json, &staged, |staged| say!("generation {} is in force", staged.generation))?;
+            Ok(Exit::Fine)
+        }
+        AgentCommand::Decline => {
+            let staged = agent.decline().map_err(hinted)?;
+            print_or_json(args.json, &staged, |staged| {
+                say!("generation {} is dropped, and its new releases are held back", staged.generation);
+            })?;
+            Ok(Exit::Fine)
+        }
+        AgentCommand::Probe => {
+            let probe = agent.probe().map_err(hinted)?;
+            print_or_json(args.json, &probe, print_probe)?;
+            Ok(if probe.code.is_none() { Exit::Fine } else { Exit::Failed })
+        }
+        AgentCommand::ReportCrash => {
+            let crashes = agent::report_crash(&state).map_err(hinted)?;
+            let crashes = json!({"crashes": crashes});
+            print_or_json(args.json, &crashes, |crashes| say!("{} crashes on probation", crashes["crashes"]))?;
+            Ok(Exit::Fine)
+        }
+        AgentCommand::CleanFiles { renew } => {
+            let files = if *renew { agent.renew_clean_files() } else { agent::clean_files(&state) }.map_err(hinted)?;
+            print_or_json(args.json, &files, |files| {
+                for file in files {
+                    say!("{} {}", file.sha256, file.path.display());
+                }
+            })?;
+            Ok(Exit::Fine)
+        }
+        AgentCommand::SelfTest => self_test::child(),
         AgentCommand::Rollback => {
             let rollback = agent.rollback().map_err(hinted)?;
             print_or_json(args.json, &rollback, |rollback| {
@@ -81,7 +134,23 @@ fn enrolment(args: &EnrollArgs) -> Enrolment {
     enrolment
 }
 
+fn print_probe(probe: &Probe) {
+    match (&probe.words, &probe.code) {
+        (Some(words), Some(code)) => say!("generation {} does not pass: {words} ({code})", probe.generation),
+        _ => say!("generation {} passes", probe.generation),
+    }
+    if let Some(back) = &probe.fell_back {
+        say!("generation {} is in force again", back.to);
+    }
+}
+
 fn print_update(report: &UpdateReport) {
+    if let Some(back) = &report.fell_back {
+        say!("scans died with generation {}; {} is in force again", back.from, back.to);
+    }
+    for warning in &report.warnings {
+        remark!("warning: {} ({})", warning.words, warning.code);
+    }
     let said = if report.idle { "nothing has changed since the service said" } else { "the service says" };
     say!("{said}: {} ({})", report.assignment.words, report.assignment.reason.code());
     for channel in &report.channels {
@@ -95,6 +164,16 @@ fn print_update(report: &UpdateReport) {
         (Outcome::Installed, Some(test)) => {
             say!("generation {generation} is in force: {} signatures, {} samples tested", test.signatures, test.samples);
         }
+        (Outcome::Installed, None) => say!("generation {generation}, which was staged, is in force"),
+        (Outcome::Staged, _) => {
+            if let Some(staged) = &report.staged {
+                let until = match staged.waits_for {
+                    Some(WaitsFor::Window) => "the window opens, or `titer agent apply`",
+                    _ => "`titer agent apply` or `titer agent decline`",
+                };
+                say!("generation {} is tested and waits until {until}; in force: {generation}", staged.generation);
+            }
+        }
         (Outcome::HeldBack, _) => say!("held back after a rollback; generation {generation} stays in force"),
         _ => say!("nothing to install; generation in force: {generation}"),
     }
@@ -106,6 +185,7 @@ pub(crate) fn describe(report: &ChannelReport) -> String {
     let fetched = match transfer {
         Transfer::Stored => "was here already".to_owned(),
         Transfer::Full => format!("whole, {}", size(*bytes_fetched)),
+        Transfer::Bundle => "out of the bundle".to_owned(),
         Transfer::Delta => format!("by a delta of {} instead of {}", size(*bytes_fetched), size(*full_bytes)),
     };
     let restarts = restarts.iter().map(|code| format!("; begun anew ({code})")).collect::<String>();
@@ -132,6 +212,17 @@ fn print_status(status: &Status) {
         (Some(generation), None) => say!("generation    {generation}"),
         (None, _) => say!("generation    none; `titer agent update` installs the first"),
     }
+    if let Some(probation) = &status.probation {
+        let until = time(probation.until).unwrap_or_default();
+        let (scans, crashes) = (probation.scans, probation.crashes);
+        say!("on probation  until {until}; {scans} scans ended well, {crashes} of {} died", probation.crashes_max);
+    }
+    if let Some(staged) = &status.staged {
+        say!("staged        {}; `titer agent apply` puts it in force", staged.generation);
+    }
+    for fault in &status.untold_faults {
+        say!("to be told    {} ({})", fault.words, fault.code);
+    }
     say!("last contact  {}", status.last_contact.and_then(time).unwrap_or_else(|| "never".to_owned()));
     if let Some(assignment) = &status.last_assignment {
         say!("last answer   {}", assignment.words);
@@ -147,18 +238,23 @@ fn print_status(status: &Status) {
 
 /// The error with its code, and advice where there is some.
 pub(crate) fn hinted(error: AgentError) -> anyhow::Error {
-    let message = format!("{error} ({})", error.code());
-    match error {
-        AgentError::NotEnrolled(_) => with_hint(message, "`titer agent enroll` enters this terminal at a service"),
-        AgentError::Token => with_hint(message, "the operator makes one with `titer admin enrolment-token`"),
-        AgentError::Busy(_) => with_hint(message, "wait for it; the lock goes with its process"),
-        AgentError::Http(_) => with_hint(message, "what is installed stays in force"),
-        AgentError::BackingOff { .. } => {
-            with_hint(message, "what is installed stays in force; `titer agent status` says until when")
+    let hint = match error {
+        AgentError::NotEnrolled(_) => Some("`titer agent enroll` enters this terminal at a service"),
+        AgentError::Token => Some("the operator makes one with `titer admin enrolment-token`"),
+        AgentError::Busy(_) => Some("wait for it; the lock goes with its process"),
+        AgentError::Http(_) => Some("what is installed stays in force"),
+        AgentError::SelfTest(SelfTestError::FlagsClean { .. }) => {
+            Some("the release is at fault, or that file of this machine is; `docs/agent.md` says how to tell")
         }
-        AgentError::Space { .. } => with_hint(message, "what is installed stays in force; make room and update again"),
-        _ => anyhow::Error::msg(message),
-    }
+        AgentError::Metadata { code: "metadata_expired", .. } => {
+            Some("if this machine's clock is right, the service has not signed anew; what is installed stays in force")
+        }
+        AgentError::BackingOff { .. } => Some("what is installed stays in force; `titer agent status` says until when"),
+        AgentError::Space { .. } => Some("what is installed stays in force; make room and update again"),
+        AgentError::TriggerOff(_) => Some("`agent.toml` in the state folder says so, under [triggers]"),
+        _ => None,
+    };
+    coded(&error, error.code(), hint)
 }
 
 /// Downloads as a bar on standard error, when that is a terminal.

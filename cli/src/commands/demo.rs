@@ -12,9 +12,9 @@ use crate::engine_adapter::Adapter;
 use crate::exit::Exit;
 use crate::output::say;
 use crate::output::{size, write};
+use crate::planted::instance;
 use crate::starter::{DITEKSHEN, EICAR, MANDIANT, Source, TWINCLAMS, eicar};
 use anyhow::Context;
-use engine::pattern::{Element, MaskedByte, Pattern};
 use engine::{DatabaseFile, FileScanner, Scanner, Verdict};
 use jiff::civil::{Date, date};
 use patternc::blob::{self, Channel, Meta};
@@ -349,20 +349,4 @@ fn plant(folder: &Path, maker: &str, records: &[Record]) -> anyhow::Result<usize
         planted += 1;
     }
     Ok(planted)
-}
-
-/// A string that `pattern` matches: the least of what each element allows.
-fn instance(pattern: &Pattern) -> Vec<u8> {
-    const FILLER: u8 = b'.';
-    let bytes =
-        |string: &[MaskedByte]| -> Vec<u8> { string.iter().map(|byte| byte.value() | FILLER & !byte.mask()).collect() };
-    let piece = |element: &Element| match element {
-        Element::Bytes(string) => bytes(string),
-        Element::Alternatives { strings, negated: false } => bytes(&strings[0]),
-        Element::Alternatives { strings, negated: true } => vec![FILLER; strings[0].len()],
-        Element::Gap { min, .. } => vec![FILLER; *min as usize],
-        // Those in front hold behind the text before it; others are not in the sets that the demo plants.
-        Element::Boundary(_) => Vec::new(),
-    };
-    pattern.elements().iter().flat_map(piece).collect()
 }

@@ -9,6 +9,7 @@ use crate::output::{size, spare, with_hint, write};
 use crate::progress::Progress;
 use crate::sources::total_len;
 use anyhow::anyhow;
+use patternc::blob::Blob;
 use patternc::link::{LinkOptions, LinkSource, link_with};
 use patternc::record::Record;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,11 @@ const SELF_TEST_CHANNEL: &str = "titer/self-test";
 
 /// Links blob files to a database, and `self_test` after them if there is any.
 pub(crate) fn link_blobs(paths: &[PathBuf], self_test: &[Record], options: &LinkOptions<'_>) -> anyhow::Result<Vec<u8>> {
+    link_read(&read_blobs(paths)?, self_test, options)
+}
+
+/// Reads blob files, at most one of each channel.
+pub(crate) fn read_blobs(paths: &[PathBuf]) -> anyhow::Result<Vec<Blob>> {
     let mut progress = Progress::bytes("reading", total_len(paths));
     let mut blobs = Vec::new();
     for path in paths {
@@ -51,11 +57,19 @@ pub(crate) fn link_blobs(paths: &[PathBuf], self_test: &[Record], options: &Link
             return Err(with_hint(format!("two blobs are of channel {channel}"), "give one release of each channel"));
         }
     }
+    Ok(blobs)
+}
+
+/// About the bytes of a record in a blob, to guess whether linking takes long.
+const RECORD_LEN: u64 = 32;
+
+/// Links blobs of different channels, and `self_test` after them if there is any.
+pub(crate) fn link_read(blobs: &[Blob], self_test: &[Record], options: &LinkOptions<'_>) -> anyhow::Result<Vec<u8>> {
+    let channels: Vec<String> = blobs.iter().map(|blob| blob.header.channel.to_string()).collect();
     let mut sources: Vec<_> = blobs.iter().zip(&channels).map(|(blob, channel)| link_source(blob, channel)).collect();
     if !self_test.is_empty() {
         sources.push(LinkSource { channel: SELF_TEST_CHANNEL, release: 1, root: [0; 32], records: self_test });
     }
-    drop(progress);
-    let _progress = Progress::silent("linking", total_len(paths));
+    let _progress = Progress::silent("linking", blobs.iter().map(|blob| blob.records.len() as u64 * RECORD_LEN).sum());
     Ok(link_with(&sources, options)?)
 }

@@ -1,10 +1,11 @@
 //! `titer scan`.
 
 mod cache;
+mod installed;
 
 use crate::args::ScanArgs;
 use crate::exit::Exit;
-use crate::output::{Hint, json_about, remark, size, with_hint, write_json};
+use crate::output::{Hint, coded, json_about, remark, size, with_hint, write_json};
 use crate::progress::Progress;
 use crate::{commands, sources, starter};
 use anyhow::Context;
@@ -19,6 +20,8 @@ use std::time::{Instant, SystemTime};
 /// Runs `titer scan`.
 pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<Exit> {
     let (signatures, paths) = split(&args.signatures, &args.paths)?;
+    let uses_installed = args.db.is_none() && signatures.is_empty();
+    let watch = if uses_installed { installed::begin(args)? } else { None };
     let loaded = load(args, &signatures)?;
     let database = loaded.database()?;
     // Before the first file is opened: what changes from here on is not taken for what was scanned.
@@ -44,6 +47,8 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<Exit> {
     if let Some((cache, known)) = cache.zip(known) {
         cache.save(known);
     }
+    // Whatever was found: the engine came to the end with these signatures.
+    watch.into_iter().for_each(installed::Watch::end);
     match failed {
         // Nobody reads on; what was found so far still decides.
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(report.exit()),
@@ -95,7 +100,7 @@ fn load(args: &ScanArgs, signatures: &[PathBuf]) -> anyhow::Result<Loaded> {
     if !signatures.is_empty() {
         return compile(args, signatures);
     }
-    let installed = if args.db.is_some() { args.db.clone() } else { installed(args)? };
+    let installed = if args.db.is_some() { args.db.clone() } else { installed_path(args)? };
     let Some(path) = installed else {
         remark!("note: no signatures are installed here; scanning with the built-in starter set");
         return Ok(Loaded::Made(starter::database()?));
@@ -109,10 +114,10 @@ fn load(args: &ScanArgs, signatures: &[PathBuf]) -> anyhow::Result<Loaded> {
 }
 
 /// The database of the generation in force; an installation that is there and cannot be used is an error, not an absence.
-fn installed(args: &ScanArgs) -> anyhow::Result<Option<PathBuf>> {
+fn installed_path(args: &ScanArgs) -> anyhow::Result<Option<PathBuf>> {
     updater::installed_database(&commands::state_folder(args.state.as_deref())).map_err(|error| {
         let hint = "`titer agent update` installs anew; `--signatures` scans with files of your own meanwhile";
-        with_hint(format!("what is installed here cannot be used: {error} ({})", error.code()), hint)
+        coded(&format!("what is installed here cannot be used: {error}"), error.code(), Some(hint))
     })
 }
 

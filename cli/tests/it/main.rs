@@ -1,10 +1,13 @@
 //! The `titer` binary as a person or a program meets it.
 
+mod agent;
 mod artefacts;
+mod codes;
 mod compile;
 mod crash;
 mod fleet;
 mod prices;
 mod scan;
+mod self_test;
 mod sig;
 mod support;

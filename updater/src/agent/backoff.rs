@@ -15,7 +15,7 @@
 
 use crate::Channel;
 use crate::agent::state::State;
-use crate::agent::{Agent, AgentError, now, random};
+use crate::agent::{Agent, AgentError, random};
 use crate::http::{HttpError, RETRY_AFTER_MAX, Wait};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -126,7 +126,7 @@ impl Agent {
     /// Notes what `source` answered, for this process and later ones. Nothing is lost but politeness when it cannot be written.
     pub(super) fn note(&self, source: &str, error: Option<&AgentError>) {
         let mut known = BackOffs::read(&self.state);
-        if known.note(source, error, now())
+        if known.note(source, error, self.state.seconds())
             && let Err(error) = self.state.put_back_offs(&known)
         {
             tracing::warn!(%error, "what {source} answered is not kept");

@@ -1,13 +1,14 @@
 //! Why the agent refused or failed.
 
 use crate::Channel;
-use crate::agent::BoxError;
+use crate::agent::bundle::BundleError;
+use crate::agent::{BoxError, SelfTestError};
 use crate::disk::DiskError;
 use crate::http::HttpError;
 use crate::keys::KeyError;
 use crate::tuf::TufError;
 use crate::wire::{Sha256Hex, ShapeError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why the agent refused or failed. Nothing is installed then, and what was in force stays in force.
 #[derive(Debug, thiserror::Error)]
@@ -127,10 +128,38 @@ pub enum AgentError {
     Link(#[source] BoxError),
     /// The database did not pass its test.
     #[error("the self-test failed: {0}")]
-    SelfTest(#[source] BoxError),
+    SelfTest(#[source] SelfTestError),
+    /// The owner's settings cannot be understood.
+    #[error("`{}` cannot be understood: {reason}", path.display())]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// There is no earlier generation that is whole.
     #[error("there is no earlier generation to go back to")]
     NoPrevious,
+    /// Nothing is staged.
+    #[error("no generation waits to be put in force")]
+    NothingStaged,
+    /// What is staged was made for another generation than the one in force.
+    #[error("the staged generation {staged} was made to follow another one than is in force; it is dropped")]
+    StagedOutdated {
+        /// Its number.
+        staged: u64,
+    },
+    /// What caused the update is switched off.
+    #[error("updates by this trigger ({0}) are switched off in the settings")]
+    TriggerOff(&'static str),
+    /// A bundle is none, or is harmed.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A bundle was made from another service than this terminal's.
+    #[error(
+        "this bundle does not hold the root that this terminal trusts: it is of another service, or from before that root; it says {0}"
+    )]
+    BundleForeign(String),
     /// A name that is no name.
     #[error(transparent)]
     Shape(#[from] ShapeError),
@@ -140,6 +169,10 @@ pub enum AgentError {
 }
 
 impl AgentError {
+    pub(crate) fn settings(path: &Path, reason: impl Into<String>) -> Self {
+        AgentError::Settings { path: path.to_owned(), reason: reason.into() }
+    }
+
     /// Stable name of the fault.
     pub fn code(&self) -> &str {
         match self {
@@ -163,8 +196,14 @@ impl AgentError {
             AgentError::NotAccepted(_) => "assignment_not_accepted",
             AgentError::RolledBack { .. } => "release_rolled_back",
             AgentError::Link(_) => "link_failed",
-            AgentError::SelfTest(_) => "self_test_failed",
+            AgentError::SelfTest(e) => e.code(),
+            AgentError::Settings { .. } => "settings_malformed",
             AgentError::NoPrevious => "no_previous_generation",
+            AgentError::NothingStaged => "nothing_staged",
+            AgentError::StagedOutdated { .. } => "staged_outdated",
+            AgentError::TriggerOff(_) => "trigger_off",
+            AgentError::Bundle(e) => e.code(),
+            AgentError::BundleForeign(_) => "bundle_foreign",
             AgentError::Shape(_) => "name_malformed",
             AgentError::Worker(_) => "worker_failed",
         }

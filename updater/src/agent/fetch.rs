@@ -26,6 +26,8 @@ pub enum Transfer {
     Delta,
     /// As a whole.
     Full,
+    /// Out of a bundle, without the network.
+    Bundle,
 }
 
 pub(crate) struct Fetched {
@@ -218,14 +220,14 @@ async fn download(
 }
 
 /// Returns the bytes when they are the very blob that its maker signed.
-async fn verified(signed: &SignedRelease, bytes: Vec<u8>) -> Result<Vec<u8>, AgentError> {
+pub(crate) async fn verified(signed: &SignedRelease, bytes: Vec<u8>) -> Result<Vec<u8>, AgentError> {
     let release = signed.clone();
     let check = move || blob::check(&bytes, &release).map(|()| bytes);
     let checked = tokio::task::spawn_blocking(check).await?;
     checked.map_err(|reason| AgentError::Blob { path: signed.path(), reason })
 }
 
-async fn keep(state: &State, signed: &SignedRelease, bytes: Vec<u8>) -> Result<(), AgentError> {
+pub(crate) async fn keep(state: &State, signed: &SignedRelease, bytes: Vec<u8>) -> Result<(), AgentError> {
     let (state, path) = (state.clone(), state.blob_path(&signed.sha256));
     let write = move || {
         state.disk.create_dir(&state.folder().join("store"))?;

@@ -1,8 +1,8 @@
-//! Generations: building one beside the one in force, then switching.
+//! Generations: building one beside the one in force, testing it, and then, at once or later, switching.
 
 use crate::Channel;
 use crate::agent::state::State;
-use crate::agent::{AgentError, ChannelFault, Engine, SelfTest, now};
+use crate::agent::{AgentError, ChannelFault, Engine, Probation, SelfTest, SelfTestPlan, probation};
 use crate::disk::Access;
 use crate::tuf::SignedRelease;
 use crate::wire::{ChannelRelease, Sha256Hex, channel_text};
@@ -65,31 +65,32 @@ impl Manifest {
     }
 }
 
-/// A generation that was put in force.
-pub(crate) struct Installation {
+/// A generation that is linked, tested and has its number, and is not in force.
+pub(crate) struct Made {
     pub(crate) manifest: Manifest,
     pub(crate) self_test: SelfTest,
     /// Channels that were left at what is in force, because a database with their new release does not work.
     pub(crate) faults: Vec<ChannelFault>,
 }
 
-/// Builds, tests and puts in force a generation of `channels`, whose blobs are in the store, in the place of `before`. Blocks.
+/// Builds and tests a generation of `channels`, whose blobs are in the store, to take the place of `before`. Blocks.
 ///
 /// When no working database can be made of `channels`, those with a new release are tried one by one, so that one maker's
 /// bad release does not keep the others' back: at most two databases more than there are new releases.
-pub(crate) fn install(
+pub(crate) fn make(
     state: &State,
     engine: &dyn Engine,
+    plan: &SelfTestPlan,
     channels: Vec<Installed>,
     before: Option<&Manifest>,
-) -> Result<Installation, AgentError> {
+) -> Result<Made, AgentError> {
     let previous = before.map(|manifest| manifest.generation);
-    match build(state, engine, channels.clone(), previous) {
+    match build(state, engine, plan, channels.clone(), previous) {
         Err(error) if is_of_releases(&error) => {
             let in_force = before.map(|manifest| manifest.channels.clone()).unwrap_or_default();
-            one_by_one(state, engine, &channels, in_force, previous, error)
+            one_by_one(state, engine, plan, &channels, in_force, previous, error)
         }
-        built => put_in_force(state, built?, Vec::new()),
+        built => name(state, built?, Vec::new()),
     }
 }
 
@@ -98,11 +99,12 @@ pub(crate) fn install(
 fn one_by_one(
     state: &State,
     engine: &dyn Engine,
+    plan: &SelfTestPlan,
     channels: &[Installed],
     in_force: Vec<Installed>,
     previous: Option<u64>,
     error: AgentError,
-) -> Result<Installation, AgentError> {
+) -> Result<Made, AgentError> {
     let new = channels.iter().filter(|at| !in_force.contains(at)).collect::<Vec<_>>();
     if new.len() < 2 {
         return Err(error);
@@ -115,7 +117,7 @@ fn one_by_one(
         let mut tried = works.iter().filter(|kept| kept.channel != at.channel).cloned().collect::<Vec<_>>();
         tried.push(at.clone());
         tried.sort_by(|a, b| a.channel.cmp(&b.channel));
-        newest = match build(state, engine, tried.clone(), previous) {
+        newest = match build(state, engine, plan, tried.clone(), previous) {
             Ok(built) => {
                 works = tried;
                 Some(built)
@@ -132,8 +134,8 @@ fn one_by_one(
         return Err(error);
     }
     // A try that failed took the place of the one that worked.
-    let built = newest.map_or_else(|| build(state, engine, works, previous), Ok)?;
-    put_in_force(state, built, faults)
+    let built = newest.map_or_else(|| build(state, engine, plan, works, previous), Ok)?;
+    name(state, built, faults)
 }
 
 /// Whether a build failed by what is in the releases, not by the disk or the machine.
@@ -147,7 +149,13 @@ struct Built {
     self_test: SelfTest,
 }
 
-fn build(state: &State, engine: &dyn Engine, channels: Vec<Installed>, previous: Option<u64>) -> Result<Built, AgentError> {
+fn build(
+    state: &State,
+    engine: &dyn Engine,
+    plan: &SelfTestPlan,
+    channels: Vec<Installed>,
+    previous: Option<u64>,
+) -> Result<Built, AgentError> {
     let generations = state.folder().join("gen");
     state.disk.create_dir(&generations)?;
     let blobs = channels.iter().map(|at| stored(state, at)).collect::<Result<Vec<_>, _>>()?;
@@ -163,23 +171,34 @@ fn build(state: &State, engine: &dyn Engine, channels: Vec<Installed>, previous:
     state.disk.step("link")?;
     engine.link(&blobs, &database).map_err(AgentError::Link)?;
     state.disk.step("self-test")?;
-    let self_test = engine.self_test(&database).map_err(AgentError::SelfTest)?;
-    state.disk.sync(&database)?;
+    let self_test = engine.self_test(&database, plan).map_err(AgentError::SelfTest)?;
+    for name in state.disk.names(&building)? {
+        state.disk.sync(&building.join(name))?;
+    }
     let database_sha256 = Sha256Hex::of(&state.disk.read(&database)?);
-    let manifest = Manifest { format: FORMAT, generation: number, previous, created: now(), database_sha256, channels };
+    let manifest =
+        Manifest { format: FORMAT, generation: number, previous, created: state.seconds(), database_sha256, channels };
     let text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain JSON");
     // Replacing syncs the folder, and with it the database's name.
     state.disk.replace(&building.join("manifest.json"), &text, Access::Public)?;
     Ok(Built { manifest, self_test })
 }
 
-fn put_in_force(state: &State, built: Built, faults: Vec<ChannelFault>) -> Result<Installation, AgentError> {
+fn name(state: &State, built: Built, faults: Vec<ChannelFault>) -> Result<Made, AgentError> {
     let Built { manifest, self_test } = built;
     let number = manifest.generation;
     state.disk.rename(&building_path(state, number), &state.generation_path(number))?;
+    Ok(Made { manifest, self_test, faults })
+}
+
+/// Puts a generation in force and on probation. What is in force and cannot be read is nothing to go back to.
+pub(crate) fn put_in_force(state: &State, manifest: &Manifest, settings: &Probation) -> Result<(), AgentError> {
+    let number = manifest.generation;
+    probation::begin(state, number, manifest.previous, settings)?;
     state.put_current(number)?;
+    state.drop_staged()?;
     tracing::info!(generation = number, "generation {number} is in force");
-    Ok(Installation { manifest, self_test, faults })
+    Ok(())
 }
 
 fn building_path(state: &State, number: u64) -> PathBuf {

@@ -12,8 +12,9 @@
 //! timestamp: time until it expires. Then a full update is made, and fails by its code.
 
 use crate::agent::backoff::{BackOffs, SERVICE};
+use crate::agent::metadata::Source;
 use crate::agent::state::Contact;
-use crate::agent::{Agent, AgentError, Manifest, Outcome, Session, UpdateReport, now, random};
+use crate::agent::{Agent, AgentError, Manifest, Outcome, Session, UpdateOptions, UpdateReport, random};
 use crate::http::{HttpError, Proof};
 use crate::tuf;
 use crate::wire::{CheckedIn, Sha256Hex};
@@ -24,7 +25,7 @@ use std::time::Duration;
 use tough::schema::{Signed, Timestamp};
 
 /// Time between polls when the service names none.
-const POLL_EVERY: Duration = Duration::from_mins(10);
+pub(crate) const POLL_EVERY: Duration = Duration::from_mins(10);
 /// What the service may name.
 const POLL_EVERY_MIN: Duration = Duration::from_secs(10);
 const POLL_EVERY_MAX: Duration = Duration::from_hours(24);
@@ -63,15 +64,21 @@ impl Agent {
     ///
     /// For a loop that runs as long as the machine: how often it failed is on disk, so a restart does not begin anew.
     pub async fn poll(&self) -> Polled {
-        let result = self.update().await;
+        self.poll_with(&UpdateOptions::default(), None).await
+    }
+
+    /// The same for another cause, and with `every` in the place of the time that the service names.
+    pub async fn poll_with(&self, options: &UpdateOptions, every: Option<Duration>) -> Polled {
+        let result = self.update_with(options).await;
         let seen = self.state.seen().ok().flatten();
-        let every = seen.and_then(|seen| seen.poll_seconds).map_or(POLL_EVERY, Duration::from_secs);
-        let every = every.clamp(POLL_EVERY_MIN, POLL_EVERY_MAX);
+        let named = seen.and_then(|seen| seen.poll_seconds).map_or(POLL_EVERY, Duration::from_secs);
+        let every = every.unwrap_or_else(|| named.clamp(POLL_EVERY_MIN, POLL_EVERY_MAX));
         let known = BackOffs::read(&self.state);
-        let asked = known.active(now()).find(|active| active.source == SERVICE);
-        let asked = asked.map_or(Duration::ZERO, |active| Duration::from_secs((active.until - now()).max(1).unsigned_abs()));
+        let now = self.state.seconds();
+        let asked = known.active(now).find(|active| active.source == SERVICE);
+        let asked = asked.map_or(Duration::ZERO, |active| Duration::from_secs((active.until - now).max(1).unsigned_abs()));
         let own = match &result {
-            Ok(_) => every,
+            Ok(_) | Err(AgentError::TriggerOff(_)) => every,
             Err(AgentError::BackingOff { .. }) => Duration::from_secs(1),
             Err(_) => pause(known.failures, every),
         };
@@ -91,7 +98,8 @@ impl Agent {
         }
         let path = format!("/v1/terminals/{}/beacon", session.identity.terminal);
         let proof = Proof::Key(&session.key, self.state.next_counter()?);
-        let answer = session.client.ask(&path, proof, vec![(IF_NONE_MATCH, tag)]).await?;
+        let Source::Service(client) = &session.source else { return Ok(None) };
+        let answer = client.ask(&path, proof, vec![(IF_NONE_MATCH, tag)]).await?;
         match answer.status() {
             StatusCode::NOT_MODIFIED => {}
             StatusCode::OK => return Ok(None),
@@ -105,7 +113,7 @@ impl Agent {
                 }
             },
         }
-        self.state.put_contact(&Contact { at: now(), ..contact.clone() })?;
+        self.state.put_contact(&Contact { at: self.state.seconds(), ..contact.clone() })?;
         Ok(Some(UpdateReport {
             outcome: seen.outcome,
             idle: true,
@@ -115,15 +123,21 @@ impl Agent {
             faults: Vec::new(),
             self_test: None,
             acknowledged: false,
+            staged: None,
+            warnings: Vec::new(),
+            fell_back: None,
         }))
     }
 
     /// Whether the service's bare word that nothing changed is enough now.
     fn may_idle(&self, seen: &Seen, session: &Session) -> Result<bool, AgentError> {
-        let age = now() - seen.full_at;
+        let age = self.state.seconds() - seen.full_at;
         // One from the future was made before the clock was set back.
         let is_recent = age >= 0 && age.unsigned_abs() < self.full_every.as_secs();
         let local = self.local(session, session.installed.as_ref())?;
+        if !self.state.faults()?.is_empty() {
+            return Ok(false);
+        }
         Ok(is_recent && seen.local == local && (seen.outcome == Outcome::NothingAssigned || self.is_timestamp_valid()?))
     }
 
@@ -131,18 +145,19 @@ impl Agent {
         let trusted = self.state.trusted()?;
         let Some(text) = trusted.get("timestamp.json") else { return Ok(false) };
         let timestamp: Result<Signed<Timestamp>, _> = tuf::read(text.as_bytes());
-        Ok(timestamp.is_ok_and(|timestamp| timestamp.signed.expires > jiff::Timestamp::now()))
+        Ok(timestamp.is_ok_and(|timestamp| timestamp.signed.expires > self.state.now()))
     }
 
     /// Keeps what a full update was told.
     pub(super) fn remember(&self, session: &Session, told: &CheckedIn, report: &UpdateReport) -> Result<(), AgentError> {
         // What was installed just now will be told otherwise: "current", and no longer "refresh". The next full update hears that.
-        let is_done = report.faults.is_empty() && report.outcome != Outcome::Installed;
+        // Something staged may be due at any poll.
+        let is_done = report.faults.is_empty() && ![Outcome::Installed, Outcome::Staged].contains(&report.outcome);
         let beacon = told.beacon.clone().filter(|_| is_done);
         let installed = report.generation.map(|number| self.state.manifest(number)).transpose()?;
         let local = self.local(session, installed.as_ref())?;
         let outcome = report.outcome;
-        self.state.put_seen(&Seen { beacon, full_at: now(), local, outcome, poll_seconds: told.poll_seconds })
+        self.state.put_seen(&Seen { beacon, full_at: self.state.seconds(), local, outcome, poll_seconds: told.poll_seconds })
     }
 
     /// A digest of all that a check-in would tell, and of what this terminal keeps back of what it is assigned.

@@ -5,18 +5,11 @@ use crate::agent::AgentError;
 use crate::agent::backoff::BackOff;
 use crate::agent::fetch::Transfer;
 use crate::agent::generation::Installed;
+use crate::agent::probation::ProbationStatus;
+use crate::agent::self_test::SelfTest;
 use crate::wire::{Assignment, ChannelRelease, Designation, channel_text, channels_text};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-
-/// What a passed self-test saw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SelfTest {
-    /// Samples tried.
-    pub samples: u32,
-    /// Signatures in the database.
-    pub signatures: u64,
-}
 
 /// What an update came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,12 +17,35 @@ pub struct SelfTest {
 pub enum Outcome {
     /// A new generation is in force.
     Installed,
+    /// A new generation is tested and waits to be put in force.
+    Staged,
     /// What is in force is what was assigned.
     UpToDate,
     /// Nothing was assigned.
     NothingAssigned,
     /// Something of what was assigned had been rolled back from here, and is not installed again; nothing else changed.
     HeldBack,
+}
+
+/// Why a generation that is tested is not in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitsFor {
+    /// The update was told to stage and no more.
+    Command,
+    /// The owner wants to be asked.
+    Consent,
+    /// The window is closed.
+    Window,
+}
+
+/// Something that an update could live with and a person should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Stable name.
+    pub code: String,
+    /// In words.
+    pub words: String,
 }
 
 /// One channel's part of an update.
@@ -89,6 +105,40 @@ pub struct UpdateReport {
     pub self_test: Option<SelfTest>,
     /// Whether the service has heard of the result.
     pub acknowledged: bool,
+    /// The generation that is tested and waits, and for what.
+    pub staged: Option<StagedStatus>,
+    /// What this update could live with.
+    pub warnings: Vec<Warning>,
+    /// Where scans died with the generation that was in force: where the terminal went back to, before anything else.
+    pub fell_back: Option<Rollback>,
+}
+
+/// A generation that is tested and waits to be put in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedStatus {
+    /// Its number.
+    pub generation: u64,
+    /// What it runs.
+    pub channels: Vec<Installed>,
+    /// Seconds since 1970 when it was staged.
+    pub at: i64,
+    /// What it waits for, where an update just found that out.
+    pub waits_for: Option<WaitsFor>,
+}
+
+/// What a probe of the generation in force saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The generation.
+    pub generation: u64,
+    /// What the test saw, when it was passed.
+    pub self_test: Option<SelfTest>,
+    /// Stable name of the fault, when it was not.
+    pub code: Option<String>,
+    /// The fault in words.
+    pub words: Option<String>,
+    /// Where the terminal went back to: only from a generation on probation.
+    pub fell_back: Option<Rollback>,
 }
 
 /// What a rollback did.
@@ -130,6 +180,12 @@ pub struct Status {
     pub last_assignment: Option<Assignment>,
     /// Releases that are held back after a rollback.
     pub held_back: Vec<ChannelRelease>,
+    /// How the generation in force stands, while it is on probation.
+    pub probation: Option<ProbationStatus>,
+    /// The generation that is tested and waits.
+    pub staged: Option<StagedStatus>,
+    /// Faults that the service is told of at the next contact.
+    pub untold_faults: Vec<Warning>,
     /// Sources that asked to be left alone, and until when.
     pub backing_off: Vec<BackOff>,
 }

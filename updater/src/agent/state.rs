@@ -1,12 +1,15 @@
 //! The state folder's small files. What each is for, and what a crash may do to it, is told in the parent module.
 
-use crate::agent::AgentError;
 use crate::agent::backoff::BackOffs;
+use crate::agent::clock::{self, Clock};
 use crate::agent::generation::Manifest;
 use crate::agent::poll::Seen;
+use crate::agent::probation::Trial;
+use crate::agent::{AgentError, CleanFile};
 use crate::disk::{Access, Disk};
 use crate::maker::next_counter;
 use crate::wire::{Assignment, ChannelRelease, Sha256Hex, TerminalFacts};
+use jiff::Timestamp as Time;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,15 +46,57 @@ pub(crate) struct Refusal {
 /// Verified metadata: file name to content.
 pub(crate) type Trusted = BTreeMap<String, String>;
 
+/// A generation that is tested and waits to be put in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StagedMark {
+    pub(crate) generation: u64,
+    /// Seconds since 1970.
+    pub(crate) at: i64,
+}
+
+/// Something the service has to hear of and could not be told when it happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fault {
+    /// Seconds since 1970.
+    pub(crate) at: i64,
+    pub(crate) step: String,
+    pub(crate) code: String,
+    pub(crate) words: String,
+}
+
+/// Faults that are kept for the next contact; the oldest go first.
+const FAULTS_MAX: usize = 16;
+
 #[derive(Clone)]
 pub(crate) struct State {
     folder: PathBuf,
     pub(crate) disk: Disk,
+    clock: Clock,
 }
 
 impl State {
     pub(crate) fn new(folder: impl Into<PathBuf>, disk: Disk) -> Self {
-        State { folder: folder.into(), disk }
+        State { folder: folder.into(), disk, clock: clock::system() }
+    }
+
+    /// The same state by another clock.
+    pub(crate) fn with_clock(self, clock: Clock) -> Self {
+        State { clock, ..self }
+    }
+
+    /// The same state on another disk.
+    pub(crate) fn with_disk(self, disk: Disk) -> Self {
+        State { disk, ..self }
+    }
+
+    /// What the machine's clock says, right or wrong.
+    pub(crate) fn now(&self) -> Time {
+        (self.clock)()
+    }
+
+    /// The same in seconds since 1970.
+    pub(crate) fn seconds(&self) -> i64 {
+        self.now().as_second()
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -108,6 +153,55 @@ impl State {
 
     pub(crate) fn put_refusals(&self, refusals: &[Refusal]) -> Result<(), AgentError> {
         self.put_json("refused-deltas.json", &refusals)
+    }
+
+    /// Files of this machine that are taken to be clean; `None` before they are chosen.
+    pub(crate) fn clean_files(&self) -> Result<Option<Vec<CleanFile>>, AgentError> {
+        self.read_json("clean.json")
+    }
+
+    pub(crate) fn put_clean_files(&self, files: &[CleanFile]) -> Result<(), AgentError> {
+        self.put_json("clean.json", &files)
+    }
+
+    pub(crate) fn staged(&self) -> Result<Option<StagedMark>, AgentError> {
+        self.read_json("staged.json")
+    }
+
+    pub(crate) fn put_staged(&self, staged: &StagedMark) -> Result<(), AgentError> {
+        self.put_json("staged.json", staged)
+    }
+
+    pub(crate) fn drop_staged(&self) -> Result<(), AgentError> {
+        Ok(self.disk.remove(&self.folder.join("staged.json"))?)
+    }
+
+    pub(crate) fn faults(&self) -> Result<Vec<Fault>, AgentError> {
+        Ok(self.read_json("faults.json")?.unwrap_or_default())
+    }
+
+    /// Keeps a fault for the next contact.
+    pub(crate) fn add_fault(&self, step: &str, code: &str, words: String) -> Result<(), AgentError> {
+        let mut faults = self.faults()?;
+        faults.push(Fault { at: self.seconds(), step: step.to_owned(), code: code.to_owned(), words });
+        let surplus = faults.len().saturating_sub(FAULTS_MAX);
+        self.put_json("faults.json", &faults.split_off(surplus))
+    }
+
+    pub(crate) fn drop_faults(&self) -> Result<(), AgentError> {
+        Ok(self.disk.remove(&self.folder.join("faults.json"))?)
+    }
+
+    pub(crate) fn trial(&self, number: u64) -> Result<Option<Trial>, AgentError> {
+        self.read_json(&format!("gen/{number}/probation.json"))
+    }
+
+    pub(crate) fn put_trial(&self, number: u64, trial: &Trial) -> Result<(), AgentError> {
+        self.put_json(&format!("gen/{number}/probation.json"), trial)
+    }
+
+    pub(crate) fn drop_trial(&self, number: u64) -> Result<(), AgentError> {
+        Ok(self.disk.remove(&self.generation_path(number).join("probation.json"))?)
     }
 
     pub(crate) fn trusted(&self) -> Result<Trusted, AgentError> {
@@ -195,17 +289,31 @@ impl State {
         }
     }
 
-    /// Removes what neither the generation in force nor the one before it needs.
-    pub(crate) fn clean(&self) -> Result<(), AgentError> {
+    /// Removes what is needed neither by the generation in force, nor by the one staged, nor by the `kept` ones before, nor by
+    /// the one that is gone back to if the one in force fails.
+    pub(crate) fn clean(&self, kept: u64) -> Result<(), AgentError> {
         let Some(current) = self.current()? else { return Ok(()) };
-        let manifest = self.manifest(current)?;
-        let mut blobs = manifest.channels.iter().map(|at| at.sha256.to_string()).collect::<BTreeSet<_>>();
-        let mut kept = BTreeSet::from([current.to_string()]);
-        if let Some(previous) = manifest.previous.filter(|previous| self.generation_path(*previous).is_dir()) {
-            blobs.extend(self.manifest(previous)?.channels.iter().map(|at| at.sha256.to_string()));
-            kept.insert(previous.to_string());
+        let mut generations = BTreeSet::from([current]);
+        generations.extend(self.staged()?.map(|staged| staged.generation));
+        generations.extend(self.trial(current)?.and_then(|trial| trial.fallback));
+        let mut at = current;
+        for _ in 0..kept {
+            let Some(previous) = self.manifest(at)?.previous else { break };
+            if !self.generation_path(previous).join("manifest.json").is_file() || !generations.insert(previous) {
+                break;
+            }
+            at = previous;
         }
-        self.keep("gen", &kept)?;
+        let mut blobs = BTreeSet::new();
+        for &number in &generations {
+            match self.manifest(number) {
+                Ok(manifest) => blobs.extend(manifest.channels.iter().map(|at| at.sha256.to_string())),
+                // Only the one in force must be there.
+                Err(error) if number == current => return Err(error),
+                Err(_) => {}
+            }
+        }
+        self.keep("gen", &generations.iter().map(u64::to_string).collect())?;
         self.keep("store", &blobs)?;
         Ok(self.disk.remove(&self.scratch())?)
     }

@@ -249,7 +249,7 @@ impl Publisher {
         meta.insert("targets.json".to_owned(), of_targets);
         let of_snapshot = self.publish_snapshot(meta, now).await?;
         let version = self.next_version("timestamp").await?;
-        let timestamp = tuf::timestamp(version, of_snapshot, tuf::expiry(now, self.timestamp_lifetime));
+        let timestamp = tuf::timestamp(version, of_snapshot, now, tuf::expiry(now, self.timestamp_lifetime));
         let bytes = tuf::write(&tuf::sign(timestamp, &self.keys.timestamp)?)?;
         self.store.add_metadata("timestamp", version.get(), &bytes).await?;
         Ok(self.objects.replace_metadata("timestamp.json", bytes).await?)

@@ -74,6 +74,9 @@ pub(crate) async fn acknowledge(
         Acknowledge::Installed { generation, .. } => {
             tracing::info!(terminal, generation, "terminal {terminal} runs generation {generation}");
         }
+        Acknowledge::Staged { generation, .. } => {
+            tracing::info!(terminal, generation, "terminal {terminal} has generation {generation} staged");
+        }
         Acknowledge::Trouble { step, code, .. } => {
             tracing::warn!(terminal, step, code, "terminal {terminal} had trouble at {step}: {code}");
         }

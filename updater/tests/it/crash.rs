@@ -46,7 +46,7 @@ async fn dies_everywhere(world: &World, terminal: &Terminal, before: &[ChannelRe
     for steps in 0.. {
         restore(&template, terminal);
         let death = Arc::new(Dies(AtomicI64::new(steps)));
-        let dying = Agent::new(&terminal.folder, FakeEngine::default()).checkpoint(death.clone());
+        let dying = Agent::new(&terminal.folder, FakeEngine::default()).clean_folders([]).checkpoint(death.clone());
         let died = dying.update().await;
         let runs = terminal.runs();
         assert!(runs == before || runs == after, "after {steps} steps: {runs:?}");
@@ -92,7 +92,9 @@ async fn an_enrolment_dies_at_every_step() {
         let terminal = world.stranger(&format!("terminal-{steps}"));
         let token = world.operator.enrolment_token().await.unwrap();
         let enrolment = updater::agent::Enrolment::of_this_machine(world.url.clone(), token, Vec::new());
-        let dying = Agent::new(&terminal.folder, FakeEngine::default()).checkpoint(Arc::new(Dies(AtomicI64::new(steps))));
+        let dying = Agent::new(&terminal.folder, FakeEngine::default())
+            .clean_folders([])
+            .checkpoint(Arc::new(Dies(AtomicI64::new(steps))));
         let died = dying.enroll(&enrolment).await;
         if died.is_ok() {
             assert!(steps > 15);

@@ -2,17 +2,22 @@
 #![allow(missing_docs)]
 
 mod back_off;
+mod bundles;
+mod clocks;
 mod crash;
 mod damage;
 mod deltas;
 mod idle;
 mod partial;
+mod probation;
 mod publications;
 mod ranges;
 mod reaching;
 mod refusals;
 mod resume;
+mod self_tests;
 mod slow_and_endless;
+mod staging;
 mod starting;
 mod support;
 mod switching;

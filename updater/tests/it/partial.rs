@@ -185,7 +185,7 @@ async fn an_update_hashes_the_database_in_force_once() {
     terminal.agent.update().await.unwrap();
     let update = async || {
         let checks = Arc::new(Checks::default());
-        let agent = Agent::new(&terminal.folder, FakeEngine::default()).checkpoint(checks.clone());
+        let agent = Agent::new(&terminal.folder, FakeEngine::default()).clean_folders([]).checkpoint(checks.clone());
         (agent.update().await.unwrap().outcome, checks.0.load(Ordering::Relaxed))
     };
     assert_eq!(update().await, (Outcome::UpToDate, 1));

@@ -9,6 +9,7 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::routing::post;
 use patternc::blob::{self, EngineRange, Meta};
 use patternc::compile::{Compiler, SourceKind};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use updater::agent::{self, Agent, BoxError, Engine, Enrolment, Manifest, SelfTest, Status};
+use updater::agent::{self, Agent, BoxError, Engine, Enrolment, Manifest, SelfTest, SelfTestError, SelfTestPlan, Status};
 use updater::maker::Maker;
 use updater::operator::Operator;
 use updater::service::{Config, Running, serve};
@@ -50,9 +51,16 @@ pub(crate) struct FakeEngine {
     pub(crate) fails: Arc<AtomicBool>,
     /// Blobs with which no database passes its test.
     bad: Arc<Mutex<Vec<Sha256Hex>>>,
+    /// What every self-test comes to, if not to what it finds.
+    ends: Arc<Mutex<Option<SelfTestError>>>,
 }
 
 impl FakeEngine {
+    /// Has every self-test end in this way from now on.
+    pub(crate) fn ends_with(&self, fault: Option<SelfTestError>) {
+        *self.ends.lock().unwrap() = fault;
+    }
+
     pub(crate) fn refuse(&self, blob: &[u8]) {
         self.bad.lock().unwrap().push(Sha256Hex::of(blob));
     }
@@ -71,17 +79,21 @@ impl Engine for FakeEngine {
         Ok(fs::write(database, text)?)
     }
 
-    fn self_test(&self, database: &Path) -> Result<SelfTest, BoxError> {
-        if self.fails.load(Ordering::Relaxed) {
-            return Err("EICAR was not detected".into());
+    fn self_test(&self, database: &Path, plan: &SelfTestPlan) -> Result<SelfTest, SelfTestError> {
+        if let Some(fault) = self.ends.lock().unwrap().clone() {
+            return Err(fault);
         }
-        let text = fs::read_to_string(database)?;
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(SelfTestError::failed("EICAR was not detected"));
+        }
+        let text = fs::read_to_string(database).map_err(SelfTestError::failed)?;
         for line in text.lines() {
-            if self.bad.lock().unwrap().contains(&line.parse()?) {
-                return Err("a clean file was detected".into());
+            if self.bad.lock().unwrap().contains(&line.parse().map_err(SelfTestError::failed)?) {
+                return Err(SelfTestError::failed("a clean file was detected"));
             }
         }
-        Ok(SelfTest { samples: 2, signatures: text.lines().count() as u64 })
+        let system_files = plan.clean.len() as u32;
+        Ok(SelfTest { samples: 2, system_files, changed_files: 0, signatures: text.lines().count() as u64 })
     }
 }
 
@@ -124,6 +136,16 @@ impl World {
         self.url = running.url();
         self.operator = Operator::new(&self.url, running.operator_token()).unwrap();
         (self.running, self.stop) = (Some(running), Some(stop));
+    }
+
+    /// How many reports of this outcome, or of trouble with this code, the service has.
+    pub(crate) async fn reported(&self, outcome_or_code: &str) -> i64 {
+        let tables = SqliteConnectOptions::new().filename(self.dir.path().join("service/titer.sqlite3"));
+        let pool = SqlitePool::connect_with(tables).await.unwrap();
+        let count = sqlx::query_scalar("SELECT count(*) FROM reports WHERE outcome = ?1 OR code = ?1");
+        let count = count.bind(outcome_or_code).fetch_one(&pool).await.unwrap();
+        pool.close().await;
+        count
     }
 
     pub(crate) fn token(&self) -> &str {
@@ -174,7 +196,7 @@ impl World {
     pub(crate) fn stranger(&self, name: &str) -> Terminal {
         let folder = self.dir.path().join("terminals").join(name);
         let engine = FakeEngine::default();
-        Terminal { agent: Agent::new(&folder, engine.clone()), engine, folder }
+        Terminal { agent: Agent::new(&folder, engine.clone()).clean_folders([]), engine, folder }
     }
 }
 
@@ -205,6 +227,11 @@ impl Terminal {
 
     pub(crate) fn status(&self) -> Status {
         agent::status(&self.folder).unwrap()
+    }
+
+    /// Gives this terminal the present address of a service that was started again.
+    pub(crate) fn moves_to(&self, world: &World) {
+        self.asks(&world.url);
     }
 
     /// Has every later check-in of this terminal answered with an assignment of `channels`.

@@ -3,7 +3,7 @@
 use crate::support::{World, at, blob};
 use std::fs;
 use std::sync::atomic::Ordering;
-use updater::agent::{Outcome, Transfer};
+use updater::agent::{Outcome, SETTINGS_FILE, Transfer};
 use updater::wire::{Designation, Reason};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,23 +133,33 @@ async fn nothing_published_is_no_fault() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_two_generations_and_their_blobs_are_kept() {
+async fn as_many_generations_are_kept_as_the_settings_say() {
     let world = World::new().await;
     let maker = world.maker("acme").await;
     let terminal = world.terminal("one", &["acme/stable"], Designation::Own).await;
-    for release in 1..=4 {
-        world.publish(&maker, "acme/stable", release, 0..100 + release as u32).await;
-        terminal.agent.update().await.unwrap();
-    }
     let names = |folder: &str| {
         let entries = fs::read_dir(terminal.folder.join(folder)).unwrap();
         let mut names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>();
         names.sort();
         names
     };
-    assert_eq!(names("gen"), ["3", "4"]);
-    assert_eq!(names("store").len(), 2);
-    assert!(!terminal.folder.join("tmp").exists());
+    let settings = terminal.folder.join(SETTINGS_FILE);
+    fs::write(&settings, "[probation]\nhours = 0\n").unwrap();
+    for release in 1..=5 {
+        if release == 5 {
+            fs::write(&settings, "keep = 1\n[probation]\nhours = 0\n").unwrap();
+        }
+        world.publish(&maker, "acme/stable", release, 0..100 + release as u32).await;
+        terminal.agent.update().await.unwrap();
+        let kept = if release == 5 { 4..=5 } else { release.saturating_sub(2).max(1)..=release };
+        assert_eq!(names("gen"), kept.clone().map(|number| number.to_string()).collect::<Vec<_>>());
+        assert_eq!(names("store").len(), kept.count());
+        assert!(!terminal.folder.join("tmp").exists());
+    }
+    // Each can be gone back to, one after the other.
+    terminal.agent.rollback().unwrap();
+    assert_eq!(terminal.runs(), [at("acme/stable", 4)]);
+    assert_eq!(terminal.agent.rollback().unwrap_err().code(), "no_previous_generation");
 }
 
 /// A crash between the commit and the metadata leaves metadata that lags; the next start completes it.

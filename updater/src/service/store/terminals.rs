@@ -176,6 +176,10 @@ impl Store {
                 report.execute(&mut *tx).await?;
                 put_applied(&mut tx, terminal, applied).await?;
             }
+            Acknowledge::Staged { generation, .. } => {
+                let report = report.bind("staged").bind(int(*generation)?).bind(none).bind(none).bind(none);
+                report.execute(&mut *tx).await?;
+            }
             Acknowledge::Trouble { step, code, words } => {
                 let report = report.bind("trouble").bind(None::<i64>).bind(step).bind(code).bind(words);
                 report.execute(&mut *tx).await?;

@@ -1,0 +1,112 @@
+//! A scan with what is installed: brought up to date first, where that is wished, and watched, while it is on probation.
+
+use crate::args::ScanArgs;
+use crate::commands::{self, agent::hinted};
+use crate::engine_adapter::Adapter;
+use crate::output::{coded, remark};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use updater::agent::{self, Agent, AgentError, ScanMark, Settings, Trigger, WhenStale};
+
+/// A scan that is watched; dropped by an error, it says nothing of the signatures.
+pub(super) struct Watch(ScanMark);
+
+impl Watch {
+    /// The scan came to its end.
+    pub(super) fn end(self) {
+        self.0.end();
+    }
+}
+
+/// Before the installed database is looked for.
+pub(super) fn begin(args: &ScanArgs) -> anyhow::Result<Option<Watch>> {
+    let state = commands::state_folder(args.state.as_deref());
+    if !args.no_update {
+        bring_up_to_date(&state, args.update)?;
+    }
+    let Ok(Some(mark)) = agent::begin_scan(&state) else {
+        // What is wrong with the state is said by whoever opens the database.
+        return Ok(None);
+    };
+    take_back_when_interrupted(mark.path().to_owned());
+    Ok(Some(Watch(mark)))
+}
+
+/// Asks the service, if the settings or the command line say so, and does with old signatures what the settings say.
+fn bring_up_to_date(state: &Path, asked: bool) -> anyhow::Result<()> {
+    // A terminal that is not enrolled, or whose settings are wrong, can still scan; `titer agent` says what is wrong.
+    let settings = match Settings::load(state) {
+        Ok(settings) => settings,
+        Err(error) if asked => return Err(hinted(error)),
+        Err(_) => return Ok(()),
+    };
+    if !(asked || settings.allows(Trigger::Scan)) {
+        return Ok(());
+    }
+    let trigger = if asked { Trigger::Command } else { Trigger::Scan };
+    let agent = Agent::new(state, Adapter);
+    let patience = Duration::from_secs(settings.triggers.scan_wait_seconds);
+    let updated = updater::block_on(async { tokio::time::timeout(patience, agent.update_by(trigger, false)).await })?;
+    let failed = match updated {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(AgentError::NotEnrolled(_))) if !asked => return Ok(()),
+        Ok(Err(error)) => format!("{error} ({})", error.code()),
+        Err(_) => format!("the update is not through after {} s", patience.as_secs()),
+    };
+    stale(state, &settings, &failed)
+}
+
+/// Old signatures are continued with, warned of, or refused.
+fn stale(state: &Path, settings: &Settings, failed: &str) -> anyhow::Result<()> {
+    let last = agent::status(state).ok().and_then(|status| status.last_contact);
+    let now = jiff::Timestamp::now().as_second();
+    let age = last.map(|last| now.saturating_sub(last));
+    let limit = i64::try_from(settings.triggers.stale_hours * 3600).unwrap_or(i64::MAX);
+    let is_stale = age.is_none_or(|age| age > limit);
+    let said = match age {
+        Some(age) => format!("the service was last heard of {} h ago", age / 3600),
+        None => "the service was never heard of".to_owned(),
+    };
+    match settings.triggers.when_stale {
+        WhenStale::Block if is_stale => {
+            let hint = "`--no-update` scans with what is installed; `when_stale` in agent.toml says what happens here";
+            Err(coded(&format!("{said}, and an update failed: {failed}"), "signatures_stale", Some(hint)))
+        }
+        WhenStale::Warn if is_stale => {
+            remark!("warning: {said}, and an update failed: {failed} (signatures_stale)");
+            Ok(())
+        }
+        WhenStale::Warn => {
+            remark!("note: scanning with what is installed; an update failed: {failed}");
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Somebody who ends a scan does not accuse the signatures: the mark goes first, then the process, as the signal asked.
+#[cfg(unix)]
+fn take_back_when_interrupted(mark: PathBuf) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let wait = async move {
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else { return };
+        let number = tokio::select! {
+            _ = interrupt.recv() => SignalKind::interrupt(),
+            _ = terminate.recv() => SignalKind::terminate(),
+            _ = hangup.recv() => SignalKind::hangup(),
+        };
+        drop(std::fs::remove_file(&mark));
+        std::process::exit(128 + number.as_raw_value());
+    };
+    // A scan is not worth failing for want of this thread.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    if let Ok(runtime) = runtime {
+        let thread = std::thread::Builder::new().name("signals".to_owned());
+        drop(thread.spawn(move || runtime.block_on(wait)));
+    }
+}
+
+/// Elsewhere an interrupted scan counts as one that died.
+#[cfg(not(unix))]
+fn take_back_when_interrupted(_: PathBuf) {}
