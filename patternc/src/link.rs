@@ -19,7 +19,7 @@ mod tables;
 
 use crate::model::Model;
 use crate::record::{Digest, DigestOf, Hash, Record};
-use anchor::{Anchor, Chooser};
+use anchor::{Anchor, Chooser, Proposal};
 pub use crowd::SIGNATURES_PER_WINDOW;
 use direct::Direct;
 use engine::database::header_digest;
@@ -31,6 +31,7 @@ use engine::pattern::Pattern;
 use logical::{LogicalSections, Logicals};
 use lower::Body;
 pub(crate) use run::is_letter_of_either_case;
+use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use tables::{DirectTables, TierTables};
@@ -39,6 +40,8 @@ use zerocopy::little_endian::{U16, U32, U64};
 
 /// First candidate for the multiplier of the window hash: the odd fraction of the golden ratio, spreading windows that differ in few bits.
 const HASH_KEY: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Patterns that threads choose anchors for before any of these is entered. Each waits in some 300 bytes.
+const PROPOSED: usize = 1 << 14;
 
 /// What goes into a database under one channel.
 #[derive(Clone, Copy, Debug)]
@@ -94,12 +97,12 @@ pub enum LinkError {
 
 /// Whether a scanner can find `pattern` wherever it begins: it has two bytes in a row that are fixed, or letters of either case.
 pub(crate) fn can_be_searched(pattern: &Pattern) -> bool {
-    run::runs(pattern, run::Fold::Folded).any(|run| run.bytes.len() >= 2)
+    longest_searched(pattern) >= 2
 }
 
 /// Most bytes in a row that a scanner can search `pattern` by.
 pub(crate) fn longest_searched(pattern: &Pattern) -> usize {
-    run::runs(pattern, run::Fold::Folded).map(|run| run.bytes.len()).max().unwrap_or(0)
+    run::run_lens(pattern, run::Fold::Folded).max().unwrap_or(0)
 }
 
 /// Links `sources` to a database, in their order.
@@ -180,17 +183,22 @@ impl Linker {
         let signatures = u32::try_from(signatures).ok().filter(|count| *count < u32::MAX / 2);
         let signatures = signatures.ok_or_else(|| too_many("signatures", u64::from(u32::MAX / 2)))?;
         let floating = floating(sources, signatures, logicals);
-        let mut chooser = Chooser::new(floating.clone().map(|(_, body)| body.pattern), model);
-        let mut waiting: Vec<(usize, u32, Body<'_>)> =
-            floating.map(|(id, body)| (chooser.options(body.pattern), id, body)).collect();
-        waiting.sort_unstable_by_key(|&(options, id, _)| (options, id));
+        let patterns: Vec<&Pattern> = floating.clone().map(|(_, body)| body.pattern).collect();
+        let mut chooser = Chooser::new(&patterns, model);
+        let mut waiting: Vec<(usize, u32, Body<'_>)> = floating.map(|(id, body)| (0, id, body)).collect();
+        waiting.par_iter_mut().for_each(|(options, _, body)| *options = chooser.options(body.pattern));
+        waiting.par_sort_unstable_by_key(|&(options, id, _)| (options, id));
         let mut anchors = Vec::with_capacity(waiting.len());
-        for (_, id, body) in waiting {
-            let choice = chooser.choose(body.pattern).ok_or_else(|| no_anchor(sources, signatures, logicals, id))?;
-            self.tiers.add(&choice, body.target, id);
-            anchors.push((id, choice.anchor));
+        for block in waiting.chunks(PROPOSED) {
+            let proposed: Vec<Proposal> = block.par_iter().map(|(.., body)| chooser.propose(body.pattern)).collect();
+            for ((_, id, body), proposed) in block.iter().zip(proposed) {
+                let choice = chooser.settle(body.pattern, proposed);
+                let choice = choice.ok_or_else(|| no_anchor(sources, signatures, logicals, *id))?;
+                self.tiers.add(&choice, body.target, *id);
+                anchors.push((*id, choice.anchor));
+            }
         }
-        anchors.sort_unstable_by_key(|(id, _)| *id);
+        anchors.par_sort_unstable_by_key(|(id, _)| *id);
         self.anchors = anchors.into_iter();
         Ok(())
     }
