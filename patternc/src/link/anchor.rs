@@ -77,7 +77,8 @@ impl<'m> Chooser<'m> {
     /// Decides which tiers there will be for `patterns`, and counts what they have in common.
     pub(super) fn new(patterns: &[&Pattern], model: &'m Model) -> Chooser<'m> {
         let folds: Vec<bool> = patterns.par_iter().map(|pattern| is_better_folded(pattern, model)).collect();
-        let of_fold = |fold: bool| patterns.iter().zip(&folds).filter(move |(_, folds)| **folds == fold).map(|(one, _)| *one);
+        let of_fold =
+            |fold: bool| patterns.iter().zip(&folds).filter(move |(_, folds)| **folds == fold).map(|(one, _)| *one);
         let exact = Shapes::choose(of_fold(false), Fold::Exact, model);
         let folded = Shapes::choose(of_fold(true), Fold::Folded, model);
         // Any pattern may use any tier, so all of them count for each.
@@ -92,7 +93,11 @@ impl<'m> Chooser<'m> {
         };
         let of_tiers = |tiers: &Tiers| {
             let shapes = tiers.shapes;
-            if shapes.any().next().is_none() { 0 } else { run_lens(pattern, tiers.fold).map(|len| of_run(len, shapes)).sum() }
+            if shapes.any().next().is_none() {
+                0
+            } else {
+                run_lens(pattern, tiers.fold).map(|len| of_run(len, shapes)).sum()
+            }
         };
         of_tiers(&self.exact) + of_tiers(&self.folded)
     }

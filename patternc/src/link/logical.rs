@@ -6,7 +6,7 @@
 use super::lower::Body;
 use super::run::{Fold, has_letters_of_either_case};
 use super::shapes::least_price;
-use super::{LinkError, LinkSource, too_many};
+use super::{LinkError, LinkSource, too_many, undigested};
 use crate::model::Model;
 use crate::record::{Limits, Logical, Record, RegexSubsignature, Subsignature, Target};
 use engine::expression::{Comparison, Expression};
@@ -63,8 +63,7 @@ impl<'a> Logicals<'a> {
     pub(super) fn gather(sources: &'a [LinkSource<'a>], model: &Model) -> Result<Logicals<'a>, LinkError> {
         let mut logicals = Logicals::default();
         let mut index = HashMap::new();
-        let records = (0_u32..).zip(sources.iter().flat_map(|source| source.records));
-        for (id, record) in records {
+        for (id, record, _) in undigested(sources) {
             if let Record::Logical(logical) = record {
                 logicals.signatures.push(Gathered { id, logical, first_named: logicals.named.len() });
                 logicals.add_parts(logical, &mut index)?;
