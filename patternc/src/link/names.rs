@@ -94,7 +94,7 @@ mod tests {
             .to_vec();
         // A name that is its stem is of the same as those with a number at its end.
         assert_eq!(stems, [0, 0, 0, 1, 2]);
-        assert_eq!(names.text, b"a-a--0a-");
+        assert_eq!(names.text, b"a-a-3-a-");
         assert_eq!(names.add("a-", 0).unwrap().number.get(), NO_NUMBER);
     }
 }
