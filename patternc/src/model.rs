@@ -114,7 +114,7 @@ impl Model {
     /// O(run): what is estimated is estimated from running sums.
     pub(crate) fn costs(&self, run: &[u8], width: usize, mut found: impl FnMut(usize, f64)) {
         let Some(Width { table, .. }) = self.width(width) else {
-            self.pairs.windows(run, width, |at, estimate| found(at, estimate));
+            self.pairs.windows(run, width, &mut found);
             return;
         };
         let mut windows = numbers(run, width);
