@@ -207,13 +207,14 @@ fn assert_equal(database: &Database<'_>, bodies: &[(Offset, Pattern)], haystack:
     let scanner = Scanner::new(database);
     let mut scratch = scanner.scratch();
     let found = scanner.ends(&mut scratch, haystack).into_iter();
-    let found: BTreeSet<(String, u64)> = found.map(|(signature, end)| (database.name(signature).to_owned(), end)).collect();
+    let found: BTreeSet<(String, u64)> =
+        found.map(|(signature, end)| (database.name(signature).into_owned(), end)).collect();
     let ends = |(index, (offset, pattern)): (usize, &(Offset, Pattern))| {
         naive::ends(pattern, *offset, haystack).into_iter().map(move |end| (index.to_string(), end)).collect::<Vec<_>>()
     };
     assert_eq!(found, bodies.iter().enumerate().flat_map(ends).collect());
     let names: BTreeSet<String> = found.into_iter().map(|(name, _)| name).collect();
-    let once = scanner.signatures(&mut scratch, haystack).iter().map(|m| database.name(m.signature()).to_owned());
+    let once = scanner.signatures(&mut scratch, haystack).iter().map(|m| database.name(m.signature()).into_owned());
     assert_eq!(once.collect::<BTreeSet<_>>(), names);
 }
 

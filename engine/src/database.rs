@@ -5,14 +5,16 @@
 //! its installation may miss signatures or name the wrong one, and never makes a scanner panic or read outside it.
 //! [`Database::verify`] reads every byte; installers run it, and `titer verify`.
 
+use crate::digest::sizes;
 use crate::layout::{
     DigestKind, DigestOf, DirectEntry, DirectGroup, Entry, EntryPlace, FORMAT, HashSize, HashTable, Header, Logical, MAGIC,
-    NO_PROGRAM, Part, SECTION_ALIGN, Section, SectionEntry, Signature, Source, Tier, window_mask,
+    NO_NUMBER, NO_PROGRAM, Part, SECTION_ALIGN, Section, SectionEntry, Signature, Source, Stem, Tier, window_mask,
 };
 use crate::logical::Soundness;
 use crate::matcher::{Literal, Program};
 use sha2::{Digest as _, Sha256};
-use zerocopy::byteorder::little_endian::{U32, U64};
+use std::borrow::Cow;
+use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Index of a signature in its database: dense, from 0, meaningless in another database.
@@ -138,10 +140,12 @@ pub struct Database<'a> {
     pub(crate) programs: &'a [u8],
     hash_tables: &'a [HashTable],
     pub(crate) hash_sizes: &'a [HashSize],
+    pub(crate) low_sizes: &'a [U16],
     pub(crate) digests: &'a [u8],
-    pub(crate) digest_signatures: &'a [U32],
     signatures: &'a [Signature],
+    signature_programs: &'a [U32],
     sources: &'a [Source],
+    stems: &'a [Stem],
     names: &'a [u8],
     parts: &'a [Part],
     owners: &'a [U32],
@@ -200,10 +204,12 @@ impl<'a> Database<'a> {
             programs: view(bytes, directory, Section::Programs)?,
             hash_tables: view(bytes, directory, Section::HashTables)?,
             hash_sizes: view(bytes, directory, Section::HashSizes)?,
+            low_sizes: view(bytes, directory, Section::LowSizes)?,
             digests: view(bytes, directory, Section::Digests)?,
-            digest_signatures: view(bytes, directory, Section::DigestSignatures)?,
             signatures: view(bytes, directory, Section::Signatures)?,
+            signature_programs: view(bytes, directory, Section::SignaturePrograms)?,
             sources: view(bytes, directory, Section::Sources)?,
+            stems: view(bytes, directory, Section::Stems)?,
             names: view(bytes, directory, Section::Names)?,
             parts: view(bytes, directory, Section::Parts)?,
             owners: view(bytes, directory, Section::Owners)?,
@@ -240,15 +246,28 @@ impl<'a> Database<'a> {
     }
 
     /// The name of a signature; empty when the database is damaged there.
-    pub fn name(&self, id: SignatureId) -> &'a str {
-        let Some(signature) = self.signature(id.0) else { return "" };
-        self.text(signature.name.get(), u32::from(signature.name_len.get()))
+    ///
+    /// Most names share their text with others but for a number, and are put together at each call.
+    pub fn name(&self, id: SignatureId) -> Cow<'a, str> {
+        let Some((stem, number)) = self.stem(id) else { return Cow::Borrowed("") };
+        let text = self.text(stem.name.get(), u32::from(stem.name_len.get()));
+        if number == NO_NUMBER {
+            return Cow::Borrowed(text);
+        }
+        let split = text.split_at_checked(usize::from(stem.split.get()));
+        split.map_or(Cow::Borrowed(""), |(before, after)| Cow::Owned(format!("{before}{number}{after}")))
     }
 
     /// The channel (`maker/name`) a signature came from; empty when the database is damaged there.
     pub fn channel(&self, id: SignatureId) -> &'a str {
-        let source = self.signature(id.0).and_then(|signature| self.sources.get(usize::from(signature.source.get())));
+        let source = self.stem(id).and_then(|(stem, _)| self.sources.get(usize::from(stem.source.get())));
         source.map_or("", |source| self.text(source.name.get(), source.name_len.get()))
+    }
+
+    /// The stem of a signature's name, and its number.
+    fn stem(&self, id: SignatureId) -> Option<(&'a Stem, u32)> {
+        let signature = self.signatures.get(id.0 as usize)?;
+        Some((self.stems.get(signature.stem.get() as usize)?, signature.number.get()))
     }
 
     /// The blobs it was linked from: channel, release number and root hash.
@@ -366,15 +385,11 @@ impl<'a> Database<'a> {
         self.header.hash_key.get()
     }
 
-    pub(crate) fn signature(&self, index: u32) -> Option<&'a Signature> {
-        self.signatures.get(index as usize)
-    }
-
     /// The program of a signature, or of a part: they follow the signatures. [`NO_PROGRAM`] when there is none.
     #[inline(always)]
     pub(crate) fn program(&self, id: u32) -> u32 {
-        match self.signatures.get(id as usize) {
-            Some(signature) => signature.program.get(),
+        match self.signature_programs.get(id as usize) {
+            Some(program) => program.get(),
             None => self.part_of(id).and_then(|part| self.part(part)).map_or(NO_PROGRAM, |part| part.program.get()),
         }
     }
@@ -455,7 +470,6 @@ impl<'a> Database<'a> {
         let fault = |section: Section, index: usize, what: &'static str| {
             Err(DatabaseError::Content { section: section.name(), index, what })
         };
-        let known = |id: U32| (id.get() as usize) < self.signatures.len();
         let searched = |id: U32| (id.get() as usize) < self.signatures.len() + self.parts.len();
         for (index, pair) in self.buckets.windows(2).enumerate() {
             if pair[0] > pair[1] || pair[1].get() as usize > self.entries.len() {
@@ -468,25 +482,66 @@ impl<'a> Database<'a> {
         if let Some(index) = self.direct_entries.iter().position(|entry| !searched(entry.signature)) {
             return fault(Section::DirectEntries, index, "no such signature");
         }
-        if let Some(index) = self.digest_signatures.iter().position(|id| !known(*id)) {
-            return fault(Section::DigestSignatures, index, "no such signature");
-        }
         for (index, group) in self.direct_groups.iter().enumerate() {
             if u64::from(group.first.get()) + u64::from(group.count.get()) > self.direct_entries.len() as u64 {
                 return fault(Section::DirectGroups, index, "it ends outside the entries");
             }
         }
-        for (index, signature) in self.signatures.iter().enumerate() {
-            let id = SignatureId(index as u32);
-            if self.name(id).is_empty() || self.channel(id).is_empty() {
-                return fault(Section::Signatures, index, "it has no name or no source");
-            }
-            let program = signature.program.get();
-            if program != NO_PROGRAM && !self.is_readable(program) {
-                return fault(Section::Signatures, index, "its program cannot be read");
+        for (index, program) in self.signature_programs.iter().enumerate() {
+            if program.get() != NO_PROGRAM && !self.is_readable(program.get()) {
+                return fault(Section::SignaturePrograms, index, "what it names cannot be read");
             }
         }
+        self.verify_names()?;
+        self.verify_hash_tables()?;
         self.verify_logicals()
+    }
+
+    fn verify_names(&self) -> Result<(), DatabaseError> {
+        let fault = |section: Section, index: usize, what: &'static str| {
+            Err(DatabaseError::Content { section: section.name(), index, what })
+        };
+        for (index, stem) in self.stems.iter().enumerate() {
+            let (text, split) = (self.text(stem.name.get(), stem.name_len.get().into()), stem.split.get());
+            if text.len() != usize::from(stem.name_len.get()) || !text.is_char_boundary(split.into()) {
+                return fault(Section::Stems, index, "its text cannot be read");
+            }
+            let source = self.sources.get(usize::from(stem.source.get()));
+            if source.is_none_or(|source| self.text(source.name.get(), source.name_len.get()).is_empty()) {
+                return fault(Section::Stems, index, "it has no source");
+            }
+        }
+        for (index, signature) in self.signatures.iter().enumerate() {
+            let stem = self.stems.get(signature.stem.get() as usize);
+            if stem.is_none_or(|stem| stem.name_len.get() == 0 && signature.number.get() == NO_NUMBER) {
+                return fault(Section::Signatures, index, "it has no name");
+            }
+        }
+        Ok(())
+    }
+
+    /// That each digest has a signature of its own, and each sized one a size.
+    fn verify_hash_tables(&self) -> Result<(), DatabaseError> {
+        let fault = |index, what| Err(DatabaseError::Content { section: Section::HashTables.name(), index, what });
+        let (mut signature, mut low) = (self.signature_programs.len() as u64, 0);
+        for (index, table) in self.hash_tables.iter().enumerate() {
+            let (count, any_size) = (table.digest_count.get(), table.any_size.get());
+            if (u64::from(table.first_signature.get()), u64::from(table.first_low.get())) != (signature, low) {
+                return fault(index, "its signatures or sizes do not follow those of the table before it");
+            }
+            signature += u64::from(count);
+            low += u64::from(count - any_size);
+            let bounds = sizes(self, table).iter().map(|size| size.first.get()).chain([count]);
+            let ascends = bounds.clone().zip(bounds.skip(1)).all(|(first, end)| first < end);
+            let first = sizes(self, table).first().map_or(count, |size| size.first.get());
+            if !ascends || first != any_size || !sizes(self, table).is_sorted_by(|a, b| a.high.get() < b.high.get()) {
+                return fault(index, "its sizes do not ascend from the first digest to the last");
+            }
+        }
+        if (signature, low) != (self.signatures.len() as u64, self.low_sizes.len() as u64) {
+            return fault(self.hash_tables.len(), "there are signatures or sizes of no table");
+        }
+        Ok(())
     }
 
     fn is_readable(&self, program: u32) -> bool {
@@ -558,12 +613,13 @@ impl<'a> Database<'a> {
             if (table.of.get(), table.kind.get()) != (of as u16, kind as u16) {
                 return fault(index, "its digests are not those of its place");
             }
-            let digests_len = u64::from(table.digest_count.get()) * kind.digest_len() as u64;
+            let (count, any_size) = (u64::from(table.digest_count.get()), u64::from(table.any_size.get()));
+            let digests_len = count * kind.stored_len(of) as u64;
             let sound = slice(self.digests, table.digest_offset.get(), digests_len).is_some()
                 && u64::from(table.first_size.get()) + u64::from(table.size_count.get()) <= self.hash_sizes.len() as u64
-                && u64::from(table.first_digest.get()) + u64::from(table.digest_count.get())
-                    <= self.digest_signatures.len() as u64
-                && table.any_size <= table.digest_count;
+                && u64::from(table.first_signature.get()) + count <= self.signatures.len() as u64
+                && any_size <= count
+                && u64::from(table.first_low.get()) + (count - any_size) <= self.low_sizes.len() as u64;
             if !sound {
                 return fault(index, "it ends outside its sections");
             }

@@ -6,6 +6,7 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use std::cmp::Ordering;
+use zerocopy::little_endian::U16;
 
 mod lanes;
 
@@ -29,7 +30,7 @@ impl Kinds {
         for (kind, table) in kinds.0.iter_mut().zip(database.hash_tables(of)) {
             let mut groups = groups(database, table, len);
             *kind = if choosy {
-                groups.any(|(first, end)| (first..end).any(|index| wanted(signature(database, table, index))))
+                groups.any(|(first, end)| (first..end).any(|index| wanted(signature(table, index))))
             } else {
                 groups.next().is_some()
             };
@@ -109,7 +110,7 @@ pub(crate) fn equal_to(
 ) {
     if let Some(table) = database.hash_tables(of).get(kind as usize - 1) {
         for (first, end) in groups(database, table, len) {
-            equal_digests(database, table, kind, first..end, digest, found);
+            equal_digests(database, table, (of, kind), first..end, digest, found);
         }
     }
 }
@@ -117,7 +118,7 @@ pub(crate) fn equal_to(
 /// A signature that has a digest of `of`, to name one of them.
 pub(crate) fn any_signature(database: &Database<'_>, of: DigestOf) -> Option<u32> {
     let table = database.hash_tables(of).iter().find(|table| table.digest_count > 0)?;
-    Some(signature(database, table, 0))
+    Some(signature(table, 0))
 }
 
 /// Whether some signature has a digest of `of`.
@@ -125,7 +126,7 @@ pub(crate) fn has_any(database: &Database<'_>, of: DigestOf) -> bool {
     database.hash_tables(of).iter().any(|table| table.digest_count > 0)
 }
 
-/// Calls `found` with each digest of `of`: its signature, its kind, the size it applies to, and its bytes.
+/// Calls `found` with each digest of `of`: its signature, its kind, the size it applies to, and the bytes that are kept of it.
 pub(crate) fn each_digest(
     database: &Database<'_>,
     of: DigestOf,
@@ -133,13 +134,15 @@ pub(crate) fn each_digest(
 ) {
     for (kind, table) in DigestKind::ALL.into_iter().zip(database.hash_tables(of)) {
         let mut sizes = sizes(database, table).iter().peekable();
-        let mut size = None;
+        let mut high = 0;
         for index in 0..table.digest_count.get() {
             while let Some(next) = sizes.next_if(|next| next.first.get() <= index) {
-                size = Some(next.size.get());
+                high = next.high.get();
             }
-            if let Some(digest) = digest_at(database, table, kind, index) {
-                found(signature(database, table, index), kind, size, digest);
+            let low = lows(database, table, index, index + 1).first();
+            let size = low.map(|low| high << LOW_BITS | u64::from(low.get()));
+            if let Some(digest) = digest_at(database, table, (of, kind), index) {
+                found(signature(table, index), kind, size, digest);
             }
         }
     }
@@ -154,34 +157,57 @@ fn groups(database: &Database<'_>, table: &HashTable, len: u64) -> impl Iterator
 /// The digests, counted from the table's first, that apply to `len` bytes only.
 fn sized_group(database: &Database<'_>, table: &HashTable, len: u64) -> Option<(u32, u32)> {
     let sizes = sizes(database, table);
-    let index = sizes.binary_search_by_key(&len, |size| size.size.get()).ok()?;
+    let index = sizes.binary_search_by_key(&(len >> LOW_BITS), |size| size.high.get()).ok()?;
+    let first = sizes[index].first.get();
     let end = sizes.get(index + 1).map_or(table.digest_count.get(), |next| next.first.get());
-    Some((sizes[index].first.get(), end.min(table.digest_count.get())))
+    let lows = lows(database, table, first, end.min(table.digest_count.get()));
+    let low = len as u16;
+    let before = lows.partition_point(|next| next.get() < low);
+    let equal = lows[before..].partition_point(|next| next.get() == low);
+    let first = first + before as u32;
+    Some((first, first + equal as u32))
 }
 
-/// The sizes that a table has digests for.
-fn sizes<'d>(database: &Database<'d>, table: &HashTable) -> &'d [HashSize] {
+/// Bits of a size that are kept for each digest.
+const LOW_BITS: u32 = u16::BITS;
+
+/// The low sizes of the digests from `first` to `end`, counted from the table's first; none when some apply to any size.
+fn lows<'d>(database: &Database<'d>, table: &HashTable, first: u32, end: u32) -> &'d [U16] {
+    let low = |index: u32| Some(table.first_low.get() as usize + index.checked_sub(table.any_size.get())? as usize);
+    let range = low(first).zip(low(end)).map(|(first, end)| first..end);
+    range.and_then(|range| database.low_sizes.get(range)).unwrap_or_default()
+}
+
+/// The sizes that a table has digests for, but for their lowest bits.
+pub(crate) fn sizes<'d>(database: &Database<'d>, table: &HashTable) -> &'d [HashSize] {
     let (first, count) = (table.first_size.get() as usize, table.size_count.get() as usize);
     first.checked_add(count).and_then(|end| database.hash_sizes.get(first..end)).unwrap_or_default()
 }
 
 /// A digest, counted from the table's first.
-fn digest_at<'d>(database: &Database<'d>, table: &HashTable, kind: DigestKind, index: u32) -> Option<&'d [u8]> {
-    let at = table.digest_offset.get() + u64::from(index) * kind.digest_len() as u64;
-    slice(database.digests, at, kind.digest_len() as u64)
+fn digest_at<'d>(
+    database: &Database<'d>,
+    table: &HashTable,
+    (of, kind): (DigestOf, DigestKind),
+    index: u32,
+) -> Option<&'d [u8]> {
+    let len = kind.stored_len(of) as u64;
+    let at = table.digest_offset.get().checked_add(u64::from(index) * len)?;
+    slice(database.digests, at, len)
 }
 
-/// Calls `found` for each of the sorted digests in `range` that equals `digest`.
+/// Calls `found` for each of the sorted digests in `range` that equals `digest`, as far as they are kept.
 fn equal_digests(
     database: &Database<'_>,
     table: &HashTable,
-    kind: DigestKind,
+    (of, kind): (DigestOf, DigestKind),
     range: std::ops::Range<u32>,
     digest: &[u8],
     found: &mut impl FnMut(u32),
 ) {
+    let digest = &digest[..digest.len().min(kind.stored_len(of))];
     let compare = |index: u32| -> Ordering {
-        digest_at(database, table, kind, index).map_or(Ordering::Greater, |stored| stored.cmp(digest))
+        digest_at(database, table, (of, kind), index).map_or(Ordering::Greater, |stored| stored.cmp(digest))
     };
     let (mut low, mut high) = (range.start, range.end);
     while low < high {
@@ -192,12 +218,11 @@ fn equal_digests(
         if compare(index) != Ordering::Equal {
             return;
         }
-        found(signature(database, table, index));
+        found(signature(table, index));
     }
 }
 
-/// The signature of a digest, counted from the table's first; one that does not exist where the database is damaged.
-fn signature(database: &Database<'_>, table: &HashTable, index: u32) -> u32 {
-    let id = database.digest_signatures.get(table.first_digest.get() as usize + index as usize);
-    id.map_or(u32::MAX, |id| id.get())
+/// The signature of a digest, counted from the table's first. The check of a table at opening makes it one that exists.
+fn signature(table: &HashTable, index: u32) -> u32 {
+    table.first_signature.get().saturating_add(index)
 }

@@ -77,31 +77,35 @@ pub enum Section {
     Programs = 7,
     /// [`HashTable`]s: for each [`DigestOf`], one for each digest kind.
     HashTables = 8,
-    /// Sizes at which a table has digests, ascending within a table: [`HashSize`].
+    /// Sizes at which a table has digests, but for their lowest 16 bits, ascending within a table: [`HashSize`].
     HashSizes = 9,
-    /// Digests, sorted within one size: as many bytes each as the kind has.
-    Digests = 10,
-    /// The signature of each digest, in the order of `Digests`: [`U32`].
-    DigestSignatures = 11,
-    /// [`Signature`]s, by signature index.
+    /// The lowest 16 bits of the size that each digest applies to, table by table, but for those that apply to any: [`U16`].
+    LowSizes = 10,
+    /// Digests, sorted within one size: [`DigestKind::stored_len`] bytes each.
+    Digests = 11,
+    /// [`Signature`]s, by signature index: those with a program and logical ones, then those of each digest, table by table.
     Signatures = 12,
+    /// For each signature before those of digests, its program: [`U32`], see [`NO_PROGRAM`].
+    SignaturePrograms = 13,
     /// [`Source`]s: the blobs this database was linked from.
-    Sources = 13,
-    /// Text that `Signatures` and `Sources` point into: UTF-8.
-    Names = 14,
+    Sources = 14,
+    /// [`Stem`]s: what names have in common.
+    Stems = 15,
+    /// Text that `Stems` and `Sources` point into: UTF-8.
+    Names = 16,
     /// [`Part`]s: patterns that logical signatures consist of.
-    Parts = 15,
+    Parts = 17,
     /// Indices into `Logicals`: those that no part leads to, then those that each part leads to, part by part: [`U32`].
-    Owners = 16,
+    Owners = 18,
     /// [`Logical`]s, ascending by signature.
-    Logicals = 17,
+    Logicals = 19,
     /// What each of them asks; see [`ConditionOp`].
-    Conditions = 18,
+    Conditions = 20,
 }
 
 impl Section {
     /// All of them, in order.
-    pub const ALL: [Section; 18] = [
+    pub const ALL: [Section; 20] = [
         Section::Tiers,
         Section::Filters,
         Section::Buckets,
@@ -111,10 +115,12 @@ impl Section {
         Section::Programs,
         Section::HashTables,
         Section::HashSizes,
+        Section::LowSizes,
         Section::Digests,
-        Section::DigestSignatures,
         Section::Signatures,
+        Section::SignaturePrograms,
         Section::Sources,
+        Section::Stems,
         Section::Names,
         Section::Parts,
         Section::Owners,
@@ -134,10 +140,12 @@ impl Section {
             Section::Programs => "programs",
             Section::HashTables => "hash-tables",
             Section::HashSizes => "hash-sizes",
+            Section::LowSizes => "low-sizes",
             Section::Digests => "digests",
-            Section::DigestSignatures => "digest-signatures",
             Section::Signatures => "signatures",
+            Section::SignaturePrograms => "signature-programs",
             Section::Sources => "sources",
+            Section::Stems => "stems",
             Section::Names => "names",
             Section::Parts => "parts",
             Section::Owners => "owners",
@@ -158,6 +166,7 @@ impl Section {
                 | Section::DirectEntries
                 | Section::HashTables
                 | Section::HashSizes
+                | Section::LowSizes
         )
     }
 }
@@ -300,7 +309,7 @@ pub struct DirectEntry {
 
 /// Start of a program in [`Section::Programs`]; its [`ProgramElement`]s follow, then its bytes.
 ///
-/// Programs begin at multiples of [`PROGRAM_ALIGN`] bytes, and [`Signature::program`] counts in those.
+/// Programs begin at multiples of [`PROGRAM_ALIGN`] bytes, and [`Section::SignaturePrograms`] counts in those.
 #[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct ProgramHead {
@@ -442,16 +451,18 @@ pub struct HashTable {
     pub any_size: U32,
     /// First [`HashSize`] of the table.
     pub first_size: U32,
-    /// Number of distinct sizes.
+    /// How many it has.
     pub size_count: U32,
     /// Where its digests begin in [`Section::Digests`], in bytes.
     pub digest_offset: U64,
-    /// Index of its first digest in [`Section::DigestSignatures`].
-    pub first_digest: U32,
+    /// The signature of its first digest; those of the others follow, in the order of the digests.
+    pub first_signature: U32,
     /// Number of its digests, those for any size included.
     pub digest_count: U32,
+    /// The low size of its first digest that does not apply to any, in [`Section::LowSizes`].
+    pub first_low: U32,
 }
-const _: () = assert!(size_of::<HashTable>() == 32);
+const _: () = assert!(size_of::<HashTable>() == 36);
 
 /// Digest functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -475,6 +486,17 @@ impl DigestKind {
             DigestKind::Md5 => 16,
             DigestKind::Sha1 => 20,
             DigestKind::Sha256 => 32,
+        }
+    }
+
+    /// Bytes that a database keeps of a digest of `of`, its first ones.
+    ///
+    /// To make a file whose digest begins with the 16 bytes of another's takes 2 to the 128 attempts. But whoever may choose both files needs 2 to
+    /// the 64: one of them clean and on an allow list, the other not. So digests of clean files are kept whole.
+    pub const fn stored_len(self, of: DigestOf) -> usize {
+        match of {
+            DigestOf::CleanFile => self.digest_len(),
+            DigestOf::File | DigestOf::Section | DigestOf::Imports => 16,
         }
     }
 }
@@ -508,45 +530,63 @@ impl DigestOf {
     }
 }
 
-/// The digests for one size.
+/// The digests for sizes that differ in their lowest 16 bits only. Within one, digests ascend by size.
+///
+/// Nearly each file has a size of its own, so a size with all its bytes for each digest would be as large as the digest.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct HashSize {
-    /// Size in bytes of what the digest is of.
-    pub size: U64,
-    /// Its first digest, counted from the table's first; the next size's first ends it.
+    /// The sizes, in bytes of what the digests are of, shifted down by 16 bits.
+    pub high: U64,
+    /// Its first digest, counted from the table's first; the next one's first ends it.
     pub first: U32,
-    /// Zero.
-    pub reserved: U32,
 }
-const _: () = assert!(size_of::<HashSize>() == 16);
+const _: () = assert!(size_of::<HashSize>() == 12);
 
-/// One signature.
-#[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+/// One signature: its name and, by its stem, its source.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct Signature {
-    /// Where its name begins in [`Section::Names`].
-    pub name: U32,
-    /// Bytes in its name.
-    pub name_len: U16,
-    /// Its [`Source`].
-    pub source: U16,
-    /// [`NO_PROGRAM`] for a hash signature. Else bits 0-26: where its program begins, in [`PROGRAM_ALIGN`] bytes. Bits 27-30: the kind
-    /// of files it is looked for in, a [`crate::FileKind`] as a number, 0 for any. Bit 31: what begins there is a [`LiteralHead`].
-    pub program: U32,
+    /// The [`Stem`] of its name.
+    pub stem: U32,
+    /// The number that its name has in its stem, in decimal; [`NO_NUMBER`] when its name is its stem.
+    pub number: U32,
 }
-const _: () = assert!(size_of::<Signature>() == 12);
+const _: () = assert!(size_of::<Signature>() == 8);
 
-/// [`Signature::program`] of a signature without one.
+/// [`Signature::number`] of a name that is its stem.
+pub const NO_NUMBER: u32 = u32::MAX;
+
+/// The name that signatures of one source have but for a number in it.
+///
+/// Names are told apart by numbers: 165,700 real hash signatures have 7,118 stems. A name is spelled out only where it is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct Stem {
+    /// Where its text begins in [`Section::Names`].
+    pub name: U32,
+    /// Bytes in its text.
+    pub name_len: U16,
+    /// Bytes of its text before the number.
+    pub split: U16,
+    /// The [`Source`] of its signatures.
+    pub source: U16,
+}
+const _: () = assert!(size_of::<Stem>() == 10);
+
+/// In [`Section::SignaturePrograms`], the program of a signature without one.
+///
+/// Of others, bits 0-26: where the program begins, in [`PROGRAM_ALIGN`] bytes. Bits 27-30: the kind of files the signature is looked for in, a
+/// [`crate::FileKind`] as a number, 0 for any. Bit 31: what begins there is a [`LiteralHead`].
 pub const NO_PROGRAM: u32 = u32::MAX;
 
-/// Set in [`Signature::program`] when the signature is one literal that may stand anywhere, as most are.
+/// Set in a signature's program when the signature is one literal that may stand anywhere, as most are.
 pub const LITERAL_PROGRAM: u32 = 1 << 31;
 
-/// Bits of [`Signature::program`] that say where the program begins.
+/// Bits of a signature's program that say where the program begins.
 pub const PROGRAM_PLACE: u32 = (1 << PROGRAM_TARGET_SHIFT) - 1;
 
-/// Where in [`Signature::program`] the kind of files begins.
+/// Where in a signature's program the kind of files begins.
 pub const PROGRAM_TARGET_SHIFT: u32 = 27;
 
 /// Its bits, once shifted down.
@@ -627,7 +667,7 @@ pub fn window_mask(width: u8) -> u64 {
 #[derive(Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct Part {
-    /// As [`Signature::program`].
+    /// As that of a signature, see [`NO_PROGRAM`].
     pub program: U32,
     /// First of the signatures that it leads to, in [`Section::Owners`]; the next part's first ends them.
     pub first_owner: U32,

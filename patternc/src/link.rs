@@ -2,7 +2,10 @@
 //!
 //! For each body signature the linker chooses an anchor, lowers the pattern to a program, and enters the anchor's windows in the
 //! tables of its tier; signatures tied to one offset go to a table of their own, digests to sorted arrays. Linking is
-//! deterministic: the same records in the same order give the same bytes.
+//! deterministic: the same records in the same order give the same bytes, on however many processors.
+//!
+//! Signatures are numbered as their records stand, but for those of digests: these come last, in the order of their tables, so that
+//! no table need say whose a digest is.
 //!
 //! Peak memory is about 30 bytes for each stored window (eight to a long anchor) and the database itself.
 
@@ -10,35 +13,38 @@ mod anchor;
 mod beside;
 mod crowd;
 mod direct;
+mod hashes;
 mod key;
 mod logical;
 mod lower;
+mod names;
 mod run;
 mod shapes;
 mod tables;
 
 use crate::model::Model;
-use crate::record::{Digest, DigestOf, Hash, Record};
-use anchor::{Anchor, Chooser};
+use crate::record::Record;
+use anchor::{Anchor, Chooser, Proposal};
 pub use crowd::SIGNATURES_PER_WINDOW;
 use direct::Direct;
 use engine::database::header_digest;
-use engine::layout::{
-    DigestKind, FORMAT, HashSize, HashTable, Header, MAGIC, NO_PROGRAM, SECTION_ALIGN, Section, SectionEntry, Signature,
-    Source,
-};
+use engine::layout::{FORMAT, Header, MAGIC, NO_PROGRAM, SECTION_ALIGN, Section, SectionEntry, Signature, Source};
 use engine::pattern::Pattern;
+use hashes::Hashes;
 use logical::{LogicalSections, Logicals};
 use lower::Body;
+use names::Names;
+use rayon::prelude::*;
 pub(crate) use run::is_letter_of_either_case;
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
 use tables::{DirectTables, TierTables};
 use zerocopy::IntoBytes;
-use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::little_endian::{U32, U64};
 
 /// First candidate for the multiplier of the window hash: the odd fraction of the golden ratio, spreading windows that differ in few bits.
 const HASH_KEY: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Patterns that threads choose anchors for before any of these is entered. Each waits in some 300 bytes.
+const PROPOSED: usize = 1 << 14;
 
 /// What goes into a database under one channel.
 #[derive(Clone, Copy, Debug)]
@@ -94,12 +100,12 @@ pub enum LinkError {
 
 /// Whether a scanner can find `pattern` wherever it begins: it has two bytes in a row that are fixed, or letters of either case.
 pub(crate) fn can_be_searched(pattern: &Pattern) -> bool {
-    run::runs(pattern, run::Fold::Folded).any(|run| run.bytes.len() >= 2)
+    longest_searched(pattern) >= 2
 }
 
 /// Most bytes in a row that a scanner can search `pattern` by.
 pub(crate) fn longest_searched(pattern: &Pattern) -> usize {
-    run::runs(pattern, run::Fold::Folded).map(|run| run.bytes.len()).max().unwrap_or(0)
+    run::run_lens(pattern, run::Fold::Folded).max().unwrap_or(0)
 }
 
 /// Links `sources` to a database, in their order.
@@ -119,12 +125,20 @@ pub fn link(sources: &[LinkSource<'_>]) -> Result<Vec<u8>, LinkError> {
 pub fn link_with(sources: &[LinkSource<'_>], options: &LinkOptions<'_>) -> Result<Vec<u8>, LinkError> {
     let logicals = Logicals::gather(sources, options.model)?;
     let mut linker = Linker::default();
+    linker.count(sources)?;
     linker.anchor(sources, &logicals, options.model)?;
     for source in sources {
         linker.add(source)?;
     }
     let logicals = linker.add_parts(&logicals)?;
     linker.finish(&logicals, options)
+}
+
+/// The records that are not of digests, each with the index of its signature and its channel.
+fn undigested<'a>(sources: &'a [LinkSource<'a>]) -> impl Iterator<Item = (u32, &'a Record, &'a str)> + Clone {
+    let records = sources.iter().flat_map(|source| source.records.iter().map(move |record| (record, source.channel)));
+    let numbered = (0_u32..).zip(records.filter(|(record, _)| !matches!(record, Record::Hash(_))));
+    numbered.map(|(id, (record, channel))| (id, record, channel))
 }
 
 /// The signatures that must be searched for, those not tied to one offset, and the index of each in the database; then the parts of logical
@@ -134,8 +148,7 @@ fn floating<'a>(
     signatures: u32,
     logicals: &'a Logicals<'a>,
 ) -> impl Iterator<Item = (u32, Body<'a>)> + Clone {
-    let records = (0_u32..).zip(sources.iter().flat_map(|source| source.records));
-    let bodies = records.filter_map(|(id, record)| match record {
+    let bodies = undigested(sources).filter_map(|(id, record, _)| match record {
         Record::Body(body) => Some((id, Body::of(body))),
         _ => None,
     });
@@ -146,84 +159,87 @@ fn floating<'a>(
 /// The error that signature `id` has no anchor.
 fn no_anchor(sources: &[LinkSource<'_>], signatures: u32, logicals: &Logicals<'_>, id: u32) -> LinkError {
     let id = id.checked_sub(signatures).map_or(Some(id), |part| logicals.first_owner(part)).unwrap_or(id);
-    let named = sources.iter().flat_map(|source| source.records.iter().map(move |record| (record.name(), source.channel)));
-    let (name, channel) = named.clone().nth(id as usize).unwrap_or_default();
+    let of = undigested(sources).nth(id as usize).map(|(_, record, channel)| (record.name(), channel));
+    let (name, channel) = of.unwrap_or_default();
     LinkError::NoAnchor { name: name.to_owned(), channel: channel.to_owned() }
 }
 
 /// Sections that grow as records are added.
 #[derive(Default)]
-struct Linker {
+struct Linker<'a> {
+    /// How many signatures there are in all.
+    count: u32,
     /// The anchors of the signatures that have one and are not yet added, in their order.
     anchors: std::vec::IntoIter<(u32, Anchor)>,
-    names: Vec<u8>,
+    names: Names<'a>,
     sources: Vec<Source>,
+    /// Those that are not of digests, and the program of each.
     signatures: Vec<Signature>,
+    signature_programs: Vec<U32>,
     programs: Vec<u8>,
     tiers: TierTables,
     direct: DirectTables,
-    digests: BTreeMap<(DigestOf, DigestKind), Vec<StoredDigest>>,
+    hashes: Hashes,
 }
 
-/// A digest on its way into its table, in the order of the table: those for any size first, then by size, then by digest.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct StoredDigest {
-    size: Option<u64>,
-    digest: Digest,
-    signature: u32,
-}
+impl<'a> Linker<'a> {
+    /// Counts the signatures.
+    fn count(&mut self, sources: &[LinkSource<'_>]) -> Result<(), LinkError> {
+        let signatures: usize = sources.iter().map(|source| source.records.len()).sum();
+        let count = u32::try_from(signatures).ok().filter(|count| *count < u32::MAX / 2);
+        self.count = count.ok_or_else(|| too_many("signatures", u64::from(u32::MAX / 2)))?;
+        Ok(())
+    }
 
-impl Linker {
     /// Chooses anchors and enters their windows, for signatures with the fewest places to be found by first: the others can make way.
     fn anchor(&mut self, sources: &[LinkSource<'_>], logicals: &Logicals<'_>, model: &Model) -> Result<(), LinkError> {
-        let signatures: usize = sources.iter().map(|source| source.records.len()).sum();
-        let signatures = u32::try_from(signatures).ok().filter(|count| *count < u32::MAX / 2);
-        let signatures = signatures.ok_or_else(|| too_many("signatures", u64::from(u32::MAX / 2)))?;
+        let signatures = self.count;
         let floating = floating(sources, signatures, logicals);
-        let mut chooser = Chooser::new(floating.clone().map(|(_, body)| body.pattern), model);
-        let mut waiting: Vec<(usize, u32, Body<'_>)> =
-            floating.map(|(id, body)| (chooser.options(body.pattern), id, body)).collect();
-        waiting.sort_unstable_by_key(|&(options, id, _)| (options, id));
+        let patterns: Vec<&Pattern> = floating.clone().map(|(_, body)| body.pattern).collect();
+        let mut chooser = Chooser::new(&patterns, model);
+        let mut waiting: Vec<(usize, u32, Body<'_>)> = floating.map(|(id, body)| (0, id, body)).collect();
+        waiting.par_iter_mut().for_each(|(options, _, body)| *options = chooser.options(body.pattern));
+        waiting.par_sort_unstable_by_key(|&(options, id, _)| (options, id));
         let mut anchors = Vec::with_capacity(waiting.len());
-        for (_, id, body) in waiting {
-            let choice = chooser.choose(body.pattern).ok_or_else(|| no_anchor(sources, signatures, logicals, id))?;
-            self.tiers.add(&choice, body.target, id);
-            anchors.push((id, choice.anchor));
+        for block in waiting.chunks(PROPOSED) {
+            let proposed: Vec<Proposal> = block.par_iter().map(|(.., body)| chooser.propose(body.pattern)).collect();
+            for ((_, id, body), proposed) in block.iter().zip(proposed) {
+                let choice = chooser.settle(body.pattern, proposed);
+                let choice = choice.ok_or_else(|| no_anchor(sources, signatures, logicals, *id))?;
+                self.tiers.add(&choice, body.target, *id);
+                anchors.push((*id, choice.anchor));
+            }
         }
-        anchors.sort_unstable_by_key(|(id, _)| *id);
+        anchors.par_sort_unstable_by_key(|(id, _)| *id);
         self.anchors = anchors.into_iter();
         Ok(())
     }
 
-    fn add(&mut self, source: &LinkSource<'_>) -> Result<(), LinkError> {
+    fn add(&mut self, source: &LinkSource<'a>) -> Result<(), LinkError> {
         let index = u16::try_from(self.sources.len()).map_err(|_| too_many("blobs", u64::from(u16::MAX)))?;
-        let name = self.text(source.channel)?;
+        let name = self.names.put(source.channel)?;
         let name_len = U32::new(source.channel.len() as u32);
         self.sources.push(Source { name, name_len, release: U64::new(source.release), root: source.root });
-        let mut last_name: (&str, U32) = ("", U32::ZERO);
         for record in source.records {
-            if record.name() != last_name.0 {
-                last_name = (record.name(), self.text(record.name())?);
-            }
+            let name = self.names.add(record.name(), index)?;
             let id = self.signatures.len() as u32;
             let program = match record {
                 Record::Body(body) => self.add_body(&Body::of(body), id, true)?,
                 Record::Logical(_) => NO_PROGRAM,
-                Record::Hash(hash) => self.add_digest(hash, id),
+                Record::Hash(hash) => {
+                    self.hashes.add(hash, name);
+                    continue;
+                }
             };
-            self.signatures.push(Signature {
-                name: last_name.1,
-                name_len: U16::new(record.name().len() as u16),
-                source: U16::new(index),
-                program: U32::new(program),
-            });
+            self.signatures.push(name);
+            self.signature_programs.push(U32::new(program));
         }
         Ok(())
     }
 
     /// Enters the parts of logical signatures, after all signatures, and gives their sections.
     fn add_parts(&mut self, logicals: &Logicals<'_>) -> Result<LogicalSections, LinkError> {
-        let signatures = self.signatures.len() as u32;
+        let signatures = self.count;
         let mut leading = logicals.leading().map(|(part, _)| part).peekable();
         let mut programs = Vec::with_capacity(logicals.bodies().len());
         for (part, body) in (0_u32..).zip(logicals.bodies()) {
@@ -248,28 +264,12 @@ impl Linker {
         lower::append_program(&mut self.programs, body, anchor).ok_or_else(|| too_many("bytes of programs", 1 << 29))
     }
 
-    fn add_digest(&mut self, hash: &Hash, signature: u32) -> u32 {
-        let kind = match hash.digest {
-            Digest::Md5(_) => DigestKind::Md5,
-            Digest::Sha1(_) => DigestKind::Sha1,
-            Digest::Sha256(_) => DigestKind::Sha256,
-        };
-        let stored = StoredDigest { size: hash.size, digest: hash.digest, signature };
-        self.digests.entry((hash.of, kind)).or_default().push(stored);
-        NO_PROGRAM
-    }
-
-    /// Appends `text` to the names; returns where it begins.
-    fn text(&mut self, text: &str) -> Result<U32, LinkError> {
-        let start = u32::try_from(self.names.len()).map_err(|_| too_many("bytes of names", u64::from(u32::MAX)))?;
-        self.names.extend_from_slice(text.as_bytes());
-        Ok(U32::new(start))
-    }
-
     fn finish(self, logicals: &LogicalSections, options: &LinkOptions<'_>) -> Result<Vec<u8>, LinkError> {
         let tiers = self.tiers.build(options)?;
         let (direct_groups, direct_entries) = self.direct.build();
-        let hashes = HashTables::build(self.digests);
+        let mut signatures = self.signatures;
+        let hashes = self.hashes.build(signatures.len() as u32);
+        signatures.extend_from_slice(&hashes.signatures);
         let sections: [(Section, &[u8]); Section::ALL.len()] = [
             (Section::Tiers, tiers.tiers.as_bytes()),
             (Section::Filters, tiers.filters.as_bytes()),
@@ -280,11 +280,13 @@ impl Linker {
             (Section::Programs, &self.programs),
             (Section::HashTables, hashes.tables.as_bytes()),
             (Section::HashSizes, hashes.sizes.as_bytes()),
+            (Section::LowSizes, hashes.low_sizes.as_bytes()),
             (Section::Digests, &hashes.digests),
-            (Section::DigestSignatures, hashes.signatures.as_bytes()),
-            (Section::Signatures, self.signatures.as_bytes()),
+            (Section::Signatures, signatures.as_bytes()),
+            (Section::SignaturePrograms, self.signature_programs.as_bytes()),
             (Section::Sources, self.sources.as_bytes()),
-            (Section::Names, &self.names),
+            (Section::Stems, self.names.stems.as_bytes()),
+            (Section::Names, &self.names.text),
             (Section::Parts, logicals.parts.as_bytes()),
             (Section::Owners, logicals.owners.as_bytes()),
             (Section::Logicals, logicals.logicals.as_bytes()),
@@ -296,54 +298,6 @@ impl Linker {
 
 fn too_many(what: &'static str, max: u64) -> LinkError {
     LinkError::TooMany { what, max }
-}
-
-/// The sections of hash signatures.
-#[derive(Default)]
-struct HashTables {
-    tables: Vec<HashTable>,
-    sizes: Vec<HashSize>,
-    digests: Vec<u8>,
-    signatures: Vec<U32>,
-}
-
-impl HashTables {
-    fn build(mut stored: BTreeMap<(DigestOf, DigestKind), Vec<StoredDigest>>) -> HashTables {
-        let mut built = HashTables::default();
-        for of in DigestOf::ALL {
-            for kind in DigestKind::ALL {
-                let mut digests = stored.remove(&(of, kind)).unwrap_or_default();
-                digests.sort_unstable();
-                built.add_table(of, kind, &digests);
-            }
-        }
-        built
-    }
-
-    fn add_table(&mut self, of: DigestOf, kind: DigestKind, digests: &[StoredDigest]) {
-        let first_size = self.sizes.len();
-        let any_size = digests.partition_point(|digest| digest.size.is_none());
-        let table = HashTable {
-            kind: U16::new(kind as u16),
-            of: U16::new(of as u16),
-            any_size: U32::new(any_size as u32),
-            first_size: U32::new(first_size as u32),
-            size_count: U32::ZERO,
-            digest_offset: U64::new(self.digests.len() as u64),
-            first_digest: U32::new(self.signatures.len() as u32),
-            digest_count: U32::new(digests.len() as u32),
-        };
-        let mut last_size = None;
-        for (index, digest) in digests.iter().enumerate() {
-            if let Some(size) = digest.size.filter(|_| digest.size != last_size) {
-                self.sizes.push(HashSize { size: U64::new(size), first: U32::new(index as u32), reserved: U32::ZERO });
-                last_size = digest.size;
-            }
-            self.digests.extend_from_slice(digest.digest.as_bytes());
-            self.signatures.push(U32::new(digest.signature));
-        }
-        self.tables.push(HashTable { size_count: U32::new((self.sizes.len() - first_size) as u32), ..table });
-    }
 }
 
 /// Header, directory and sections, one after the other.

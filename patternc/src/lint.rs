@@ -143,11 +143,17 @@ pub fn lint(compilation: &Compilation, lints: &Lints<'_>) -> Result<Vec<Linted>,
     let source = LinkSource { channel: "local/signatures", release: 0, root: [0; 32], records };
     let linked = link_with(&[source], &LinkOptions { model: lints.model, key: None })?;
     let database = Database::open(&linked).expect("the linker writes what the engine reads");
-    let mut linted: Vec<Linted> = each(&database, lints.model)
-        .into_iter()
-        .zip(records)
+    // Signatures by digests are numbered after all others, and found by these.
+    let mut priced = each(&database, lints.model).into_iter();
+    let mut found = |of: &Record| match of {
+        Record::Hash(_) => Found::Directly,
+        _ => priced.next().unwrap_or_default(),
+    };
+    let mut linted: Vec<Linted> = records
+        .iter()
         .enumerate()
-        .map(|(record, (found, of))| {
+        .map(|(record, of)| {
+            let found = found(of);
             let found = if is_in_container(of) { Found::Never } else { found };
             Linted { record, warnings: warnings(of, &found, lints), found }
         })

@@ -113,10 +113,14 @@ impl Model {
     ///
     /// O(run): what is estimated is estimated from running sums.
     pub(crate) fn costs(&self, run: &[u8], width: usize, mut found: impl FnMut(usize, f64)) {
-        let known = self.width(width);
-        let floor = known.map_or(1.0, |known| known.table.floor());
+        let Some(Width { table, .. }) = self.width(width) else {
+            self.pairs.windows(run, width, &mut found);
+            return;
+        };
+        let mut windows = numbers(run, width);
+        let floor = table.floor();
         self.pairs.windows(run, width, |at, estimate| {
-            let stored = known.and_then(|known| known.table.cost(&run[at..at + width]));
+            let stored = windows.next().and_then(|window| table.cost(window));
             found(at, stored.map_or(estimate.min(floor), f64::from));
         });
     }
@@ -162,9 +166,37 @@ fn share_of(level: u8) -> f32 {
 /// The rarest that is told apart.
 const LEVEL_MAX: u8 = 40;
 
+/// The windows of `width` bytes, 1 to 8, of `run` as numbers, the first byte of each lowest.
+pub(crate) fn numbers(run: &[u8], width: usize) -> impl Iterator<Item = u64> + '_ {
+    let highest = 8 * (width as u32 - 1);
+    let shift_in = move |window: u64, byte: u8| window >> 8 | u64::from(byte) << highest;
+    let (first, rest) = run.split_at(run.len().min(width - 1));
+    let before = first.iter().fold(0, |window, &byte| shift_in(window, byte));
+    rest.iter().scan(before, move |window, &byte| {
+        *window = shift_in(*window, byte);
+        Some(*window)
+    })
+}
+
 /// A window as a number, its first byte lowest.
 fn number(window: &[u8]) -> u64 {
     let mut bytes = [0; 8];
     bytes[..window.len()].copy_from_slice(window);
     u64::from_le_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_those_of_each_window() {
+        let run: Vec<u8> = (1..20_u8).map(|i| i.wrapping_mul(83)).collect();
+        for width in 1..=8 {
+            for len in 0..run.len() {
+                let want: Vec<u64> = run[..len].windows(width).map(number).collect();
+                assert_eq!(numbers(&run[..len], width).collect::<Vec<u64>>(), want, "{width} of {len}");
+            }
+        }
+    }
 }

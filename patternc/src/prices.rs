@@ -15,7 +15,7 @@ use std::ops::AddAssign;
 pub struct Prices {
     /// Of each tier, in the order in which they are tested.
     pub tiers: Vec<TierPrice>,
-    /// The signatures that bring most candidates, the dearest first.
+    /// The signatures that bring most candidates, the dearest first; those that share a window bring all of its candidates each.
     pub dearest: Vec<SignaturePrice>,
 }
 
@@ -146,7 +146,8 @@ impl AddAssign for Expected {
 
 /// The prices of `database` by what `model` knows of files.
 ///
-/// O(n log n) in stored windows, a microsecond for each at most; 16 bytes for each window and 28 for each signature.
+/// A window that several logical signatures share is one candidate of its tier; of [`Prices::dearest`] each brings all of it, as in [`each`].
+/// O(n log n) in stored windows and those they lead to, a microsecond for each at most; 16 bytes for each window and 28 for each signature.
 pub fn price(database: &Database<'_>, model: &Model) -> Prices {
     let mut tiers: Vec<TierPrice> = database.tiers().iter().map(|tier| TierPrice::of(database, tier)).collect();
     let mut brought = vec![[0_f32; CLASSES]; database.len()];
@@ -158,8 +159,12 @@ pub fn price(database: &Database<'_>, model: &Model) -> Prices {
         tier.windows += 1;
         for (class, candidates) in shares.candidates.into_iter().enumerate() {
             tier.expected[class].candidates += per_kib * candidates;
-            if let Some(brought) = brought.get_mut(stored.signature.index() as usize) {
-                brought[class] += (1024.0 * per_kib * candidates) as f32;
+        }
+        for signature in database.led_by(&stored) {
+            if let Some(brought) = brought.get_mut(signature.index() as usize) {
+                for (sum, candidates) in brought.iter_mut().zip(shares.candidates) {
+                    *sum += (1024.0 * per_kib * candidates) as f32;
+                }
             }
         }
         // The format has no more than sixteen tiers.
@@ -361,16 +366,18 @@ fn dearest(database: &Database<'_>, tiers: &[TierPrice], brought: &[[f32; CLASSE
         listed.push((SignaturePrice { name, channel, tier: 0, class, candidates_per_mib, window }, 0.0));
     }
     for stored in database.windows() {
-        let Some(place) = ranked.iter().position(|(index, ..)| *index == stored.signature.index()) else { continue };
-        let tier = &tiers[stored.tier];
-        let share = Shares::of(&stored, tier, model).candidates[ranked[place].1 as usize];
-        let (of_signature, most) = &mut listed[place];
-        if share > *most {
-            *most = share;
-            database.name(stored.signature).clone_into(&mut of_signature.name);
-            database.channel(stored.signature).clone_into(&mut of_signature.channel);
-            of_signature.tier = stored.tier;
-            of_signature.window = stored.bytes.to_le_bytes()[..usize::from(tier.width)].to_vec();
+        for signature in database.led_by(&stored) {
+            let Some(place) = ranked.iter().position(|(index, ..)| *index == signature.index()) else { continue };
+            let tier = &tiers[stored.tier];
+            let share = Shares::of(&stored, tier, model).candidates[ranked[place].1 as usize];
+            let (of_signature, most) = &mut listed[place];
+            if share > *most {
+                *most = share;
+                of_signature.name = database.name(signature).into_owned();
+                database.channel(signature).clone_into(&mut of_signature.channel);
+                of_signature.tier = stored.tier;
+                of_signature.window = stored.bytes.to_le_bytes()[..usize::from(tier.width)].to_vec();
+            }
         }
     }
     listed.into_iter().map(|(of_signature, _)| of_signature).collect()

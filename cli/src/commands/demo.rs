@@ -318,7 +318,7 @@ impl Demo<'_> {
                     Verdict::Found { path, matches, .. } => {
                         scanned += 1;
                         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                        found.insert(file, database.name(matches[0].signature()).to_owned());
+                        found.insert(file, database.name(matches[0].signature()).into_owned());
                     }
                     Verdict::Clean { .. } | Verdict::Cached { .. } | Verdict::Allowed { .. } => scanned += 1,
                     Verdict::Failed(_) | Verdict::Skipped { .. } => failed += 1,

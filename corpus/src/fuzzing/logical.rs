@@ -6,6 +6,7 @@ use engine::{Database, Scanner};
 use patternc::clamav;
 use patternc::link::link;
 use patternc::record::{Logical, Record, Subsignature, Target};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// Lines that look like those of real sets, a feature each.
@@ -94,9 +95,10 @@ pub fn logical_equals_naive(bytes: &[u8]) {
     let scanner = Scanner::new(&database);
     let mut scratch = scanner.scratch();
     let found = scanner.signatures(&mut scratch, &haystack).iter().map(|found| database.name(found.signature()));
-    let found: BTreeSet<&str> = found.collect();
+    let found: BTreeSet<Cow<'_, str>> = found.collect();
     let exceeded = scratch.exceeded().is_some();
-    let borne: BTreeSet<&str> = records.iter().filter(|record| bears(record, &haystack)).map(Record::name).collect();
+    let borne = records.iter().filter(|record| bears(record, &haystack)).map(|record| Cow::Borrowed(record.name()));
+    let borne: BTreeSet<Cow<'_, str>> = borne.collect();
     assert!(found == borne || exceeded && found.is_subset(&borne), "found {found:?}, borne {borne:?}");
 }
 

@@ -15,7 +15,7 @@ fn found(haystack: &[u8]) -> Vec<String> {
     let scanner = Scanner::new(&database);
     let mut scratch = scanner.scratch();
     let mut names: Vec<String> =
-        scanner.signatures(&mut scratch, haystack).iter().map(|m| database.name(m.signature()).to_owned()).collect();
+        scanner.signatures(&mut scratch, haystack).iter().map(|m| database.name(m.signature()).into_owned()).collect();
     names.sort();
     names
 }

@@ -193,7 +193,7 @@ impl<'d> FileScanner<'d> {
         }
         if let Some(signature) = job.exceeded {
             let name = self.scanner.database().name(signature);
-            return Verdict::Failed(FileError::limits_exceeded(&job.found.path(), name));
+            return Verdict::Failed(FileError::limits_exceeded(&job.found.path(), &name));
         }
         if let (Some(cache), Some(key)) = (self.cache, job.key.filter(|key| key.len == len)) {
             cache.remember(key);

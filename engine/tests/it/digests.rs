@@ -20,7 +20,7 @@ fn names(records: &[Record], haystack: &[u8]) -> Vec<String> {
     assert_eq!(portable.signatures_in_chunks(&mut scratch, haystack, 8), found);
     let ends: Vec<SignatureId> = scanner.ends(&mut scratch, haystack).into_iter().map(|(id, _)| id).collect();
     assert_eq!(ends, found.iter().map(engine::Match::signature).collect::<Vec<_>>());
-    found.iter().map(|found| database.name(found.signature()).to_owned()).collect()
+    found.iter().map(|found| database.name(found.signature()).into_owned()).collect()
 }
 
 fn section(name: &str, bytes: &[u8], size: Option<u64>) -> Record {
@@ -155,5 +155,45 @@ fn files_are_allowed_whether_their_digest_is_computed_at_once_or_beside_others()
             });
             assert_eq!(verdicts, ["allowed clean", "clean", "found", "allowed clean", last]);
         }
+    }
+}
+
+#[test]
+fn a_digest_is_found_at_its_size_and_at_no_other() {
+    let lens = [0, 1, 255, 65535, 65536, 65537, 131_071, 131_072];
+    let of = |len: usize| vec![b'x'; len];
+    let named = |name: String, len: usize, size: usize| {
+        hash(DigestOf::File, &name, Digest::Sha256(sha2::Sha256::digest(of(len)).into()), Some(size as u64))
+    };
+    // The right digest at sizes that differ in their low or in their high bytes only.
+    let records = lens
+        .iter()
+        .flat_map(|&len| [0, 1, 65536, 1 << 33].map(|more| named(format!("{len} bytes at {more}"), len, len + more)));
+    let records: Vec<Record> = records.collect();
+    open(&database(&records)).verify().unwrap();
+    for len in lens {
+        assert_eq!(names(&records, &of(len)), [format!("{len} bytes at 0")]);
+    }
+    assert!(names(&records, &of(2)).is_empty());
+}
+
+#[test]
+fn of_a_long_digest_what_is_kept_decides_and_all_of_one_of_a_clean_file() {
+    let file = b"some file";
+    let differs_at = |of: DigestOf, at: usize| {
+        let mut digest: [u8; 32] = sha2::Sha256::digest(file).into();
+        digest[at] ^= 1;
+        hash(of, "near", Digest::Sha256(digest), None)
+    };
+    let kept = |records: &[Record]| {
+        let bytes = database(records);
+        let sections = open(&bytes).sections().find(|(name, _)| *name == "digests");
+        sections.unwrap().1
+    };
+    for (at, found) in [(0, false), (15, false), (16, true)] {
+        let near = [differs_at(DigestOf::File, at)];
+        assert_eq!((names(&near, file).len(), kept(&near)), (usize::from(found), 16), "byte {at}");
+        let near = [md5(file, None), differs_at(DigestOf::CleanFile, at)];
+        assert_eq!((names(&near, file).len(), kept(&near)), (1, 48), "byte {at}");
     }
 }

@@ -92,7 +92,7 @@ fn holds(logical: &Logical, haystack: &[u8]) -> bool {
 }
 
 fn names(scanner: &Scanner<'_>, matches: &[engine::Match]) -> BTreeSet<String> {
-    matches.iter().map(|found| scanner.database().name(found.signature()).to_owned()).collect()
+    matches.iter().map(|found| scanner.database().name(found.signature()).into_owned()).collect()
 }
 
 fn check(logicals: &[Logical], haystack: &[u8]) -> Result<(), TestCaseError> {
@@ -115,7 +115,7 @@ fn check(logicals: &[Logical], haystack: &[u8]) -> Result<(), TestCaseError> {
     for some in [&ids[..1], &ids[1..]] {
         let restricted = Scanner::restricted(&database, some);
         let found = names(&restricted, restricted.signatures(&mut scratch, haystack));
-        let wanted = some.iter().map(|&id| database.name(id).to_owned()).filter(|name| want.contains(name)).collect();
+        let wanted = some.iter().map(|&id| database.name(id).into_owned()).filter(|name| want.contains(name)).collect();
         prop_assert_eq!(found, wanted, "only {:?}", some);
     }
     Ok(())

@@ -17,7 +17,7 @@ fn line(name: &str, target: u8, offset: &str, text: &str) -> String {
 
 fn names(database: &Database<'_>, scanner: &Scanner<'_>, file: &[u8]) -> Vec<String> {
     let mut scratch = scanner.scratch();
-    let name = |found: &engine::Match| database.name(found.signature()).to_owned();
+    let name = |found: &engine::Match| database.name(found.signature()).into_owned();
     let mut names: Vec<String> = scanner.signatures(&mut scratch, file).iter().map(name).collect();
     let mut together: Vec<String> = scanner.signatures_in_chunks(&mut scratch, file, 64).iter().map(name).collect();
     names.sort_unstable();

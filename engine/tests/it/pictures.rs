@@ -72,7 +72,7 @@ fn found_in(records: &[Record], file: &[u8]) -> BTreeSet<String> {
     let found = scanner.signatures(&mut scratch, file).to_vec();
     let chunked = scanner.signatures_in_chunks(&mut scratch, file, 8).to_vec();
     let names = [found, chunked]
-        .map(|found| found.iter().map(|found| database.name(found.signature()).to_owned()).collect::<BTreeSet<String>>());
+        .map(|found| found.iter().map(|found| database.name(found.signature()).into_owned()).collect::<BTreeSet<String>>());
     assert_eq!(names[0], names[1]);
     names[0].clone()
 }

@@ -70,7 +70,7 @@ pub(crate) fn exceeded(records: &[Record], file: &[u8]) -> Option<String> {
     let scanner = Scanner::new(&database);
     let mut scratch = scanner.scratch();
     assert!(scanner.signatures(&mut scratch, file).is_empty());
-    scratch.exceeded().map(|signature| database.name(signature).to_owned())
+    scratch.exceeded().map(|signature| database.name(signature).into_owned())
 }
 
 pub(crate) fn open(bytes: &[u8]) -> Database<'_> {

@@ -10,11 +10,12 @@
 
 use super::beside::{Beside, NEAR_MAX};
 use super::crowd::Crowd;
-use super::run::{Fold, PricedRegion, PricedRun, Run, is_letter_of_either_case, runs};
-use super::shapes::{SHAPES, Shape, Shapes, cost_alone, prices};
+use super::run::{Fold, PricedRegion, PricedRun, has_letters_of_either_case, run_lens, runs};
+use super::shapes::{SHAPES, Shape, Shapes, cost_alone};
 use crate::model::Model;
 use engine::layout::{NEAR_REACH, window_mask};
-use engine::pattern::{Element, Pattern};
+use engine::pattern::Pattern;
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// Where in a pattern the anchor is.
@@ -74,68 +75,87 @@ const RARE: f64 = 1e-7;
 
 impl<'m> Chooser<'m> {
     /// Decides which tiers there will be for `patterns`, and counts what they have in common.
-    pub(super) fn new<'p>(patterns: impl Iterator<Item = &'p Pattern> + Clone, model: &'m Model) -> Chooser<'m> {
-        let folds = |pattern: &&Pattern| is_better_folded(pattern, model);
-        let exact = Shapes::choose(patterns.clone().filter(|pattern| !folds(pattern)), Fold::Exact, model);
-        let folded = Shapes::choose(patterns.clone().filter(folds), Fold::Folded, model);
+    pub(super) fn new(patterns: &[&Pattern], model: &'m Model) -> Chooser<'m> {
+        let folds: Vec<bool> = patterns.par_iter().map(|pattern| is_better_folded(pattern, model)).collect();
+        let of_fold =
+            |fold: bool| patterns.iter().zip(&folds).filter(move |(_, folds)| **folds == fold).map(|(one, _)| *one);
+        let exact = Shapes::choose(of_fold(false), Fold::Exact, model);
+        let folded = Shapes::choose(of_fold(true), Fold::Folded, model);
         // Any pattern may use any tier, so all of them count for each.
-        let tiers = |fold, shapes| Tiers { fold, shapes, crowd: Crowd::count(patterns.clone(), fold, shapes) };
+        let tiers = |fold, shapes| Tiers { fold, shapes, crowd: Crowd::count(patterns, fold, shapes) };
         Chooser { model, exact: tiers(Fold::Exact, exact), folded: tiers(Fold::Folded, folded) }
     }
 
     /// Number of regions that an anchor of `pattern` may be chosen from. O(pattern).
     pub(super) fn options(&self, pattern: &Pattern) -> usize {
-        let of_run = |run: Run, shapes: Shapes| {
-            shapes.any().map(|(_, shape)| (run.bytes.len() + 1).saturating_sub(shape.region())).sum::<usize>()
+        let of_run = |len: usize, shapes: Shapes| {
+            shapes.any().map(|(_, shape)| (len + 1).saturating_sub(shape.region())).sum::<usize>()
         };
         let of_tiers = |tiers: &Tiers| {
             let shapes = tiers.shapes;
-            if shapes.any().next().is_none() { 0 } else { runs(pattern, tiers.fold).map(|run| of_run(run, shapes)).sum() }
+            if shapes.any().next().is_none() {
+                0
+            } else {
+                run_lens(pattern, tiers.fold).map(|len| of_run(len, shapes)).sum()
+            }
         };
         of_tiers(&self.exact) + of_tiers(&self.folded)
     }
 
-    /// The cheapest anchor of `pattern`, as long as there is room; `None` when it has nowhere two bytes in a row to search for.
-    ///
-    /// Where a window has as many signatures as it may have, those that come later are anchored elsewhere if they can, so patterns with
-    /// the fewest [options](Chooser::options) must come first.
-    pub(super) fn choose(&mut self, pattern: &Pattern) -> Option<Choice> {
-        let mut best: Option<Region> = None;
-        self.offer(pattern, &self.exact, self.exact.shapes.any(), &mut best);
-        self.offer(pattern, &self.folded, self.folded.shapes.any(), &mut best);
-        if best.is_none() {
-            self.offer(pattern, &self.exact, self.exact.shapes.few(), &mut best);
+    /// The cheapest anchor of `pattern` as far as those are known that were [settled](Chooser::settle) before.
+    pub(super) fn propose(&self, pattern: &Pattern) -> Proposal {
+        let mut offers = Offers { best: None, contested: false };
+        self.offer(pattern, &self.exact, self.exact.shapes.any(), &mut offers);
+        self.offer(pattern, &self.folded, self.folded.shapes.any(), &mut offers);
+        if offers.best.is_none() {
+            self.offer(pattern, &self.exact, self.exact.shapes.few(), &mut offers);
         }
-        let best = best?;
-        let tiers = if best.fold == Fold::Exact { &mut self.exact } else { &mut self.folded };
-        tiers.crowd.anchor(SHAPES[best.shape], best.bytes());
-        Some(best.choice(self.model))
+        Proposal { choice: offers.best.map(|best| best.choice(self.model)), contested: offers.contested }
     }
 
-    /// Replaces `best` by a better region of `pattern` in tiers of `shapes`.
+    /// The anchor of `pattern`: the cheapest, as long as there is room; `None` when it has nowhere two bytes in a row to search for.
+    ///
+    /// Where a window has as many signatures as it may have, those that come later are anchored elsewhere if they can, so patterns with
+    /// the fewest [options](Chooser::options) must come first. What is `proposed` may be older than the anchors of others: few patterns have
+    /// a window that so many others have, and only these are looked at again. So threads propose, and the outcome is as if there were one.
+    pub(super) fn settle(&mut self, pattern: &Pattern, proposed: Proposal) -> Option<Choice> {
+        let proposed = if proposed.contested { self.propose(pattern) } else { proposed };
+        let choice = proposed.choice?;
+        let tiers = if choice.fold == Fold::Exact { &mut self.exact } else { &mut self.folded };
+        tiers.crowd.anchor(SHAPES[choice.shape], choice.windows.iter().map(|window| window.bytes));
+        Some(choice)
+    }
+
+    /// Replaces the best of `offers` by a better region of `pattern` in tiers of `shapes`.
     fn offer(
         &self,
         pattern: &Pattern,
         tiers: &Tiers,
         shapes: impl Iterator<Item = (usize, Shape)> + Clone,
-        best: &mut Option<Region>,
+        offers: &mut Offers,
     ) {
         if shapes.clone().next().is_none() {
             return;
         }
-        let fits = |run: &Run| shapes.clone().any(|(_, shape)| shape.region() <= run.bytes.len());
-        for run in runs(pattern, tiers.fold).filter(fits) {
+        for run in runs(pattern, tiers.fold) {
+            let fits = |shape: &Shape| shape.region() <= run.bytes.len();
+            let mut best = offers.best.as_ref().map(|best| best.priced);
+            if !shapes.clone().any(|(_, shape)| fits(&shape) && may_be_bettered(best, shape)) {
+                continue;
+            }
             let run = PricedRun::new(run, self.model);
-            let mut cheapest: Option<(PricedRegion, usize)> = None;
-            for (shape, of_shape) in shapes.clone().filter(|(_, shape)| shape.region() <= run.len()) {
-                let priced = run.cheapest_region(of_shape, self.model, Some(&tiers.crowd));
-                if cheapest.is_none_or(|(best, _)| priced.is_better_than(best)) {
-                    cheapest = Some((priced, shape));
+            let mut taken = None;
+            for (index, shape) in shapes.clone().filter(|(_, shape)| shape.region() <= run.len()) {
+                if may_be_bettered(best, shape) {
+                    let priced = run.cheapest_region(shape, self.model, Some(&tiers.crowd));
+                    offers.contested |= priced.contested;
+                    if best.is_none_or(|best| priced.is_better_than(best)) {
+                        (best, taken) = (Some(priced), Some((priced, index)));
+                    }
                 }
             }
-            let Some((priced, shape)) = cheapest else { continue };
-            if best.as_ref().is_none_or(|best| priced.is_better_than(best.priced)) {
-                *best = Some(Region { priced, fold: tiers.fold, shape, run });
+            if let Some((priced, shape)) = taken {
+                offers.best = Some(Region { priced, fold: tiers.fold, shape, run });
             }
         }
     }
@@ -143,13 +163,32 @@ impl<'m> Chooser<'m> {
 
 /// Whether `pattern` needs a folded tier, or is searched for more cheaply in one, each in a tier of its own.
 fn is_better_folded(pattern: &Pattern, model: &Model) -> bool {
-    let letters = |element: &Element| matches!(element, Element::Bytes(bytes) if bytes.iter().any(|byte| is_letter_of_either_case(*byte)));
-    if !pattern.elements().iter().any(letters) {
+    if !has_letters_of_either_case(pattern) {
         return false;
     }
-    let alone = |fold| cost_alone(&prices(pattern, fold, model));
+    let alone = |fold| cost_alone(pattern, fold, model);
     let folded = alone(Fold::Folded);
     folded.is_finite() && alone(Fold::Exact) > FOLD_GAIN * folded
+}
+
+/// An anchor that would be the best, if those that others have allow it.
+#[derive(Clone, Debug)]
+pub(super) struct Proposal {
+    choice: Option<Choice>,
+    /// Whether it depends on how many signatures were anchored elsewhere before.
+    contested: bool,
+}
+
+/// The best of the regions of a pattern that were looked at.
+struct Offers {
+    best: Option<Region>,
+    /// Whether any of them depended on how many signatures were anchored elsewhere before.
+    contested: bool,
+}
+
+/// Whether a region of `shape` may be better than the best, as none costs less than the floor.
+fn may_be_bettered(best: Option<PricedRegion>, shape: Shape) -> bool {
+    best.is_none_or(|best| best.barred || shape.floor < best.price)
 }
 
 /// A region that windows may be taken from.
@@ -161,11 +200,6 @@ struct Region {
 }
 
 impl Region {
-    /// Its bytes, as windows hold them.
-    fn bytes(&self) -> &[u8] {
-        &self.run.run().bytes[self.priced.at..][..SHAPES[self.shape].region()]
-    }
-
     fn choice(self, model: &Model) -> Choice {
         let Shape { width, stride, floor } = SHAPES[self.shape];
         let PricedRegion { price, at, .. } = self.priced;
@@ -208,10 +242,20 @@ mod tests {
     }
 
     fn choose_among(patterns: &[Pattern], shapes: Shapes) -> Vec<Option<Choice>> {
-        let tiers = |fold, shapes| Tiers { fold, shapes, crowd: Crowd::count(patterns.iter(), fold, shapes) };
+        let mut chooser = chooser(patterns, shapes);
+        patterns.iter().map(|pattern| choose(&mut chooser, pattern)).collect()
+    }
+
+    fn chooser(patterns: &[Pattern], shapes: Shapes) -> Chooser<'static> {
+        let all: Vec<&Pattern> = patterns.iter().collect();
+        let tiers = |fold, shapes| Tiers { fold, shapes, crowd: Crowd::count(&all, fold, shapes) };
         let (exact, folded) = (tiers(Fold::Exact, shapes), tiers(Fold::Folded, Shapes::default()));
-        let mut chooser = Chooser { model: Model::shipped(), exact, folded };
-        patterns.iter().map(|pattern| chooser.choose(pattern)).collect()
+        Chooser { model: Model::shipped(), exact, folded }
+    }
+
+    fn choose(chooser: &mut Chooser<'_>, pattern: &Pattern) -> Option<Choice> {
+        let proposed = chooser.propose(pattern);
+        chooser.settle(pattern, proposed)
     }
 
     /// The run of a literal.
@@ -267,15 +311,17 @@ mod tests {
             .map(|i| if i % 2 == 0 { Pattern::literal(&own(i)) } else { Pattern::literal(shared) })
             .map(Result::unwrap)
             .collect();
-        let shapes = Shapes::of(1 << 3);
-        let tiers = |fold, shapes| Tiers { fold, shapes, crowd: Crowd::count(patterns.iter(), fold, shapes) };
-        let (exact, folded) = (tiers(Fold::Exact, shapes), tiers(Fold::Folded, Shapes::default()));
-        let mut chooser = Chooser { model: Model::shipped(), exact, folded };
+        let mut chooser = chooser(&patterns, Shapes::of(1 << 3));
         let mut by_options: Vec<&Pattern> = patterns.iter().collect();
         by_options.sort_by_key(|pattern| chooser.options(pattern));
         assert_eq!((chooser.options(by_options[0]), chooser.options(by_options[79])), (1, 13));
-        let at_shared: Vec<bool> =
-            by_options.iter().map(|pattern| chooser.choose(pattern).unwrap().anchor.shift == 0).collect();
+        // All are proposed before any is settled, as threads do: most of what they propose has no room any more.
+        let proposed: Vec<Proposal> = by_options.iter().map(|pattern| chooser.propose(pattern)).collect();
+        let at_shared: Vec<bool> = by_options
+            .iter()
+            .zip(proposed)
+            .map(|(pattern, proposed)| chooser.settle(pattern, proposed).unwrap().anchor.shift == 0)
+            .collect();
         assert!(at_shared[..40].iter().all(|shared| *shared), "they have nothing else");
         assert!(at_shared[40..].iter().all(|shared| !shared), "they have another place");
     }

@@ -1,9 +1,11 @@
 //! What the signatures of a set have in common.
 
-use super::run::{Fold, runs};
+use super::run::{Fold, run_lens, runs};
 use super::shapes::{Shape, Shapes};
+use crate::model::numbers;
 use engine::layout::WindowHash;
 use engine::pattern::Pattern;
+use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap};
 
 /// Signatures that may be found by one window, as long as others have another place to be found by.
@@ -32,61 +34,70 @@ impl Crowd {
     const LOG2_MIN: u32 = 14;
     /// Most places, 32 MiB of them.
     const LOG2_MAX: u32 = 25;
+    /// Patterns whose windows are hashed together, before they are counted.
+    const BLOCK: usize = 1 << 15;
 
     /// Counts the windows of `shapes` in `patterns`. O(bytes of the patterns × widths).
-    pub(super) fn count<'p>(patterns: impl Iterator<Item = &'p Pattern> + Clone, fold: Fold, shapes: Shapes) -> Crowd {
+    ///
+    /// Threads hash the windows, one counts them: increments that need no order among threads overlap their cache misses.
+    pub(super) fn count(patterns: &[&Pattern], fold: Fold, shapes: Shapes) -> Crowd {
         let widths: BTreeSet<usize> = shapes.all().map(|(_, shape)| shape.width).collect();
         if widths.is_empty() {
             return Crowd::default();
         }
-        let bytes: usize = patterns.clone().flat_map(|pattern| runs(pattern, fold)).map(|run| run.bytes.len()).sum();
+        let bytes: usize = patterns.par_iter().map(|pattern| run_lens(pattern, fold).sum::<usize>()).sum();
         let log2 = (2 * bytes * widths.len()).max(1).ilog2().clamp(Crowd::LOG2_MIN, Crowd::LOG2_MAX) as u8;
         let weight = 1.0 / bytes.max(1 << 16) as f64;
-        let mut crowd = Crowd { counts: vec![0; 1 << log2], log2, weight, anchored: HashMap::new() };
-        for run in patterns.flat_map(|pattern| runs(pattern, fold)) {
-            for window in widths.iter().flat_map(|&width| run.bytes.windows(width)) {
-                let place = crowd.place(window);
-                crowd.counts[place] = crowd.counts[place].saturating_add(1);
+        let crowd = Crowd { counts: Vec::new(), log2, weight, anchored: HashMap::new() };
+        let places_in = |pattern: &&Pattern, places: &mut Vec<u32>| {
+            for run in runs(pattern, fold) {
+                for &width in &widths {
+                    places.extend(numbers(&run.bytes, width).map(|window| crowd.place(width, window) as u32));
+                }
+            }
+        };
+        let mut counts = vec![0_u8; 1 << log2];
+        for block in patterns.chunks(Crowd::BLOCK) {
+            let hashed = block.par_iter().fold(Vec::new, |mut places, pattern| {
+                places_in(pattern, &mut places);
+                places
+            });
+            for place in hashed.collect::<Vec<Vec<u32>>>().into_iter().flatten() {
+                let count = &mut counts[place as usize];
+                *count = count.saturating_add(1);
             }
         }
-        crowd
+        Crowd { counts, ..crowd }
     }
 
     /// The share of places in files where other signatures of the set let expect `window`.
-    pub(super) fn share(&self, window: &[u8]) -> f64 {
-        self.weight * f64::from(self.counts[self.place(window)].saturating_sub(1))
+    pub(super) fn share(&self, width: usize, window: u64) -> f64 {
+        self.weight * f64::from(self.counts[self.place(width, window)].saturating_sub(1))
     }
 
     /// Whether as many signatures as may be are anchored at `window` in the tier of `shape`.
-    pub(super) fn is_full(&self, shape: Shape, window: &[u8]) -> bool {
+    pub(super) fn is_full(&self, shape: Shape, window: u64) -> bool {
         let anchored = |key| self.anchored.get(&key).copied().unwrap_or(0);
-        self.may_fill(window) && anchored((shape.width, shape.stride, number(window))) >= SIGNATURES_PER_WINDOW
+        self.may_fill(shape.width, window) && anchored((shape.width, shape.stride, window)) >= SIGNATURES_PER_WINDOW
     }
 
-    /// Enters that a signature is anchored at the windows that begin in the first `stride` bytes of `region`.
-    pub(super) fn anchor(&mut self, shape: Shape, region: &[u8]) {
-        let windows: BTreeSet<&[u8]> = region.windows(shape.width).filter(|window| self.may_fill(window)).collect();
+    /// Enters that a signature is anchored at `windows` of `shape`.
+    pub(super) fn anchor(&mut self, shape: Shape, windows: impl Iterator<Item = u64>) {
+        let windows: BTreeSet<u64> = windows.filter(|window| self.may_fill(shape.width, *window)).collect();
         for window in windows {
-            let anchored = self.anchored.entry((shape.width, shape.stride, number(window))).or_default();
+            let anchored = self.anchored.entry((shape.width, shape.stride, window)).or_default();
             *anchored = anchored.saturating_add(1);
         }
     }
 
     /// Whether more signatures have `window` than may be anchored at it.
-    fn may_fill(&self, window: &[u8]) -> bool {
-        self.counts[self.place(window)] > SIGNATURES_PER_WINDOW
+    pub(super) fn may_fill(&self, width: usize, window: u64) -> bool {
+        self.counts[self.place(width, window)] > SIGNATURES_PER_WINDOW
     }
 
-    fn place(&self, window: &[u8]) -> usize {
+    fn place(&self, width: usize, window: u64) -> usize {
         // The width makes part of what is hashed, so that windows of one width do not count for another.
-        let key = super::HASH_KEY.rotate_left(8 * window.len() as u32) | 1;
-        WindowHash::new(number(window), key).index(self.log2)
+        let key = super::HASH_KEY.rotate_left(8 * width as u32) | 1;
+        WindowHash::new(window, key).index(self.log2)
     }
-}
-
-/// A window of up to eight bytes as a number, its first byte lowest.
-fn number(window: &[u8]) -> u64 {
-    let mut bytes = [0; 8];
-    bytes[..window.len()].copy_from_slice(window);
-    u64::from_le_bytes(bytes)
 }

@@ -4,9 +4,9 @@
 //! where that is found are the other parts looked for. `docs/logical.md` has the reasons.
 
 use super::lower::Body;
-use super::run::Fold;
-use super::shapes::prices;
-use super::{LinkError, LinkSource, too_many};
+use super::run::{Fold, has_letters_of_either_case};
+use super::shapes::least_price;
+use super::{LinkError, LinkSource, too_many, undigested};
 use crate::model::Model;
 use crate::record::{Limits, Logical, Record, RegexSubsignature, Subsignature, Target};
 use engine::expression::{Comparison, Expression};
@@ -20,12 +20,23 @@ use zerocopy::little_endian::U32;
 /// The logical signatures of one database, and the parts that they consist of, equal ones once.
 #[derive(Default)]
 pub(super) struct Logicals<'a> {
-    /// Signature indices and records, ascending.
-    signatures: Vec<(u32, &'a Logical)>,
+    /// Ascending by signature index.
+    signatures: Vec<Gathered<'a>>,
     parts: Vec<Part<'a>>,
-    index: HashMap<Body<'a>, u32>,
+    /// The part that each pattern is: signature by signature, subsignature by subsignature.
+    named: Vec<u32>,
     /// Those that no part leads to, as indices into `signatures`.
     unled: Vec<u32>,
+}
+
+/// A logical signature.
+#[derive(Clone, Copy)]
+struct Gathered<'a> {
+    /// Its index.
+    id: u32,
+    logical: &'a Logical,
+    /// The first of its patterns in [`Logicals::named`].
+    first_named: usize,
 }
 
 /// A pattern in files of one kind.
@@ -51,22 +62,24 @@ impl<'a> Logicals<'a> {
     /// O(patterns): a few microseconds for each distinct one.
     pub(super) fn gather(sources: &'a [LinkSource<'a>], model: &Model) -> Result<Logicals<'a>, LinkError> {
         let mut logicals = Logicals::default();
-        let records = (0_u32..).zip(sources.iter().flat_map(|source| source.records));
-        for (id, record) in records {
+        let mut index = HashMap::new();
+        for (id, record, _) in undigested(sources) {
             if let Record::Logical(logical) = record {
-                logicals.signatures.push((id, logical));
-                logicals.add_parts(logical)?;
+                logicals.signatures.push(Gathered { id, logical, first_named: logicals.named.len() });
+                logicals.add_parts(logical, &mut index)?;
             }
         }
+        drop(index);
         logicals.parts.par_iter_mut().for_each(|part| part.price = price(&part.body, model));
         logicals.choose_leads();
         Ok(logicals)
     }
 
-    fn add_parts(&mut self, logical: &'a Logical) -> Result<(), LinkError> {
+    fn add_parts(&mut self, logical: &'a Logical, index: &mut HashMap<Body<'a>, u32>) -> Result<(), LinkError> {
         for body in logical.subsignatures.iter().flat_map(|subsignature| bodies(subsignature, logical.target)) {
             let next = self.parts.len() as u32;
-            let part = *self.index.entry(body).or_insert(next);
+            let part = *index.entry(body).or_insert(next);
+            self.named.push(part);
             if part == next {
                 if next == u32::MAX / 2 {
                     return Err(too_many("parts of logical signatures", u64::from(next)));
@@ -79,11 +92,12 @@ impl<'a> Logicals<'a> {
     }
 
     fn choose_leads(&mut self) {
-        let leads: Vec<Option<Lead>> = self.signatures.iter().map(|(_, logical)| self.lead(logical)).collect();
-        for ((index, lead), (_, logical)) in (0_u32..).zip(leads).zip(&self.signatures) {
+        let lead = |one: &Gathered<'_>| self.lead_of(*one, &one.logical.expression);
+        let leads: Vec<Option<Lead>> = self.signatures.par_iter().map(lead).collect();
+        for ((index, lead), one) in (0_u32..).zip(leads).zip(&self.signatures) {
             match lead {
                 // What lies in a container is not scanned yet.
-                _ if logical.limits.container.is_some() => {}
+                _ if one.logical.limits.container.is_some() => {}
                 None => self.unled.push(index),
                 Some(lead) => {
                     for part in lead.parts {
@@ -97,53 +111,52 @@ impl<'a> Logicals<'a> {
         }
     }
 
-    fn lead(&self, logical: &Logical) -> Option<Lead> {
-        self.lead_of(logical, &logical.expression)
-    }
-
     /// The cheapest parts one of which matches wherever `expression` holds; `None` when it may hold where nothing matches.
-    fn lead_of(&self, logical: &Logical, expression: &Expression) -> Option<Lead> {
+    fn lead_of(&self, owner: Gathered<'_>, expression: &Expression) -> Option<Lead> {
         match expression {
             Expression::Subsignature(number) => {
-                let subsignature = logical.subsignatures.get(usize::from(*number))?;
+                let subsignature = owner.logical.subsignatures.get(usize::from(*number))?;
                 match subsignature {
-                    Subsignature::Regex(regex) => return self.lead_of(logical, &regex.trigger),
+                    Subsignature::Regex(regex) => return self.lead_of(owner, &regex.trigger),
                     Subsignature::ByteCompare { trigger, .. } => {
-                        return self.lead_of(logical, &Expression::Subsignature(*trigger));
+                        return self.lead_of(owner, &Expression::Subsignature(*trigger));
                     }
                     // Nothing leads to what a picture shows: it is decoded to be known.
                     Subsignature::Image { .. } => return None,
                     Subsignature::Bytes { .. } => {}
                 }
-                let parts = self.parts_of(logical, subsignature);
-                together(parts.into_iter().map(|part| {
+                together(self.parts_of(owner, *number).iter().map(|&part| {
                     let Part { price, uses, .. } = self.parts[part as usize];
                     (price.is_finite()).then(|| Lead { cost: price * f64::from(uses), parts: vec![part] })
                 }))
             }
             Expression::All(all) => {
-                let leads = all.iter().filter_map(|one| self.lead_of(logical, one));
+                let leads = all.iter().filter_map(|one| self.lead_of(owner, one));
                 leads.min_by(|a, b| a.cost.total_cmp(&b.cost))
             }
-            Expression::Any(any) => together(any.iter().map(|one| self.lead_of(logical, one))),
+            Expression::Any(any) => together(any.iter().map(|one| self.lead_of(owner, one))),
             Expression::Count { comparison: Comparison::Less, .. }
             | Expression::Count { comparison: Comparison::Equal, matches: 0, .. } => None,
             Expression::Count { of, distinct, .. } => match &**of {
                 // Of so many subsignatures so many must match, so one of any that are left when all but one of those are taken away.
                 Expression::Any(any) if any.iter().all(|one| one.single().is_some()) => {
-                    let leads: Option<Vec<Lead>> = any.iter().map(|one| self.lead_of(logical, one)).collect();
+                    let leads: Option<Vec<Lead>> = any.iter().map(|one| self.lead_of(owner, one)).collect();
                     let mut leads = leads?;
                     leads.sort_by(|a, b| a.cost.total_cmp(&b.cost));
                     leads.truncate((any.len() + 1).saturating_sub(usize::from(*distinct).max(1)).max(1));
                     together(leads.into_iter().map(Some))
                 }
-                of => self.lead_of(logical, of),
+                of => self.lead_of(owner, of),
             },
         }
     }
 
-    fn parts_of(&self, logical: &Logical, subsignature: &Subsignature) -> Vec<u32> {
-        bodies(subsignature, logical.target).map(|body| self.index[&body]).collect()
+    /// The parts of a subsignature of `owner`, by its number; none when it has no patterns.
+    fn parts_of(&self, owner: Gathered<'_>, number: u8) -> &[u32] {
+        let len = |subsignature: &Subsignature| bodies(subsignature, owner.logical.target).count();
+        let (before, rest) = owner.logical.subsignatures.split_at(usize::from(number));
+        let first = owner.first_named + before.iter().map(len).sum::<usize>();
+        &self.named[first..first + rest.first().map_or(0, len)]
     }
 
     /// The parts to be searched for, each with its index.
@@ -160,7 +173,7 @@ impl<'a> Logicals<'a> {
     /// The name of the first signature that a part leads to, by its index among all signatures.
     pub(super) fn first_owner(&self, part: u32) -> Option<u32> {
         let owner = self.parts.get(part as usize)?.owners.first()?;
-        self.signatures.get(*owner as usize).map(|(id, _)| *id)
+        self.signatures.get(*owner as usize).map(|one| one.id)
     }
 
     /// The sections of parts with these programs, and of logical signatures.
@@ -172,14 +185,14 @@ impl<'a> Logicals<'a> {
             built.parts.push(layout::Part { program: U32::new(*program), first_owner: U32::new(first_owner) });
             built.owners.extend(part.owners.iter().copied().map(U32::new));
         }
-        for (signature, logical) in &self.signatures {
-            let start = self.put_condition(&mut built.conditions, logical);
+        for &owner in &self.signatures {
+            let start = self.put_condition(&mut built.conditions, owner);
             let place = u32::try_from(start).map_err(|_| too_many("bytes of conditions", u64::from(u32::MAX)))?;
             built.logicals.push(layout::Logical {
-                signature: U32::new(*signature),
+                signature: U32::new(owner.id),
                 condition: U32::new(place),
                 condition_len: U32::new((built.conditions.len() - start) as u32),
-                target: logical.target.number(),
+                target: owner.logical.target.number(),
                 reserved: [0; 3],
             });
         }
@@ -187,52 +200,52 @@ impl<'a> Logicals<'a> {
     }
 
     /// Appends the definitions that the condition refers to, then the condition; returns where this begins.
-    fn put_condition(&self, out: &mut Vec<u8>, logical: &Logical) -> usize {
+    fn put_condition(&self, out: &mut Vec<u8>, owner: Gathered<'_>) -> usize {
         // A trigger names subsignatures of lower numbers only, so what it refers to was defined before it.
         let mut defined: Defined = [0; Expression::SUBSIGNATURES_MAX];
-        for (place, subsignature) in logical.subsignatures.iter().enumerate() {
+        for (place, subsignature) in owner.logical.subsignatures.iter().enumerate() {
             if let Subsignature::Regex(regex) = subsignature {
                 let start = out.len() as u32;
-                self.put_regex(out, logical, regex, &defined);
+                self.put_regex(out, owner, regex, &defined);
                 defined[place] = start;
             }
         }
         let start = out.len();
-        let limits = limits(&logical.limits);
+        let limits = limits(&owner.logical.limits);
         if limits.is_empty() {
-            self.put_expression(out, logical, &logical.expression, &defined);
+            self.put_expression(out, owner, &owner.logical.expression, &defined);
             return start;
         }
         out.push(ConditionOp::All as u8);
         for limit in limits {
             put_child(out, |out| out.extend(limit));
         }
-        put_child(out, |out| self.put_expression(out, logical, &logical.expression, &defined));
+        put_child(out, |out| self.put_expression(out, owner, &owner.logical.expression, &defined));
         start
     }
 
-    fn put_regex(&self, out: &mut Vec<u8>, logical: &Logical, regex: &RegexSubsignature, defined: &Defined) {
+    fn put_regex(&self, out: &mut Vec<u8>, owner: Gathered<'_>, regex: &RegexSubsignature, defined: &Defined) {
         let ways = [(regex.global, REGEX_GLOBAL), (regex.rolling, REGEX_ROLLING), (regex.encompass, REGEX_ENCOMPASS)];
         let (kind, section, distance, slack) = ProgramOffset::of(regex.offset);
         out.extend([regex.flags.bits(), ways.into_iter().map(|(set, bit)| if set { bit } else { 0 }).sum()]);
         out.extend([kind as u8, section]);
         out.extend(distance.to_le_bytes());
         out.extend(slack.to_le_bytes());
-        put_child(out, |out| self.put_expression(out, logical, &regex.trigger, defined));
+        put_child(out, |out| self.put_expression(out, owner, &regex.trigger, defined));
         put_child(out, |out| out.extend_from_slice(regex.pattern.as_bytes()));
     }
 
-    fn put_expression(&self, out: &mut Vec<u8>, logical: &Logical, expression: &Expression, defined: &Defined) {
+    fn put_expression(&self, out: &mut Vec<u8>, owner: Gathered<'_>, expression: &Expression, defined: &Defined) {
         match expression {
             Expression::Subsignature(number) => {
                 let place = usize::from(*number);
-                match &logical.subsignatures[place] {
+                match &owner.logical.subsignatures[place] {
                     Subsignature::Regex(_) => {
                         out.extend([ConditionOp::Regex as u8, *number]);
                         out.extend(defined[place].to_le_bytes());
                     }
                     Subsignature::ByteCompare { trigger, compare } => {
-                        let parts = self.parts_of(logical, &logical.subsignatures[usize::from(*trigger)]);
+                        let parts = self.parts_of(owner, *trigger);
                         out.extend([ConditionOp::ByteCompare as u8, *number]);
                         out.extend((parts.len() as u32).to_le_bytes());
                         for part in parts {
@@ -244,9 +257,9 @@ impl<'a> Logicals<'a> {
                         out.extend([ConditionOp::Image as u8, *number]);
                         out.extend(hash.to_le_bytes());
                     }
-                    subsignature => {
+                    Subsignature::Bytes { .. } => {
                         out.extend([ConditionOp::Subsignature as u8, *number]);
-                        for part in self.parts_of(logical, subsignature) {
+                        for part in self.parts_of(owner, *number) {
                             out.extend(part.to_le_bytes());
                         }
                     }
@@ -256,42 +269,41 @@ impl<'a> Logicals<'a> {
                 let op = if matches!(expression, Expression::All(_)) { ConditionOp::All } else { ConditionOp::Any };
                 out.push(op as u8);
                 let mut sorted: Vec<&Expression> = several.iter().collect();
-                sorted.sort_by_key(|one| self.effort(logical, one));
+                sorted.sort_by_key(|one| self.effort(owner, one));
                 for one in sorted {
-                    put_child(out, |out| self.put_expression(out, logical, one, defined));
+                    put_child(out, |out| self.put_expression(out, owner, one, defined));
                 }
             }
             Expression::Count { of, comparison, matches, distinct } => {
                 out.extend([ConditionOp::Count as u8, *comparison as u8, *distinct]);
                 out.extend(matches.to_le_bytes());
-                self.put_expression(out, logical, of, defined);
+                self.put_expression(out, owner, of, defined);
             }
         }
     }
 
     /// How much work evaluating an expression is: none for what leads, for it was found; little for a fixed offset; else a pass over the file.
-    fn effort(&self, logical: &Logical, expression: &Expression) -> u32 {
+    fn effort(&self, owner: Gathered<'_>, expression: &Expression) -> u32 {
         match expression {
             Expression::Subsignature(number) => {
-                let subsignature = &logical.subsignatures[usize::from(*number)];
+                let subsignature = &owner.logical.subsignatures[usize::from(*number)];
                 match subsignature {
                     Subsignature::Regex(_) => return 10_000,
                     Subsignature::ByteCompare { .. } => return 200,
                     Subsignature::Image { .. } => return 100_000,
                     Subsignature::Bytes { .. } => {}
                 }
-                let parts = self.parts_of(logical, subsignature);
-                let of_part = |part: u32| match &self.parts[part as usize] {
+                let of_part = |part: &u32| match &self.parts[*part as usize] {
                     part if !part.owners.is_empty() => 0,
                     part if part.body.offset.is_fixed() => 1,
                     _ => 100,
                 };
-                parts.into_iter().map(of_part).sum()
+                self.parts_of(owner, *number).iter().map(of_part).sum()
             }
             Expression::All(several) | Expression::Any(several) => {
-                several.iter().map(|one| self.effort(logical, one)).fold(0, u32::saturating_add)
+                several.iter().map(|one| self.effort(owner, one)).fold(0, u32::saturating_add)
             }
-            Expression::Count { of, .. } => self.effort(logical, of).saturating_add(10),
+            Expression::Count { of, .. } => self.effort(owner, of).saturating_add(10),
         }
     }
 }
@@ -332,8 +344,10 @@ fn price(body: &Body<'_>, model: &Model) -> f64 {
     if body.offset.is_fixed() {
         return price_there(body.pattern);
     }
-    let of = |fold| prices(body.pattern, fold, model).into_iter().reduce(f64::min);
-    [Fold::Exact, Fold::Folded].into_iter().filter_map(of).fold(f64::INFINITY, f64::min)
+    let exact = least_price(body.pattern, Fold::Exact, model);
+    // Folded, a pattern without letters of either case has the same windows, each as common as both its cases together.
+    let folds = has_letters_of_either_case(body.pattern);
+    if folds { exact.min(least_price(body.pattern, Fold::Folded, model)) } else { exact }
 }
 
 /// The same of a pattern at a fixed offset. What stands there is often what tells kinds of files apart, so a few bytes are worth little.

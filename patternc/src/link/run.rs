@@ -2,7 +2,7 @@
 
 use super::crowd::Crowd;
 use super::shapes::Shape;
-use crate::model::Model;
+use crate::model::{Model, numbers};
 use engine::layout::FOLD;
 use engine::pattern::{Element, MaskedByte, Pattern};
 use std::ops::Range;
@@ -31,6 +31,16 @@ pub(super) struct Run {
 
 /// The runs of a pattern: its fixed bytes, and when folded also its letters of either case.
 pub(super) fn runs(pattern: &Pattern, fold: Fold) -> impl Iterator<Item = Run> + '_ {
+    stretches(pattern, fold).map(move |(element, shift, stretch)| Run::of(element, shift, stretch, fold))
+}
+
+/// How many bytes each of the [`runs`] of a pattern has.
+pub(super) fn run_lens(pattern: &Pattern, fold: Fold) -> impl Iterator<Item = usize> + '_ {
+    stretches(pattern, fold).map(|(.., stretch)| stretch.len())
+}
+
+/// The bytes of a pattern that are runs: the element, how many bytes of it stand before them, and they themselves.
+fn stretches(pattern: &Pattern, fold: Fold) -> impl Iterator<Item = (usize, usize, &[MaskedByte])> + '_ {
     pattern.elements().iter().enumerate().flat_map(move |(element, piece)| {
         let bytes = if let Element::Bytes(bytes) = piece { bytes.as_slice() } else { &[] };
         let stretches = bytes.chunk_by(move |a, b| serves(*a, fold) == serves(*b, fold)).scan(0, |next, stretch| {
@@ -39,7 +49,7 @@ pub(super) fn runs(pattern: &Pattern, fold: Fold) -> impl Iterator<Item = Run> +
             Some((shift, stretch))
         });
         let useful = stretches.filter(move |(_, stretch)| serves(stretch[0], fold));
-        useful.map(move |(shift, stretch)| Run::of(element, shift, stretch, fold))
+        useful.map(move |(shift, stretch)| (element, shift, stretch))
     })
 }
 
@@ -51,6 +61,12 @@ fn serves(byte: MaskedByte, fold: Fold) -> bool {
 /// Whether a byte of a pattern agrees with one letter, large or small, and with nothing else.
 pub(crate) fn is_letter_of_either_case(byte: MaskedByte) -> bool {
     byte.mask() == !FOLD && (byte.value() | FOLD).is_ascii_lowercase()
+}
+
+/// Whether a pattern has letters of either case.
+pub(super) fn has_letters_of_either_case(pattern: &Pattern) -> bool {
+    let letters = |element: &Element| matches!(element, Element::Bytes(bytes) if bytes.iter().any(|byte| is_letter_of_either_case(*byte)));
+    pattern.elements().iter().any(letters)
 }
 
 impl Run {
@@ -114,7 +130,7 @@ impl PricedRun {
     /// The cheapest region of `shape` of those that are not barred, or of all when each is: no window of it is [refused](is_refused), and
     /// at none are as many signatures anchored as may be. `crowd` adds to what the model says of a window.
     ///
-    /// O(run), and O(run × stride) when the cheapest of all is barred.
+    /// The price is never below the floor of `shape`. O(run), and O(run × stride) when the cheapest of all is barred.
     pub(super) fn cheapest_region(&self, shape: Shape, model: &Model, crowd: Option<&Crowd>) -> PricedRegion {
         let Shape { width, stride, floor } = shape;
         let mut costs = if width == WIDE { self.wide.clone() } else { self.costs(0..self.len(), width, model) };
@@ -124,24 +140,30 @@ impl PricedRun {
                 costs[at..=at + WIDE - width].iter_mut().for_each(|cost| *cost = cost.max(whole));
             }
         }
-        let shared = |window| crowd.map_or(0.0, |crowd| crowd.share(window));
-        let prices: Vec<f64> =
-            costs.iter().zip(self.run.bytes.windows(width)).map(|(cost, window)| cost + shared(window)).collect();
+        let bytes = &self.run.bytes;
+        let shared = |window| crowd.map_or(0.0, |crowd| crowd.share(width, window));
+        let prices: Vec<f64> = costs.iter().zip(numbers(bytes, width)).map(|(cost, window)| cost + shared(window)).collect();
         let price = |windows: &[f64]| floor + windows.iter().sum::<f64>() / stride as f64;
         let regions = prices.windows(stride).map(price).enumerate();
-        let is_barred = |at: usize| {
-            let windows = costs.iter().zip(self.run.bytes.windows(width)).skip(at).take(stride);
-            windows
-                .into_iter()
-                .any(|(&cost, window)| is_refused(window, cost) || crowd.is_some_and(|crowd| crowd.is_full(shape, window)))
+        let mut contested = false;
+        let mut is_barred = |at: usize| {
+            let region = &bytes[at..at + shape.region()];
+            let mut windows = region.windows(width).zip(&costs[at..]);
+            let is_refused = windows.any(|(window, &cost)| is_refused(window, cost));
+            is_refused
+                || crowd.is_some_and(|crowd| {
+                    contested |= numbers(region, width).any(|window| crowd.may_fill(width, window));
+                    contested && numbers(region, width).any(|window| crowd.is_full(shape, window))
+                })
         };
         let cheapest = regions.clone().min_by(|a, b| a.1.total_cmp(&b.1));
         let (at, price) = cheapest.expect("the run has room for a region");
         if !is_barred(at) {
-            return PricedRegion { price, at, barred: false };
+            return PricedRegion { price, at, barred: false, contested };
         }
         let allowed = regions.filter(|(at, _)| !is_barred(*at)).min_by(|a, b| a.1.total_cmp(&b.1));
-        allowed.map_or(PricedRegion { price, at, barred: true }, |(at, price)| PricedRegion { price, at, barred: false })
+        let (barred, (at, price)) = allowed.map_or((true, (at, price)), |allowed| (false, allowed));
+        PricedRegion { price, at, barred, contested }
     }
 }
 
@@ -154,6 +176,8 @@ pub(super) struct PricedRegion {
     pub(super) at: usize,
     /// Whether it is taken only for want of another.
     pub(super) barred: bool,
+    /// Whether it depends on how many signatures were anchored elsewhere before.
+    pub(super) contested: bool,
 }
 
 impl PricedRegion {

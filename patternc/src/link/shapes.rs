@@ -3,7 +3,7 @@
 //! A tier costs a probe for each stride of everything that is ever scanned, whoever is in it, so one signature must not have a tier
 //! for itself unless it fits nowhere else.
 
-use super::run::{Fold, PricedRun, runs};
+use super::run::{Fold, PricedRun, run_lens, runs};
 use crate::model::Model;
 use engine::pattern::Pattern;
 
@@ -82,7 +82,7 @@ impl Shapes {
     /// O(patterns + sample × shapes × sets).
     pub(super) fn choose<'p>(patterns: impl Iterator<Item = &'p Pattern> + Clone, fold: Fold, model: &Model) -> Shapes {
         let mut lengths: Lengths = [0; _];
-        let length = |pattern| runs(pattern, fold).map(|run| run.bytes.len()).max().unwrap_or(0).min(EVERY_SHAPE);
+        let length = |pattern| run_lens(pattern, fold).max().unwrap_or(0).min(EVERY_SHAPE);
         let measured = patterns.map(|pattern| (pattern, length(pattern)));
         for (_, length) in measured.clone() {
             lengths[length] += 1;
@@ -177,7 +177,7 @@ fn probe_cost(windows: f64) -> f64 {
 }
 
 /// For each shape, the least price of a region of it in `pattern`; infinite when there is none.
-pub(super) fn prices(pattern: &Pattern, fold: Fold, model: &Model) -> [f64; SHAPES.len()] {
+fn prices(pattern: &Pattern, fold: Fold, model: &Model) -> [f64; SHAPES.len()] {
     let mut prices = [f64::INFINITY; SHAPES.len()];
     for run in runs(pattern, fold) {
         let run = PricedRun::new(run, model);
@@ -188,10 +188,38 @@ pub(super) fn prices(pattern: &Pattern, fold: Fold, model: &Model) -> [f64; SHAP
     prices
 }
 
-/// The least that scanning one byte costs, in probes, for a pattern of these prices in a tier of its own.
-pub(super) fn cost_alone(prices: &[f64; SHAPES.len()]) -> f64 {
-    let costs = prices.iter().zip(SHAPES).map(|(price, shape)| 1.0 / shape.stride as f64 + HIT_COST * price);
-    costs.fold(f64::INFINITY, f64::min)
+/// The least price of a region of any shape in `pattern`; infinite when there is none.
+pub(super) fn least_price(pattern: &Pattern, fold: Fold, model: &Model) -> f64 {
+    least(pattern, fold, model, |_, price| price)
+}
+
+/// The least that scanning one byte costs, in probes, for `pattern` in a tier of its own.
+pub(super) fn cost_alone(pattern: &Pattern, fold: Fold, model: &Model) -> f64 {
+    least(pattern, fold, model, |shape, price| 1.0 / shape.stride as f64 + HIT_COST * price)
+}
+
+/// The least `cost`, which grows with the price, of a region of any shape in `pattern`; infinite when there is none.
+///
+/// Most patterns have rare windows, whose price is little more than the floor of their shape, so most shapes need not be looked at: even their
+/// floor costs as much.
+fn least(pattern: &Pattern, fold: Fold, model: &Model, cost: impl Fn(Shape, f64) -> f64) -> f64 {
+    let mut shapes = SHAPES.map(|shape| (cost(shape, shape.floor), shape));
+    shapes.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    let mut least = f64::INFINITY;
+    for run in runs(pattern, fold) {
+        let fitting = shapes.iter().filter(|(_, shape)| shape.region() <= run.bytes.len()).copied();
+        let fitting: Vec<(f64, Shape)> = fitting.take_while(|(floor, _)| *floor < least).collect();
+        if fitting.is_empty() {
+            continue;
+        }
+        let run = PricedRun::new(run, model);
+        for (floor, shape) in fitting {
+            if floor < least {
+                least = least.min(cost(shape, run.cheapest_region(shape, model, None).price));
+            }
+        }
+    }
+    least
 }
 
 #[cfg(test)]
@@ -212,6 +240,22 @@ mod tests {
         let patterns: Vec<Pattern> =
             (0..10_000).map(|i| rare(i, 24)).chain((0..short).map(|i| rare(20_000 + i, len))).collect();
         Shapes::choose(patterns.iter(), fold, Model::shipped())
+    }
+
+    #[test]
+    fn shapes_that_are_passed_by_would_cost_more() {
+        let model = Model::shipped();
+        let padding = Pattern::literal(&[0; 40]).unwrap();
+        for pattern in (2..40).map(|len| rare(len, len)).chain([padding]) {
+            for fold in [Fold::Exact, Fold::Folded] {
+                let prices = prices(&pattern, fold, model);
+                let cheapest = prices.into_iter().fold(f64::INFINITY, f64::min);
+                assert_eq!(least_price(&pattern, fold, model).to_bits(), cheapest.to_bits());
+                let costs = prices.iter().zip(SHAPES).map(|(price, shape)| 1.0 / shape.stride as f64 + HIT_COST * price);
+                let cheapest = costs.fold(f64::INFINITY, f64::min);
+                assert_eq!(cost_alone(&pattern, fold, model).to_bits(), cheapest.to_bits());
+            }
+        }
     }
 
     #[test]

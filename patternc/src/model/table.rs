@@ -81,11 +81,11 @@ impl Table {
 
     /// The shares of `window` by class; `None` when it is common in none.
     pub(super) fn shares(&self, window: &[u8]) -> Option<[f32; CLASSES]> {
-        Some(self.levels[self.find(window)?].map(share_of))
+        Some(self.levels[self.find(number(window))?].map(share_of))
     }
 
-    /// What storing `window` costs, if it is common.
-    pub(super) fn cost(&self, window: &[u8]) -> Option<f32> {
+    /// What storing `window`, its first byte lowest, costs, if it is common.
+    pub(super) fn cost(&self, window: u64) -> Option<f32> {
         Some(self.costs[self.find(window)?])
     }
 
@@ -106,8 +106,8 @@ impl Table {
         self.log2
     }
 
-    fn find(&self, window: &[u8]) -> Option<usize> {
-        let (bucket, check) = place(number(window), self.log2);
+    fn find(&self, window: u64) -> Option<usize> {
+        let (bucket, check) = place(window, self.log2);
         let (first, end) = (*self.bounds.get(bucket)? as usize, *self.bounds.get(bucket + 1)? as usize);
         let at = self.checks[first..end].iter().position(|&other| other == check)?;
         Some(first + at)

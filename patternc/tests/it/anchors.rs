@@ -1,11 +1,13 @@
 //! What the linker searches for is found, whatever case and spelling it has, and what it costs is foreseen.
 
+use engine::expression::Expression;
 use engine::pattern::{Element, MaskedByte, Offset, Pattern};
 use engine::{Database, FileClass, Scanner, naive};
 use patternc::link::{LinkOptions, LinkSource, link, link_with};
 use patternc::model::Model;
 use patternc::price;
-use patternc::record::{Body, Record, Target};
+use patternc::prices::{Found, each};
+use patternc::record::{Body, Limits, Logical, Record, Subsignature, Target};
 use proptest::prelude::*;
 
 fn record(name: &str, pattern: &Pattern) -> Record {
@@ -83,6 +85,63 @@ fn a_common_anchor_is_dear_and_is_named() {
     assert!(dearest.candidates_per_mib > 1000.0 * prices.dearest[1].candidates_per_mib);
     let (_, elf) = prices.by_class().find(|(class, _)| *class == FileClass::Elf).unwrap();
     assert!(elf.candidates > 0.1 && elf.hits > 0.01, "{elf:?}");
+}
+
+#[test]
+fn each_that_shares_a_common_part_is_as_dear_as_if_it_had_it_alone() {
+    let shared = |name: &str| {
+        let any_of = vec![Pattern::literal(&[0; 15]).unwrap()];
+        Record::Logical(Logical {
+            name: name.to_owned(),
+            target: Target::Any,
+            limits: Limits::default(),
+            subsignatures: vec![Subsignature::Bytes { offset: Offset::Any, any_of }],
+            expression: Expression::Subsignature(0),
+        })
+    };
+    let priced = |names: &[&str]| {
+        let records: Vec<Record> = names.iter().copied().map(shared).collect();
+        let bytes = link(&[source(&records)]).unwrap();
+        let database = Database::open(&bytes).unwrap();
+        (price(&database, Model::shipped()), each(&database, Model::shipped()))
+    };
+    let (alone, _) = priced(&["One"]);
+    let (together, found) = priced(&["One", "Other", "Third"]);
+    let [dear] = &alone.dearest[..] else { panic!("{:?}", alone.dearest) };
+    assert_eq!(together.tiers, alone.tiers, "for the scanner it is one window");
+    for (name, dearest) in ["One", "Other", "Third"].into_iter().zip(&together.dearest) {
+        assert_eq!((dearest.name.as_str(), dearest.candidates_per_mib), (name, dear.candidates_per_mib));
+        assert_eq!(dearest.window, dear.window);
+    }
+    for found in found {
+        let Found::Windows { candidates_per_mib, .. } = found else { panic!("{found:?}") };
+        assert!((candidates_per_mib / dear.candidates_per_mib - 1.0).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn however_many_threads_link_the_bytes_are_the_same() {
+    // More than are proposed at once; most share their first eleven bytes with more than may be anchored there.
+    let mut state = 1_u64;
+    let mut random = || {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        (state >> 40) as u8
+    };
+    let heads: Vec<[u8; 11]> = (0..200).map(|_| std::array::from_fn(|_| random())).collect();
+    let records: Vec<Record> = (0..18_000_usize)
+        .map(|i| {
+            let head = if i % 3 == 0 { Vec::new() } else { heads[i % heads.len()].to_vec() };
+            let tail: Vec<u8> = (0..4 + i % 13).map(|_| random()).collect();
+            record(&format!("N{i}"), &Pattern::literal(&[head, tail].concat()).unwrap())
+        })
+        .collect();
+    let linked = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| link(&[source(&records)]).unwrap())
+    };
+    let one = linked(1);
+    assert!(price(&Database::open(&one).unwrap(), Model::shipped()).tiers.iter().all(|tier| tier.crowded < 100));
+    assert!(linked(2) == one && linked(5) == one);
 }
 
 #[test]

@@ -135,7 +135,7 @@ impl<'s> Comparison<'s> {
         let mut found = Found::new();
         for (index, path) in files.iter().enumerate() {
             let matches = scanner.signatures(&mut scratch, &read(path)?).to_vec();
-            found.extend(matches.iter().map(|found| (index, database.name(found.signature()).to_owned())));
+            found.extend(matches.iter().map(|found| (index, database.name(found.signature()).into_owned())));
             if let Some(signature) = scratch.exceeded() {
                 eprintln!("{}: titer stopped at its limit of steps, at {}", path.display(), database.name(signature));
             }
