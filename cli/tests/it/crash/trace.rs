@@ -112,6 +112,8 @@ struct Reader<'a> {
     unfinished: HashMap<&'a str, String>,
     /// Where the next write to a file descriptor goes.
     offsets: HashMap<String, usize>,
+    /// Where the files that were written to end.
+    ends: HashMap<PathBuf, usize>,
     seen: HashMap<(String, String, PathBuf), usize>,
     calls: Vec<Call>,
 }
@@ -122,6 +124,7 @@ impl Default for Reader<'_> {
             root: Path::new("/"),
             unfinished: HashMap::new(),
             offsets: HashMap::new(),
+            ends: HashMap::new(),
             seen: HashMap::new(),
             calls: Vec::new(),
         }
@@ -171,8 +174,12 @@ impl<'a> Reader<'a> {
             "openat" | "creat" => {
                 let path = at(0)?;
                 let flags = if name == "creat" { "O_CREAT|O_TRUNC" } else { arguments[2] };
-                self.offsets.insert(descriptor(result), 0);
-                assert!(!flags.contains("O_APPEND"), "appending to {} is not followed", path.display());
+                if flags.contains("O_TRUNC") {
+                    self.ends.remove(&path);
+                }
+                // What is appended to is made in the run that is watched, or is empty.
+                let begin = if flags.contains("O_APPEND") { self.ends.get(&path).copied().unwrap_or(0) } else { 0 };
+                self.offsets.insert(descriptor(result), begin);
                 let changes = flags.contains("O_CREAT") || flags.contains("O_TRUNC");
                 changes.then_some(Effect::Opened { path, truncated: flags.contains("O_TRUNC") })
             }
@@ -189,6 +196,8 @@ impl<'a> Reader<'a> {
                 if name == "write" {
                     *next += written;
                 }
+                let end = self.ends.entry(path.clone()).or_default();
+                *end = (*end).max(offset + written);
                 Some(Effect::Written { path, offset, bytes })
             }
             "fsync" | "fdatasync" => Some(Effect::Synced { path: below(described(arguments[0])?)? }),
