@@ -13,7 +13,9 @@ fn root() -> PathBuf {
 
 fn sources(path: &Path, files: &mut Vec<PathBuf>) {
     if path.is_dir() {
-        fs::read_dir(path).unwrap().for_each(|entry| sources(&entry.unwrap().path(), files));
+        for entry in fs::read_dir(path).unwrap() {
+            sources(&entry.unwrap().path(), files);
+        }
     } else if path.extension().is_some_and(|extension| extension == "rs") {
         files.push(path.to_owned());
     }
