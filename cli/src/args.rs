@@ -7,7 +7,7 @@ mod sig;
 pub(crate) use self::maker::*;
 pub(crate) use self::root::*;
 pub(crate) use self::sig::*;
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use updater::wire::MakerName;

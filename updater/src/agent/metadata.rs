@@ -182,12 +182,8 @@ impl Metadata {
         release.ok_or_else(|| AgentError::NotListed(tuf::target_path(&at.channel, at.release)))
     }
 
-    /// All releases that a maker signed, ascending by channel and release.
-    pub(crate) async fn releases(&self, source: &Source, maker: &MakerName) -> Result<Vec<SignedRelease>, AgentError> {
-        Ok(self.role(source, maker).await?.releases)
-    }
-
-    async fn role(&self, source: &Source, maker: &MakerName) -> Result<MakerRole, AgentError> {
+    /// All that a maker signed: releases ascending, and what is withdrawn.
+    pub(crate) async fn role(&self, source: &Source, maker: &MakerName) -> Result<MakerRole, AgentError> {
         let name = tuf::role_name(maker);
         let not_listed = || AgentError::NotListed(format!("m/{maker}"));
         let listed = self.snapshot.meta.get(&format!("{name}.json")).ok_or_else(not_listed)?;
