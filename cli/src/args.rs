@@ -1,10 +1,13 @@
 //! The command line as typed.
 
+mod maker;
+mod root;
 mod sig;
 
+pub(crate) use self::maker::*;
+pub(crate) use self::root::*;
 pub(crate) use self::sig::*;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use jiff::civil::Date;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use updater::wire::MakerName;
@@ -44,7 +47,9 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Sign and publish releases, as a maker of signatures.
     Maker(MakerArgs),
-    /// Run a service, as its operator: tokens and tables.
+    /// Change the keys of a service, as a holder of its root key.
+    Root(RootArgs),
+    /// Run a service, as its operator: tokens, tables, root.
     Admin(AdminArgs),
     /// Keep this terminal's signatures current.
     Agent(AgentArgs),
@@ -73,9 +78,10 @@ impl Command {
             },
             Command::Agent(args) => args.json,
             Command::Bundle(BundleArgs { command: BundleCommand::Export { json, .. } }) => *json,
+            Command::Root(args) => matches!(args.command, RootCommand::Show { json: true, .. }),
             Command::Admin(args) => match args.command {
                 AdminCommand::Terminals { json } | AdminCommand::Threats { json } => json,
-                AdminCommand::EnrolmentToken => false,
+                AdminCommand::EnrolmentToken | AdminCommand::Root { .. } | AdminCommand::RoleKey { .. } => false,
             },
             _ => false,
         }
@@ -250,90 +256,9 @@ pub(crate) struct ServeArgs {
     /// Address to listen at; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7878")]
     pub(crate) listen: SocketAddr,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct MakerArgs {
-    /// The maker's folder, where its key stays
-    #[arg(long, value_name = "DIR", default_value = "maker", global = true)]
-    pub(crate) dir: PathBuf,
-    #[command(subcommand)]
-    pub(crate) command: MakerCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum MakerCommand {
-    /// Make a key pair in the maker's folder.
-    Init {
-        /// The maker's name: what stands before the `/` of its channels
-        name: MakerName,
-    },
-    /// Make the maker known to a service.
-    Register {
-        /// Base address of the service
-        #[arg(long, value_name = "URL")]
-        service: Url,
-        /// File with the operator's token [default: the token itself, from $TITER_OPERATOR_TOKEN]
-        #[arg(long, value_name = "FILE")]
-        operator_token: Option<PathBuf>,
-    },
-    /// Sign a compiled blob as the next release of its channel.
-    Release {
-        /// The blob
-        blob: PathBuf,
-    },
-    /// Send what was signed to a service.
-    Publish {
-        /// Base address of the service
-        #[arg(long, value_name = "URL")]
-        service: Url,
-    },
-    /// Tell a service of a threat: that it is known, and which release cures it.
-    News(NewsArgs),
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct NewsArgs {
-    /// The maker's name for it
-    pub(crate) threat: String,
-    /// How harmful it is
-    #[arg(long, value_enum)]
-    pub(crate) danger: Danger,
-    /// The day it was found
-    #[arg(long, value_name = "DATE")]
-    pub(crate) discovered: Date,
-    /// The day a cure is promised for
-    #[arg(long, value_name = "DATE")]
-    pub(crate) expected: Option<Date>,
-    /// The day the cure was made
-    #[arg(long, value_name = "DATE", requires_all = ["channel", "since"])]
-    pub(crate) vaccine: Option<Date>,
-    /// Channel that has the cure
-    #[arg(long, value_name = "MAKER/NAME", requires = "vaccine")]
-    pub(crate) channel: Option<updater::Channel>,
-    /// First release of it that has the cure
-    #[arg(long, value_name = "N", requires = "vaccine")]
-    pub(crate) since: Option<u64>,
-    /// Base address of the service
-    #[arg(long, value_name = "URL")]
-    pub(crate) service: Url,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Danger {
-    Low,
-    Medium,
-    High,
-}
-
-impl From<Danger> for updater::wire::Danger {
-    fn from(danger: Danger) -> Self {
-        match danger {
-            Danger::Low => updater::wire::Danger::Low,
-            Danger::Medium => updater::wire::Danger::Medium,
-            Danger::High => updater::wire::Danger::High,
-        }
-    }
+    /// Keep a second mark of how far was signed in this file, on a disk that no backup of the data folder brings back
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mark: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -352,6 +277,17 @@ pub(crate) struct AdminArgs {
 pub(crate) enum AdminCommand {
     /// Make a token with which one terminal may enrol.
     EnrolmentToken,
+    /// Hand the service a root that is signed by enough keys.
+    Root {
+        /// The root
+        file: PathBuf,
+    },
+    /// Have the service hold a key that the next root may list, and print its public half.
+    RoleKey {
+        /// `targets`, `snapshot` or `timestamp`
+        #[arg(value_parser = root_role)]
+        role: updater::root::RootRole,
+    },
     /// Show the user table: which terminal runs what.
     Terminals {
         /// Print JSON lines

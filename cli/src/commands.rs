@@ -11,6 +11,7 @@ pub(crate) mod link;
 pub(crate) mod maker;
 pub(crate) mod model;
 pub(crate) mod prices;
+pub(crate) mod root;
 pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod sig;

@@ -56,6 +56,7 @@ fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Patch(args) => commands::delta::patch(&args),
         Command::Serve(args) => commands::serve::run(&args),
         Command::Maker(args) => commands::maker::run(&args),
+        Command::Root(args) => commands::root::run(&args),
         Command::Admin(args) => commands::admin::run(&args),
         Command::Agent(args) => commands::agent::run(&args),
         Command::Bundle(args) => commands::bundle::run(&args),

@@ -2,7 +2,8 @@
 
 CREATE TABLE makers (
     maker         TEXT PRIMARY KEY,
-    public_key    TEXT NOT NULL,
+    -- {"version","threshold","keys"}: who speaks for the maker.
+    keys          TEXT NOT NULL,
     registered_at INTEGER NOT NULL,
     -- Last counter of a request signed by the maker; it only grows.
     counter       INTEGER NOT NULL DEFAULT 0,
@@ -22,6 +23,15 @@ CREATE TABLE releases (
     published_at INTEGER NOT NULL,
     -- Whether the maker's newest role still lists it.
     listed       INTEGER NOT NULL,
+    PRIMARY KEY (maker, name, release)
+) STRICT;
+
+-- Releases that the maker's newest role withdraws. Without a number to go back to, terminals that run one wait for a newer one.
+CREATE TABLE withdrawn (
+    maker   TEXT NOT NULL REFERENCES makers (maker),
+    name    TEXT NOT NULL,
+    release INTEGER NOT NULL,
+    back_to INTEGER,
     PRIMARY KEY (maker, name, release)
 ) STRICT;
 

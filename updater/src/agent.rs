@@ -727,7 +727,13 @@ impl Agent {
         if session.is_online() {
             BackOffs::read(&self.state).check(&source, self.state.seconds())?;
         }
-        let signed = self.noting_of(session, &source, metadata.release(&session.source, at).await)?;
+        let signed = match (metadata.release(&session.source, at, in_force).await, in_force) {
+            // It was withdrawn and nothing may take its place yet: worse than a withdrawn release is none.
+            (Err(AgentError::NotListed(_)), Some(installed)) if installed.release == at.release => {
+                return Ok((installed.clone(), ChannelReport::stored(installed)));
+            }
+            (signed, _) => self.noting_of(session, &source, signed)?,
+        };
         let fetched = match &session.source {
             Source::Service(client) => fetch(client, &self.state, &signed, &*self.progress).await,
             Source::Bundle { bundle, .. } => bundle::take(bundle, &self.state, &signed).await,
@@ -776,20 +782,15 @@ impl Agent {
     }
 }
 
-/// The terminal's own word on an assignment: a service that was taken over can neither move it to a maker that it does
-/// not accept nor back to an older release.
+/// The terminal's own word on an assignment: a service that was taken over cannot move it to a maker that it does not accept; nor back to
+/// an older release, which is checked against what the maker signed.
 fn check_acceptable(session: &Session, at: &ChannelRelease, in_force: Option<&Installed>) -> Result<(), AgentError> {
     let facts = &session.identity.facts;
     let row = UserRow { designation: facts.designation.clone(), subscribed: facts.subscribed.clone(), applied: Vec::new() };
     if in_force.is_none() && !accepts(&row, &at.channel) {
         return Err(AgentError::NotAccepted(at.channel.clone()));
     }
-    match in_force {
-        Some(installed) if installed.release > at.release => {
-            Err(AgentError::RolledBack { channel: at.channel.clone(), assigned: at.release, installed: installed.release })
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// An enrolled terminal on its way to its service.

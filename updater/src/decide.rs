@@ -19,7 +19,7 @@
 //! Only threats of [`SWITCH_DANGER`] count; a nuisance is no reason to change makers.
 
 use crate::Channel;
-use crate::wire::{Assignment, ChannelRelease, Danger, Designation, Reason, ThreatRow};
+use crate::wire::{Assignment, ChannelRelease, Danger, Designation, Reason, ThreatRow, Withdrawn};
 use std::collections::BTreeSet;
 
 /// Least danger for which a terminal is moved to another maker.
@@ -37,11 +37,11 @@ pub struct UserRow {
 }
 
 /// Returns what a terminal shall run, ascending by channel, and why. `newest` holds the newest listed release of every
-/// channel.
+/// channel, `withdrawn` what their makers withdrew: only by that is a terminal told to go back to an earlier release.
 ///
 /// O(threats × channels), but for a logarithm; reads no clock and no other state.
-pub fn decide(row: &UserRow, threats: &[ThreatRow], newest: &[ChannelRelease]) -> Assignment {
-    let tables = Tables { threats, newest };
+pub fn decide(row: &UserRow, threats: &[ThreatRow], newest: &[ChannelRelease], withdrawn: &[Withdrawn]) -> Assignment {
+    let tables = Tables { threats, newest, withdrawn };
     if !row.designation.wishes_updates() {
         return tables.keep(row);
     }
@@ -85,6 +85,7 @@ struct Candidate<'a> {
 struct Tables<'a> {
     threats: &'a [ThreatRow],
     newest: &'a [ChannelRelease],
+    withdrawn: &'a [Withdrawn],
 }
 
 impl<'a> Tables<'a> {
@@ -107,11 +108,20 @@ impl<'a> Tables<'a> {
         channels.iter().flat_map(|at| self.cured_by(at)).collect()
     }
 
-    /// The product's channels at their newest release; one that is no longer listed stays at what is applied.
+    /// The product's channels at their newest release. One that is no longer listed stays at what is applied, and so does one whose
+    /// newest release is older than that, unless the maker allows to go back.
     fn newest_of_product(&self, row: &UserRow) -> Vec<ChannelRelease> {
-        let applied = |channel: &Channel| row.applied.iter().find(|at| at.channel == *channel);
-        let product = product(row).into_iter();
-        product.filter_map(|channel| self.newest_listed(channel).or(applied(channel)).cloned()).collect()
+        let of_channel = |channel: &Channel| {
+            let applied = row.applied.iter().find(|at| at.channel == *channel);
+            match (self.newest_listed(channel), applied) {
+                (Some(newest), Some(applied)) if newest.release < applied.release => {
+                    let may = self.withdrawn.iter().any(|withdrawn| withdrawn.allows(applied, newest.release));
+                    Some(if may { newest } else { applied })
+                }
+                (newest, applied) => newest.or(applied),
+            }
+        };
+        product(row).into_iter().filter_map(|channel| of_channel(channel).cloned()).collect()
     }
 
     fn newest_listed(&self, channel: &Channel) -> Option<&'a ChannelRelease> {
@@ -189,6 +199,8 @@ fn refresh(row: &UserRow, own: Vec<ChannelRelease>) -> Assignment {
         (Reason::FirstInstall, "first installation of the channels this terminal subscribed to")
     } else if applied(row) == own {
         (Reason::Current, "the newest release is installed")
+    } else if own.iter().any(|at| row.applied.iter().any(|runs| runs.channel == at.channel && runs.release > at.release)) {
+        (Reason::Withdrawn, "what is installed was withdrawn by its maker, who allows to go back to an earlier release")
     } else {
         (Reason::Refresh, "a newer release of the installed product is published")
     };
@@ -256,7 +268,7 @@ mod tests {
                 (false, _, true, _, false) => (Reason::NoCureYet, at("a/product", 2)),
                 (false, _, true, false, true) => (Reason::OthersNotAllowed, at("a/product", 2)),
             };
-            let assignment = decide(&row(designation, &applied), &threats, &newest());
+            let assignment = decide(&row(designation, &applied), &threats, &newest(), &[]);
             assert_eq!((assignment.reason, assignment.channels), (reason, vec![channels]), "case {case:05b}");
         }
     }
@@ -266,8 +278,8 @@ mod tests {
         let threats = [threat("b", "x", Some((1, at("b/product", 5))))];
         let listed = |maker: &str| Designation::List(vec![maker.parse().unwrap()]);
         let applied = [at("a/product", 2)];
-        assert_eq!(decide(&row(listed("b"), &applied), &threats, &newest()).reason, Reason::Switch);
-        assert_eq!(decide(&row(listed("c"), &applied), &threats, &newest()).reason, Reason::OthersNotAllowed);
+        assert_eq!(decide(&row(listed("b"), &applied), &threats, &newest(), &[]).reason, Reason::Switch);
+        assert_eq!(decide(&row(listed("c"), &applied), &threats, &newest(), &[]).reason, Reason::OthersNotAllowed);
     }
 
     #[test]
@@ -276,7 +288,7 @@ mod tests {
         expected.news.expected = Some(jiff::civil::date(2026, 12, 1));
         let later = threat("b", "x", Some((1, at("b/product", 6))));
         for cure in [expected, later] {
-            let assignment = decide(&row(Designation::Any, &[at("a/product", 2)]), &[cure], &newest());
+            let assignment = decide(&row(Designation::Any, &[at("a/product", 2)]), &[cure], &newest(), &[]);
             assert_eq!(assignment.reason, Reason::NoCureYet);
         }
     }
@@ -285,14 +297,14 @@ mod tests {
     fn a_nuisance_moves_nobody() {
         let mut nuisance = threat("b", "x", Some((1, at("b/product", 5))));
         nuisance.news.danger = Danger::Medium;
-        let assignment = decide(&row(Designation::Any, &[at("a/product", 2)]), &[nuisance], &newest());
+        let assignment = decide(&row(Designation::Any, &[at("a/product", 2)]), &[nuisance], &newest(), &[]);
         assert_eq!(assignment.reason, Reason::Current);
     }
 
     #[test]
     fn no_cure_is_traded_for_another() {
         let threats = [threat("a", "x", Some((1, at("a/product", 1)))), threat("b", "y", Some((1, at("b/product", 1))))];
-        let assignment = decide(&row(Designation::Any, &[at("a/product", 2)]), &threats, &newest());
+        let assignment = decide(&row(Designation::Any, &[at("a/product", 2)]), &threats, &newest(), &[]);
         assert_eq!((assignment.reason, assignment.channels), (Reason::NoCureYet, vec![at("a/product", 2)]));
     }
 
@@ -300,26 +312,26 @@ mod tests {
     fn the_maker_with_the_better_record_is_chosen() {
         let threats = [threat("b", "x", Some((4, at("b/product", 1)))), threat("c", "x", Some((2, at("c/product", 1))))];
         let newest = [newest(), vec![at("c/product", 1)]].concat();
-        let assignment = decide(&row(Designation::Any, &[at("a/product", 2)]), &threats, &newest);
+        let assignment = decide(&row(Designation::Any, &[at("a/product", 2)]), &threats, &newest, &[]);
         assert_eq!(assignment.channels, [at("c/product", 1)]);
     }
 
     #[test]
     fn a_switched_terminal_stays_switched_and_missing_channels_come_back() {
         let threats = [threat("a", "x", None), threat("b", "x", Some((1, at("b/product", 5))))];
-        let switched = decide(&row(Designation::Any, &[at("b/product", 4)]), &threats, &newest());
+        let switched = decide(&row(Designation::Any, &[at("b/product", 4)]), &threats, &newest(), &[]);
         assert_eq!((switched.reason, switched.channels), (Reason::Refresh, vec![at("b/product", 5)]));
 
         let mut two = row(Designation::Own, &[at("a/product", 2)]);
         two.subscribed.push("a/fast".parse().unwrap());
         let newest = [newest(), vec![at("a/fast", 7)]].concat();
-        let assignment = decide(&two, &[], &newest);
+        let assignment = decide(&two, &[], &newest, &[]);
         assert_eq!((assignment.reason, assignment.channels), (Reason::Refresh, vec![at("a/fast", 7), at("a/product", 2)]));
     }
 
     #[test]
     fn nothing_published_is_said() {
-        let assignment = decide(&row(Designation::Own, &[]), &[], &[]);
+        let assignment = decide(&row(Designation::Own, &[]), &[], &[], &[]);
         assert_eq!((assignment.reason, assignment.channels), (Reason::NothingPublished, vec![]));
     }
 }

@@ -29,8 +29,10 @@ mod http;
 pub mod keys;
 pub mod maker;
 pub mod operator;
+pub mod root;
 pub mod service;
 mod signed;
+pub mod statement;
 mod tuf;
 pub mod wire;
 

@@ -2,8 +2,12 @@
 //!
 //! ```text
 //! <maker>/key.pk8                      the private key, 0600; whoever has it speaks for the maker
-//! <maker>/registration.json            name and public key, for the operator
-//! <maker>/role.json                    the newest signed role: every release on offer
+//! <maker>/registration.json            name and first public key, for the operator
+//! <maker>/keys.json                    who speaks for the maker, once that is more or other than the first key
+//! <maker>/next-keys.json               a signed change of keys that is not published yet
+//! <maker>/next-key.pk8                 the key that takes the place of this one with it, 0600
+//! <maker>/role.json                    the newest signed role: every release on offer, and what was withdrawn
+//! <maker>/mark                         newest version of the role that was signed here
 //! <maker>/counter                      last counter of signed news
 //! <maker>/blobs/<name>/<release>.titer the releases
 //! ```
@@ -11,16 +15,28 @@
 //! A release is on disk before the role that names it. A crash between the two leaves a blob that the next
 //! [`Maker::release`] of the same number overwrites. Publication sends what the service lacks and can be repeated at will.
 //! One process at a time works in a maker's folder; the caller sees to that.
+//!
+//! A folder that was restored from an old backup would sign a version of the role once more, with other content. So the newest version is
+//! also in `mark`, which catches a role that was restored alone, and the service is asked before a publication, which catches the rest.
+
+mod cosign;
+mod error;
+mod publish;
+mod rotate;
 
 use crate::blob;
 use crate::disk::{Access, Disk, DiskError};
-use crate::http::{Client, HttpError, Proof};
-use crate::keys::{KeyError, SigningKey};
+use crate::http::{Client, Proof};
+use crate::keys::{PublicKey, SigningKey};
 use crate::operator::Operator;
-use crate::tuf::{self, MAKER_LIFETIME, SignedRelease, TufError};
-use crate::wire::{ChannelRelease, MakerName, MakerView, Registration, ThreatNews};
+use crate::tuf::{self, MakerKeys, MakerRole, SignedRelease};
+use crate::wire::{ChannelRelease, MakerName, Registration, ThreatNews, Withdrawn};
+pub use cosign::cosign;
+pub use error::MakerError;
 use jiff::Timestamp as Time;
 use reqwest::Method;
+pub use rotate::KeyChange;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -29,98 +45,16 @@ use url::Url;
 
 /// Releases of one channel that the role keeps on offer.
 const RELEASES_LISTED_MAX: usize = 8;
-
-/// A maker's command failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MakerError {
-    /// The folder holds no maker.
-    #[error("`{}` holds no maker; make one with `init`", .0.display())]
-    NoMaker(PathBuf),
-    /// The folder holds another maker.
-    #[error("`{}` belongs to maker `{found}`", folder.display())]
-    OtherMaker {
-        /// The folder.
-        folder: PathBuf,
-        /// Whose it is.
-        found: MakerName,
-    },
-    /// A file.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    /// The key.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The signed role.
-    #[error(transparent)]
-    Role(#[from] TufError),
-    /// A file of the folder cannot be read.
-    #[error("`{}` cannot be read: {reason}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The file is no blob.
-    #[error("`{}` is no blob: {reason}", path.display())]
-    NotABlob {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The blob belongs to a channel of somebody else.
-    #[error("the blob is of channel `{channel}`, this maker is `{maker}`")]
-    ForeignChannel {
-        /// The blob's channel.
-        channel: String,
-        /// The maker.
-        maker: MakerName,
-    },
-    /// Release numbers only grow.
-    #[error("release {found} of `{channel}` is not newer than {newest}")]
-    NotNewer {
-        /// The channel.
-        channel: String,
-        /// The blob's release.
-        found: u64,
-        /// The newest so far.
-        newest: u64,
-    },
-    /// There is nothing to publish.
-    #[error("there is no release to publish yet")]
-    NothingReleased,
-    /// The service refused or could not be reached.
-    #[error(transparent)]
-    Http(#[from] HttpError),
-}
-
-impl MakerError {
-    /// Stable name of the fault.
-    pub fn code(&self) -> &str {
-        match self {
-            MakerError::NoMaker(_) => "maker_missing",
-            MakerError::OtherMaker { .. } => "maker_other",
-            MakerError::Disk(_) => "disk_failed",
-            MakerError::Key(_) => "key_failed",
-            MakerError::Role(e) => e.code(),
-            MakerError::Damaged { .. } => "maker_damaged",
-            MakerError::NotABlob { .. } => "blob_refused",
-            MakerError::ForeignChannel { .. } => "channel_foreign",
-            MakerError::NotNewer { .. } => "release_not_newer",
-            MakerError::NothingReleased => "nothing_released",
-            MakerError::Http(e) => e.code(),
-        }
-    }
-}
+/// Withdrawn releases of one channel that the role tells of. A terminal that runs one before those has to wait for a newer release.
+const WITHDRAWN_LISTED_MAX: usize = 64;
 
 /// A maker's folder, opened.
 #[derive(Debug)]
 pub struct Maker {
     folder: PathBuf,
     name: MakerName,
-    key: SigningKey,
+    /// The maker's first key, which made the registration.
+    first_key: PublicKey,
     disk: Disk,
 }
 
@@ -160,13 +94,28 @@ impl Maker {
         };
         let registration: Registration =
             serde_json::from_slice(&text).map_err(|e| MakerError::Damaged { path, reason: e.to_string() })?;
-        let key = SigningKey::load(&disk, &folder.join("key.pk8"))?;
-        Ok(Maker { folder: folder.to_owned(), name: registration.maker, key, disk })
+        let first_key = registration.public_key;
+        let maker = Maker { folder: folder.to_owned(), name: registration.maker, first_key, disk };
+        maker.key()?;
+        Ok(maker)
+    }
+
+    /// Who speaks for the maker, as the service last knew it.
+    ///
+    /// # Errors
+    /// [`MakerError`].
+    pub fn keys(&self) -> Result<MakerKeys, MakerError> {
+        Ok(self.read_json("keys.json")?.unwrap_or_else(|| MakerKeys::single(self.first_key)))
+    }
+
+    /// The key of this folder, which a publication can replace.
+    fn key(&self) -> Result<SigningKey, MakerError> {
+        Ok(SigningKey::load(&self.disk, &self.folder.join("key.pk8"))?)
     }
 
     /// What the operator needs to know of this maker.
     pub fn registration(&self) -> Registration {
-        Registration { maker: self.name.clone(), public_key: self.key.public() }
+        Registration { maker: self.name.clone(), public_key: self.first_key }
     }
 
     /// Tells the service of this maker, with the operator's token.
@@ -179,7 +128,8 @@ impl Maker {
 
     /// Takes a compiled blob as the next release of its channel and signs a role that offers it.
     ///
-    /// The newest eight releases of a channel stay on offer. Blocks: decodes the blob in full.
+    /// The newest eight releases of a channel stay on offer. Where the maker takes several signatures, the role has one then. Blocks:
+    /// decodes the blob in full.
     ///
     /// # Errors
     /// [`MakerError`]; nothing is offered then that was not offered before.
@@ -190,9 +140,10 @@ impl Maker {
         if new.channel.maker() != self.name.as_str() {
             return Err(MakerError::ForeignChannel { channel: new.channel.to_string(), maker: self.name.clone() });
         }
-        let (version, mut releases) = self.offered()?;
-        let of_channel = releases.iter().filter(|old| old.channel == new.channel);
-        if let Some(newest) = of_channel.map(|old| old.release).max().filter(|newest| *newest >= new.release) {
+        let (version, mut releases, withdrawn) = self.offered()?;
+        let of_channel = releases.iter().filter(|old| old.channel == new.channel).map(|old| old.release);
+        let gone = withdrawn.iter().filter(|old| old.at.channel == new.channel).map(|old| old.at.release);
+        if let Some(newest) = of_channel.chain(gone).max().filter(|newest| *newest >= new.release) {
             let channel = new.channel.to_string();
             return Err(MakerError::NotNewer { channel, found: new.release, newest });
         }
@@ -201,31 +152,46 @@ impl Maker {
         self.disk.replace(&path, &bytes, Access::Public)?;
         let at = ChannelRelease { channel: new.channel.clone(), release: new.release };
         releases.push(new);
-        self.offer(version.saturating_add(1), &listed(releases))?;
+        self.offer(version, &listed(releases), &withdrawn)?;
         Ok(at)
     }
 
-    /// Sends the signed role and every blob that the service lacks. Returns what the service then holds.
+    /// Signs a role that no longer offers a release. Terminals that run it go on to a newer release when there is one; else they go back to
+    /// the newest that is left, if that is `back_to` or newer. Without `back_to` they run the withdrawn one until there is a newer.
     ///
     /// # Errors
-    /// [`MakerError`]; the service publishes all of it or nothing.
-    pub async fn publish(&self, service: &Url) -> Result<MakerView, MakerError> {
-        let role = match self.disk.read(&self.role_path()) {
-            Err(e) if e.is_not_found() => return Err(MakerError::NothingReleased),
-            read => read?,
-        };
-        let (_, mut releases) = self.offered()?;
-        releases.sort_by_key(|release| (release.channel.to_string(), release.release));
-        let client = Client::new(service)?;
-        let path = format!("/v1/makers/{}", self.name);
-        let held: MakerView = client.call(Method::GET, &path, Proof::None, Vec::new()).await?;
-        let length = u32::try_from(role.len()).map_err(|_| TufError::refused("maker", "the role is over 4 GiB"))?;
-        let mut body = length.to_le_bytes().to_vec();
-        body.extend_from_slice(&role);
-        for release in releases.iter().filter(|release| !held.releases.iter().any(|view| view.sha256 == release.sha256)) {
-            body.extend_from_slice(&self.disk.read(&self.blob_path(release))?);
+    /// [`MakerError::NotListed`], [`MakerError::NothingToGoBackTo`] and others.
+    pub fn withdraw(&self, at: &ChannelRelease, back_to: Option<u64>) -> Result<(), MakerError> {
+        let (version, mut releases, mut withdrawn) = self.offered()?;
+        let before = releases.len();
+        releases.retain(|release| release.channel != at.channel || release.release != at.release);
+        let channel = at.channel.to_string();
+        if releases.len() == before {
+            return Err(MakerError::NotListed { channel, release: at.release });
         }
-        Ok(client.call(Method::POST, &format!("{path}/releases"), Proof::None, body).await?)
+        let is_left = |least: u64| {
+            let mut left = releases.iter().filter(|left| left.channel == at.channel);
+            left.any(|left| (least..at.release).contains(&left.release))
+        };
+        if let Some(back_to) = back_to.filter(|back_to| !is_left(*back_to)) {
+            return Err(MakerError::NothingToGoBackTo { channel, release: at.release, back_to });
+        }
+        // Who runs a release that was withdrawn before, and could have gone back to this one, goes back as far as from this one.
+        for earlier in withdrawn.iter_mut().filter(|earlier| earlier.at.channel == at.channel) {
+            earlier.back_to = earlier.back_to.map(|least| back_to.map_or(least, |back_to| least.min(back_to)));
+        }
+        withdrawn.push(Withdrawn { at: at.clone(), back_to });
+        self.offer(version, &releases, &told(withdrawn))
+    }
+
+    /// The newest release on offer below another of its channel: what terminals could go back to.
+    ///
+    /// # Errors
+    /// [`MakerError`].
+    pub fn newest_before(&self, at: &ChannelRelease) -> Result<Option<u64>, MakerError> {
+        let (_, releases, _) = self.offered()?;
+        let before = releases.iter().filter(|left| left.channel == at.channel && left.release < at.release);
+        Ok(before.map(|left| left.release).max())
     }
 
     /// Sends signed news of a threat for the countering table.
@@ -237,40 +203,80 @@ impl Maker {
         let body = serde_json::to_vec(news).expect("news is plain JSON");
         let path = format!("/v1/makers/{}/news", self.name);
         let client = Client::new(service)?;
-        client.call::<Value>(Method::POST, &path, Proof::Key(&self.key, counter), body).await?;
+        client.call::<Value>(Method::POST, &path, Proof::Key(&self.key()?, counter), body).await?;
         Ok(())
     }
 
-    /// Version of the newest role and what it offers; 0 and nothing before the first release.
-    fn offered(&self) -> Result<(u64, Vec<SignedRelease>), MakerError> {
-        let bytes = match self.disk.read(&self.role_path()) {
-            Err(e) if e.is_not_found() => return Ok((0, Vec::new())),
-            read => read?,
+    /// Version of the newest role, what it offers and what it withdraws; 0 and nothing before the first release.
+    fn offered(&self) -> Result<(u64, Vec<SignedRelease>, Vec<Withdrawn>), MakerError> {
+        let marked = self.read_json::<u64>("mark")?.unwrap_or(0);
+        let Some((_, role)) = self.role()? else {
+            return if marked == 0 { Ok((0, Vec::new(), Vec::new())) } else { Err(behind(0, marked)) };
         };
-        let role: Signed<Targets> = tuf::read(&bytes)?;
-        let releases = role.signed.targets.iter().map(|(path, target)| SignedRelease::from_target(&self.name, path, target));
-        Ok((role.signed.version.get(), releases.collect::<Result<_, _>>()?))
+        let MakerRole { version, releases, withdrawn } = tuf::read_maker_role(&self.name, &role.signed)?;
+        if version.get() < marked {
+            return Err(behind(version.get(), marked));
+        }
+        Ok((version.get(), releases, withdrawn))
     }
 
-    fn offer(&self, version: u64, releases: &[SignedRelease]) -> Result<(), MakerError> {
-        let version = NonZeroU64::new(version).unwrap_or(NonZeroU64::MIN);
-        let mut role = Targets::new(tuf::SPEC_VERSION.to_owned(), version, tuf::expiry(Time::now(), MAKER_LIFETIME));
-        role.delegations = None;
-        for release in releases {
-            let (name, target) = release.to_target()?;
-            role.add_target(name, target);
+    /// Signs the role that follows `version`.
+    fn offer(&self, version: u64, releases: &[SignedRelease], withdrawn: &[Withdrawn]) -> Result<(), MakerError> {
+        let version = NonZeroU64::MIN.saturating_add(version);
+        let role = tuf::maker_role(version, releases, withdrawn, Time::now())?;
+        let (keys, held) = self.signing_keys()?;
+        let held = held.iter().filter(|key| keys.keys.contains(&key.public()));
+        let bytes = tuf::write(&tuf::sign(role, held)?)?;
+        self.disk.replace(&self.role_path(), &bytes, Access::Public)?;
+        self.write_json("mark", &version.get())
+    }
+
+    /// The newest role, as a file and read.
+    fn role(&self) -> Result<Option<(Vec<u8>, Signed<Targets>)>, MakerError> {
+        match self.disk.read(&self.role_path()) {
+            Err(e) if e.is_not_found() => Ok(None),
+            read => {
+                let bytes = read?;
+                let role = tuf::read(&bytes)?;
+                Ok(Some((bytes, role)))
+            }
         }
-        let bytes = tuf::write(&tuf::sign(role, &self.key)?)?;
-        Ok(self.disk.replace(&self.role_path(), &bytes, Access::Public)?)
+    }
+
+    fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, MakerError> {
+        let path = self.folder.join(name);
+        let text = match self.disk.read(&path) {
+            Err(e) if e.is_not_found() => return Ok(None),
+            read => read?,
+        };
+        serde_json::from_slice(&text).map(Some).map_err(|e| MakerError::Damaged { path, reason: e.to_string() })
+    }
+
+    fn write_json<T: serde::Serialize>(&self, name: &str, value: &T) -> Result<(), MakerError> {
+        let text = serde_json::to_vec_pretty(value).expect("a maker's files are plain JSON");
+        Ok(self.disk.replace(&self.folder.join(name), &text, Access::Public)?)
     }
 
     fn role_path(&self) -> PathBuf {
         self.folder.join("role.json")
     }
+}
 
-    fn blob_path(&self, release: &SignedRelease) -> PathBuf {
-        self.folder.join("blobs").join(release.channel.name()).join(format!("{}.titer", release.release))
+fn behind(here: u64, newest: u64) -> MakerError {
+    MakerError::SignerBehind { here, newest, whose: "what was signed in this folder" }
+}
+
+/// The newest withdrawn releases of every channel, ascending.
+fn told(mut withdrawn: Vec<Withdrawn>) -> Vec<Withdrawn> {
+    withdrawn.sort_by(|a, b| (&a.at.channel, b.at.release).cmp(&(&b.at.channel, a.at.release)));
+    let mut told = Vec::<Withdrawn>::new();
+    for old in withdrawn {
+        if told.iter().filter(|kept| kept.at.channel == old.at.channel).count() < WITHDRAWN_LISTED_MAX {
+            told.push(old);
+        }
     }
+    told.reverse();
+    told
 }
 
 /// The newest releases of every channel.

@@ -1,7 +1,9 @@
 //! The operator's side of the service's API.
 
 use crate::http::{Client, HttpError, Proof};
-use crate::wire::{EnrolmentToken, Registration, TerminalRow, ThreatRow};
+use crate::keys::PublicKey;
+use crate::root::RootRole;
+use crate::wire::{EnrolmentToken, Registration, RoleKey, RootTaken, TerminalRow, ThreatRow};
 use reqwest::Method;
 use serde_json::Value;
 use url::Url;
@@ -29,6 +31,24 @@ impl Operator {
     pub async fn register_maker(&self, registration: &Registration) -> Result<(), HttpError> {
         let body = serde_json::to_vec(registration).expect("a registration is plain JSON");
         self.client.call::<Value>(Method::POST, "/v1/makers", self.proof(), body).await.map(|_| ())
+    }
+
+    /// Hands the service the next root, signed by enough keys of the one before and of its own. Returns its version.
+    ///
+    /// # Errors
+    /// [`HttpError`], with the code of what is wrong with it.
+    pub async fn put_root(&self, root: Vec<u8>) -> Result<u64, HttpError> {
+        let taken = self.client.call::<RootTaken>(Method::POST, "/v1/root", self.proof(), root);
+        Ok(taken.await?.version)
+    }
+
+    /// Public half of a key of this role that the service holds and that the next root may list; made when there is none.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn role_key(&self, role: RootRole) -> Result<PublicKey, HttpError> {
+        let path = format!("/v1/role-keys/{role}");
+        Ok(self.client.call::<RoleKey>(Method::POST, &path, self.proof(), Vec::new()).await?.public_key)
     }
 
     /// Makes a token with which one terminal may enrol.

@@ -3,16 +3,16 @@
 //! ```text
 //! <data>/lock              one service at a time
 //! <data>/operator-token    made at first start, 0600
-//! <data>/keys/             targets, snapshot, timestamp: PKCS#8, 0600
+//! <data>/keys/             targets, snapshot, timestamp: PKCS#8, 0600; several of a role while root changes
+//! <data>/next-root.json    a root to be taken at the next start; removed then
 //! <data>/root-keys/        the root key; needed only to make or change root, so it may be kept offline
 //! <data>/titer.sqlite3     the tables
 //! <data>/objects/          blobs, deltas, metadata
 //! ```
 //!
 //! Actors: the HTTP server; one task that signs a new timestamp every [`Config::timestamp_every`]; one that writes the contacts of idle polls
-//! every minute. They share `AppState`,
-//! whose parts are immutable or guard themselves: the tables by SQLite, signing by the publisher's mutex, objects by never
-//! changing. A crash loses nothing that was answered for; `publisher.rs` tells what it may leave unfinished.
+//! every minute. They share `AppState`, whose parts are immutable or guard themselves: the tables by SQLite, signing by the publisher's
+//! mutex, objects by never changing. A crash loses nothing that was answered for; `publisher.rs` tells what it may leave unfinished.
 
 mod beacon;
 mod body;
@@ -20,23 +20,28 @@ mod conditional;
 mod content;
 mod deltas;
 mod makers;
+mod mark;
 mod objects;
+mod online_keys;
 mod operator;
 mod problem;
 mod publisher;
 mod router;
+mod signer;
+mod start;
 mod store;
 mod terminals;
 
-use crate::disk::{Access, Disk, DiskError, Lock};
-use crate::keys::{KeyError, PublicKey, SigningKey, random_hex};
+use crate::disk::{Disk, DiskError, Lock};
+use crate::keys::{KeyError, PublicKey};
 use crate::service::beacon::{Beacons, CONTACTS_EVERY};
 use crate::service::objects::Objects;
 use crate::service::problem::Problem;
-use crate::service::publisher::{OnlineKeys, Publisher};
+use crate::service::publisher::Publisher;
+use crate::service::start::{open, take_dropped_root};
 use crate::service::store::Store;
 use crate::signed::{COUNTER_HEADER, Request as SignedRequest, SIGNATURE_HEADER};
-use crate::tuf::{self, RoleKeySet, TufError};
+use crate::tuf::TufError;
 use crate::wire::Sha256Hex;
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method};
@@ -49,22 +54,15 @@ pub use publisher::PublishError;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 pub use store::StoreError;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
-use tough::schema::{RoleType, Root, Signed};
 use url::Url;
 
-/// The root that enrolment tokens vouch for.
-const FIRST_ROOT: &str = "1.root.json";
-/// Random bytes of an operator's token that is made here.
-const OPERATOR_TOKEN_BYTES: usize = 24;
-/// Shortest operator's token that is taken, in bytes of text.
-const OPERATOR_TOKEN_LEN_MIN: usize = 16;
 /// Publications whose blobs are in memory at the same time; others wait, with no more than their roles.
 const PUBLICATIONS_MAX: usize = 2;
 /// How long requests that run at shutdown may go on.
@@ -85,6 +83,10 @@ pub struct Config {
     pub publication_patience: Duration,
     /// How often terminals are told to ask whether anything changed. 10 minutes.
     pub poll_every: Duration,
+    /// Where to keep a second mark of how far was signed: a file on another disk, that no backup of the data folder brings back. None.
+    pub mark_file: Option<PathBuf>,
+    /// Asked before every step on the disk that publishes something. Default: a plain disk.
+    pub disk: Disk,
 }
 
 impl Config {
@@ -97,6 +99,8 @@ impl Config {
             timestamp_every: Duration::from_hours(1),
             publication_patience: Duration::from_secs(30),
             poll_every: Duration::from_mins(10),
+            mark_file: None,
+            disk: Disk::default(),
         }
     }
 }
@@ -273,11 +277,12 @@ impl fmt::Debug for Running {
 /// [`ServeError`].
 pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Running, ServeError> {
     let lifetime = SignedDuration::try_from(config.timestamp_lifetime).map_err(|_| ServeError::Lifetime)?;
-    let disk = Disk::default();
+    let disk = config.disk.clone();
     disk.create_dir(&config.data_dir)?;
     let lock = Lock::try_take(&config.data_dir.join("lock"))?;
     let lock = lock.ok_or_else(|| ServeError::Busy(config.data_dir.clone()))?;
     let app = Arc::new(open(&disk, &config, lifetime).await?);
+    take_dropped_root(&disk, &config.data_dir, &app.publisher).await?;
     app.publisher.refresh().await?;
 
     let listen = |source| ServeError::Listen { address: config.listen, source };
@@ -356,115 +361,15 @@ async fn note_contacts(app: AppState) {
     }
 }
 
-async fn open(disk: &Disk, config: &Config, timestamp_lifetime: SignedDuration) -> Result<App, ServeError> {
-    let data = config.data_dir.as_path();
-    for folder in ["keys", "root-keys", "objects"] {
-        disk.create_dir(&data.join(folder))?;
-    }
-    let tables = data.join("titer.sqlite3");
-    let store = Store::open(&tables).await?;
-    let objects = Objects::open(&data.join("objects"))?;
-    let mut roots = store.metadata_versions("root").await?;
-    let keys = match roots.last() {
-        Some((version, root)) => listed_keys(disk, data, *version, &tuf::read(root)?)?,
-        None if objects.has_metadata(FIRST_ROOT).await? => return Err(ServeError::TablesLost(tables)),
-        None => {
-            let (keys, root) = first_root(disk, data, &store).await?;
-            roots.push((1, root));
-            keys
-        }
-    };
-    for (version, root) in &roots {
-        objects.put_metadata(&format!("{version}.root.json"), root.clone()).await?;
-    }
-    let operator_token = operator_token(disk, &data.join("operator-token"))?;
-    let publisher = Publisher::new(keys, store.clone(), objects.clone(), timestamp_lifetime);
-    let first_root = Sha256Hex::of(&roots[0].1);
-    let publications = Semaphore::new(PUBLICATIONS_MAX);
-    let publication_patience = config.publication_patience;
-    let (beacons, poll_every) = (Beacons::default(), config.poll_every);
-    Ok(App {
-        store,
-        objects,
-        publisher,
-        publications,
-        publication_patience,
-        beacons,
-        poll_every,
-        operator_token,
-        first_root,
-    })
-}
-
-/// Makes keys and root version 1, at the first start. One that broke off before root was recorded goes on with its keys.
-async fn first_root(disk: &Disk, data: &Path, store: &Store) -> Result<(OnlineKeys, Vec<u8>), ServeError> {
-    let keys = OnlineKeys {
-        targets: SigningKey::load_or_create(disk, &data.join("keys/targets.pk8"))?,
-        snapshot: SigningKey::load_or_create(disk, &data.join("keys/snapshot.pk8"))?,
-        timestamp: SigningKey::load_or_create(disk, &data.join("keys/timestamp.pk8"))?,
-    };
-    let root_key = SigningKey::load_or_create(disk, &data.join("root-keys/root.pk8"))?;
-    let set = RoleKeySet {
-        root: root_key.public(),
-        targets: keys.targets.public(),
-        snapshot: keys.snapshot.public(),
-        timestamp: keys.timestamp.public(),
-    };
-    let root = tuf::first_root(&set, jiff::Timestamp::now())?;
-    let root = tuf::write(&tuf::sign(root, &root_key)?)?;
-    store.add_metadata("root", 1, &root).await?;
-    Ok((keys, root))
-}
-
-/// Reads the keys of a service that has a root. None is ever made here: readers believe only the keys that root lists, so a
-/// service with others would sign what everybody refuses.
-fn listed_keys(disk: &Disk, data: &Path, version: u64, root: &Signed<Root>) -> Result<OnlineKeys, ServeError> {
-    let load = |of: RoleType, role: &'static str| {
-        let path = data.join(format!("keys/{role}.pk8"));
-        let key = match SigningKey::load(disk, &path) {
-            Err(KeyError::Disk(e)) if e.is_not_found() => return Err(ServeError::RoleKeyMissing { role, path }),
-            loaded => loaded?,
-        };
-        if tuf::is_listed(&root.signed, of, &key.public())? {
-            return Ok(key);
-        }
-        Err(ServeError::RoleKeyUnlisted { role, path, found: key.public(), root: version })
-    };
-    Ok(OnlineKeys {
-        targets: load(RoleType::Targets, "targets")?,
-        snapshot: load(RoleType::Snapshot, "snapshot")?,
-        timestamp: load(RoleType::Timestamp, "timestamp")?,
-    })
-}
-
-fn operator_token(disk: &Disk, path: &Path) -> Result<String, ServeError> {
-    match disk.read(path) {
-        Ok(token) => {
-            let token = String::from_utf8_lossy(&token).trim().to_owned();
-            if token.len() < OPERATOR_TOKEN_LEN_MIN {
-                let (found, least) = (token.len(), OPERATOR_TOKEN_LEN_MIN);
-                return Err(ServeError::OperatorTokenShort { path: path.to_owned(), found, least });
-            }
-            Ok(token)
-        }
-        Err(e) if e.is_not_found() => {
-            let token = random_hex(OPERATOR_TOKEN_BYTES)?;
-            disk.replace(path, token.as_bytes(), Access::Private)?;
-            Ok(token)
-        }
-        Err(e) => Err(e.into()),
-    }
-}
-
-/// The counter of a request that `key` signed.
-fn counter_of(headers: &HeaderMap, key: &PublicKey, method: &Method, path: &str, body: &[u8]) -> Result<u64, Problem> {
+/// The counter of a request that one of `keys` signed.
+fn counter_of(headers: &HeaderMap, keys: &[PublicKey], method: &Method, path: &str, body: &[u8]) -> Result<u64, Problem> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let counter = text(COUNTER_HEADER).and_then(|counter| counter.parse::<u64>().ok());
     let (Some(counter), Some(signature)) = (counter, text(SIGNATURE_HEADER)) else {
         return Err(Problem::unauthorized("signature_missing", "this call is signed and counted"));
     };
     let request = SignedRequest { method: method.as_str(), path, counter, body };
-    if request.is_signed_by(key, signature) {
+    if keys.iter().any(|key| request.is_signed_by(key, signature)) {
         return Ok(counter);
     }
     Err(Problem::unauthorized("signature_refused", "the signature is not by the registered key"))

@@ -11,23 +11,30 @@
 //!
 //! The path pattern has one `*` a level, because readers differ on whether `*` crosses a slash.
 
+mod maker_role;
+mod root;
+mod shape;
+mod strict;
+
 use crate::keys::{PublicKey, SigningKey};
-use crate::wire::{MakerName, Sha256Hex};
-use crate::{Channel, Root as BlobRoot};
 use jiff::{SignedDuration, Timestamp as Time};
+pub use maker_role::MakerKeys;
+pub(crate) use maker_role::{
+    MakerRole, SignedRelease, delegations, maker_role, read_maker_role, role_name, target_path, verify_maker_role,
+};
+pub(crate) use root::{first_root, role_keys, set_role_keys, verify_first_root, verify_next_root};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+pub(crate) use shape::{TOP_ROLES, check_file, check_root, top_role};
 use std::collections::HashMap;
 use std::num::NonZeroU64;
-use tough::TargetName;
-use tough::schema::{
-    DelegatedRole, Delegations, Hashes, Metafile, PathPattern, PathSet, Role, RoleKeys, RoleType, Root, Signature, Signed,
-    Snapshot, Target, Targets, Timestamp,
-};
+use tough::schema::decoded::{Decoded, Hex};
+use tough::schema::{Delegations, Hashes, Metafile, Role, Signature, Signed, Snapshot, Targets, Timestamp};
 
 /// TUF version that the metadata follows.
 pub(crate) const SPEC_VERSION: &str = "1.0.31";
+/// Versions of it that are read.
+const SPEC_MAJOR: &str = "1";
 
 /// Member of the signed timestamp that says when it was signed, in seconds since 1970. Readers that do not know it pass it over.
 pub(crate) const SIGNED_AT: &str = "signed_at";
@@ -106,12 +113,25 @@ impl TufError {
     }
 }
 
-/// Signs a role with one key.
-pub(crate) fn sign<T: Role>(role: T, key: &SigningKey) -> Result<Signed<T>, TufError> {
-    let name = T::TYPE.to_string();
-    let message = role.canonical_form().map_err(|e| TufError::refused(&name, e))?;
-    let keyid = key.public().tuf().key_id().map_err(|e| TufError::refused(&name, e))?;
-    Ok(Signed { signed: role, signatures: vec![Signature { keyid, sig: key.sign(&message).into() }] })
+/// Signs a role with every one of `keys`.
+pub(crate) fn sign<'a, T: Role>(role: T, keys: impl IntoIterator<Item = &'a SigningKey>) -> Result<Signed<T>, TufError> {
+    let message = canonical(&role)?;
+    let signatures = keys.into_iter().map(|key| signature(key, &message)).collect::<Result<_, _>>()?;
+    Ok(Signed { signed: role, signatures })
+}
+
+/// The bytes that a role's signatures are over.
+pub(crate) fn canonical<T: Role>(role: &T) -> Result<Vec<u8>, TufError> {
+    role.canonical_form().map_err(|e| TufError::refused(T::TYPE.to_string(), e))
+}
+
+pub(crate) fn signature(key: &SigningKey, message: &[u8]) -> Result<Signature, TufError> {
+    Ok(Signature { keyid: keyid(&key.public())?, sig: key.sign(message).into() })
+}
+
+/// Digest by which metadata names a key.
+pub(crate) fn keyid(key: &PublicKey) -> Result<Decoded<Hex>, TufError> {
+    key.tuf().key_id().map_err(|e| TufError::refused("key", e))
 }
 
 /// The file of a signed role.
@@ -122,71 +142,10 @@ pub(crate) fn write<T: Role>(role: &Signed<T>) -> Result<Vec<u8>, TufError> {
     Ok(bytes)
 }
 
-/// Reads a role's file; trust is decided by the caller.
+/// Reads a role's file, which must mean the same to every reader; trust is decided by the caller.
 pub(crate) fn read<T: Role + DeserializeOwned>(bytes: &[u8]) -> Result<Signed<T>, TufError> {
-    serde_json::from_slice(bytes).map_err(|source| TufError::Malformed { role: T::TYPE.to_string(), source })
-}
-
-/// Public keys of the four roles that are not a maker's.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RoleKeySet {
-    pub(crate) root: PublicKey,
-    pub(crate) targets: PublicKey,
-    pub(crate) snapshot: PublicKey,
-    pub(crate) timestamp: PublicKey,
-}
-
-/// Root version 1: one key for each role, each with threshold 1.
-pub(crate) fn first_root(keys: &RoleKeySet, now: Time) -> Result<Root, TufError> {
-    let mut root = Root {
-        spec_version: SPEC_VERSION.to_owned(),
-        consistent_snapshot: true,
-        version: NonZeroU64::MIN,
-        expires: expiry(now, ROOT_LIFETIME),
-        keys: HashMap::new(),
-        roles: HashMap::new(),
-        _extra: HashMap::new(),
-    };
-    let roles = [
-        (RoleType::Root, keys.root),
-        (RoleType::Targets, keys.targets),
-        (RoleType::Snapshot, keys.snapshot),
-        (RoleType::Timestamp, keys.timestamp),
-    ];
-    for (role, key) in roles {
-        let key = key.tuf();
-        let keyid = key.key_id().map_err(|e| TufError::refused("root", e))?;
-        let role_keys = RoleKeys { keyids: vec![keyid.clone()], threshold: NonZeroU64::MIN, _extra: HashMap::new() };
-        root.keys.insert(keyid, key);
-        root.roles.insert(role, role_keys);
-    }
-    Ok(root)
-}
-
-/// Whether root gives a role to this key.
-pub(crate) fn is_listed(root: &Root, role: RoleType, key: &PublicKey) -> Result<bool, TufError> {
-    let keyid = key.tuf().key_id().map_err(|e| TufError::refused("root", e))?;
-    Ok(root.roles.get(&role).is_some_and(|listed| listed.keyids.contains(&keyid)))
-}
-
-/// The one delegation of each maker.
-pub(crate) fn delegations(makers: &[(MakerName, PublicKey)]) -> Result<Delegations, TufError> {
-    let mut delegations = Delegations::new();
-    for (maker, key) in makers {
-        let key = key.tuf();
-        let keyid = key.key_id().map_err(|e| TufError::refused(role_name(maker), e))?;
-        let pattern = PathPattern::new(format!("m/{maker}/*/*")).map_err(|e| TufError::refused(role_name(maker), e))?;
-        delegations.keys.insert(keyid.clone(), key);
-        delegations.roles.push(DelegatedRole {
-            name: role_name(maker),
-            keyids: vec![keyid],
-            threshold: NonZeroU64::MIN,
-            paths: PathSet::Paths(vec![pattern]),
-            terminating: true,
-            targets: None,
-        });
-    }
-    Ok(delegations)
+    let read = strict::check(bytes).and_then(|()| serde_json::from_slice(bytes));
+    read.map_err(|source| TufError::Malformed { role: T::TYPE.to_string(), source })
 }
 
 pub(crate) fn targets(version: NonZeroU64, delegations: Delegations, now: Time) -> Targets {
@@ -216,109 +175,6 @@ pub(crate) fn metafile(version: NonZeroU64, bytes: &[u8]) -> Metafile {
 
 fn hashes(bytes: &[u8]) -> Hashes {
     Hashes { sha256: Sha256::digest(bytes).to_vec().into(), _extra: HashMap::new() }
-}
-
-/// Name of a maker's role.
-pub(crate) fn role_name(maker: &MakerName) -> String {
-    format!("m-{maker}")
-}
-
-/// Where a release lies in the repository: `m/<maker>/<name>/<release>.titer`.
-pub(crate) fn target_path(channel: &Channel, release: u64) -> String {
-    format!("m/{}/{}/{release}.titer", channel.maker(), channel.name())
-}
-
-/// One release as its maker signed it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SignedRelease {
-    pub(crate) channel: Channel,
-    pub(crate) release: u64,
-    pub(crate) root: BlobRoot,
-    /// Seconds since 1970.
-    pub(crate) created: i64,
-    pub(crate) length: u64,
-    pub(crate) sha256: Sha256Hex,
-}
-
-/// The part of a target that is ours ("custom" in TUF).
-#[derive(Serialize, Deserialize)]
-struct Custom {
-    channel: String,
-    release: u64,
-    root: String,
-    created: i64,
-}
-
-impl SignedRelease {
-    pub(crate) fn path(&self) -> String {
-        target_path(&self.channel, self.release)
-    }
-
-    pub(crate) fn to_target(&self) -> Result<(TargetName, Target), TufError> {
-        let path = self.path();
-        let custom = Custom {
-            channel: self.channel.to_string(),
-            release: self.release,
-            root: self.root.to_string(),
-            created: self.created,
-        };
-        let name = TargetName::new(&path).map_err(|e| TufError::refused(&path, e))?;
-        let custom =
-            serde_json::to_value(custom).and_then(serde_json::from_value).map_err(|e| TufError::refused(&path, e))?;
-        let hashes = Hashes { sha256: self.sha256.bytes().to_vec().into(), _extra: HashMap::new() };
-        Ok((name, Target { length: self.length, hashes, custom, _extra: HashMap::new() }))
-    }
-
-    /// Reads one target of `maker`'s role and refuses any whose path and custom part disagree.
-    pub(crate) fn from_target(maker: &MakerName, name: &TargetName, target: &Target) -> Result<Self, TufError> {
-        let refused = |reason: &str| TufError::refused(role_name(maker), format!("target `{}`: {reason}", name.raw()));
-        let custom = target.custom.clone().into_iter().collect::<serde_json::Map<_, _>>();
-        let custom: Custom = serde_json::from_value(custom.into()).map_err(|e| refused(&e.to_string()))?;
-        let channel: Channel = custom.channel.parse().map_err(|_| refused("its channel is not a maker/name"))?;
-        if channel.maker() != maker.as_str() {
-            return Err(refused("it belongs to another maker"));
-        }
-        if target_path(&channel, custom.release) != name.raw() {
-            return Err(refused("its path and its channel and release differ"));
-        }
-        let sha256 = Sha256Hex::from_slice(&target.hashes.sha256).ok_or_else(|| refused("its sha256 is not 32 bytes"))?;
-        let root = custom.root.parse::<BlobRoot>().map_err(|e| refused(&e.to_string()))?;
-        Ok(SignedRelease { channel, release: custom.release, root, created: custom.created, length: target.length, sha256 })
-    }
-}
-
-/// A maker's role whose signature, threshold and expiry hold, with its releases in ascending order.
-#[derive(Debug)]
-pub(crate) struct MakerRole {
-    pub(crate) version: NonZeroU64,
-    pub(crate) releases: Vec<SignedRelease>,
-}
-
-/// Checks a maker's role against the delegation that names its key, then every target in it.
-pub(crate) fn verify_maker_role(
-    delegations: &Delegations,
-    maker: &MakerName,
-    bytes: &[u8],
-    now: Time,
-) -> Result<MakerRole, TufError> {
-    let name = role_name(maker);
-    let role: Signed<Targets> = read(bytes)?;
-    let signed = delegations.verify_role(&role, &name);
-    signed.map_err(|e| TufError::Unsigned { role: name.clone(), reason: e.to_string() })?;
-    let role = role.signed;
-    if !role.spec_version.starts_with("1.") {
-        return Err(TufError::refused(&name, format!("specification {}, this build reads 1.x", role.spec_version)));
-    }
-    if role.expires <= now {
-        return Err(TufError::Expired { role: name, at: role.expires });
-    }
-    if role.delegations.as_ref().is_some_and(|d| !d.roles.is_empty()) {
-        return Err(TufError::refused(&name, "a maker may not delegate further"));
-    }
-    let releases = role.targets.iter().map(|(path, target)| SignedRelease::from_target(maker, path, target));
-    let mut releases = releases.collect::<Result<Vec<_>, _>>()?;
-    releases.sort_by_key(|release| (release.channel.to_string(), release.release));
-    Ok(MakerRole { version: role.version, releases })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use crate::Channel;
 use crate::keys::PublicKey;
+pub use crate::tuf::MakerKeys;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -192,6 +193,25 @@ pub struct ChannelRelease {
     pub release: u64,
 }
 
+/// A maker's word that a release is not to be run any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawn {
+    /// What is withdrawn.
+    #[serde(flatten)]
+    pub at: ChannelRelease,
+    /// Terminals that run it may go back to a release that is listed and not below this number. Without it they run on until there is a
+    /// newer one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_to: Option<u64>,
+}
+
+impl Withdrawn {
+    /// Whether who runs `from` may go back to release `to` by this.
+    pub fn allows(&self, from: &ChannelRelease, to: u64) -> bool {
+        self.at == *from && to < from.release && self.back_to.is_some_and(|least| least <= to)
+    }
+}
+
 /// Which makers a terminal accepts ("designation of applied vaccine").
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -285,10 +305,12 @@ pub struct Registration {
 pub struct MakerView {
     /// The maker.
     pub maker: MakerName,
-    /// Their public key.
-    pub public_key: PublicKey,
+    /// Who speaks for them.
+    pub keys: MakerKeys,
     /// Version of their role; 0 before the first publication.
     pub role_version: u64,
+    /// Digest of the role's file; absent before the first publication.
+    pub role_sha256: Option<Sha256Hex>,
     /// Every release held, ascending.
     pub releases: Vec<ReleaseView>,
 }
@@ -390,6 +412,8 @@ pub enum Reason {
     FirstInstall,
     /// A newer release of its product.
     Refresh,
+    /// What it runs was withdrawn by its maker, who allows to go back to an earlier release.
+    Withdrawn,
     /// Its product has no cure for a dangerous threat; another maker's channel, which it accepts, has.
     Switch,
     /// Its product has no cure, and none that it accepts has one yet.
@@ -409,6 +433,7 @@ impl Reason {
             Reason::Current => "current",
             Reason::FirstInstall => "first_install",
             Reason::Refresh => "refresh",
+            Reason::Withdrawn => "withdrawn",
             Reason::Switch => "switch",
             Reason::NoCureYet => "no_cure_yet",
             Reason::OthersNotAllowed => "others_not_allowed",
@@ -416,6 +441,22 @@ impl Reason {
             Reason::NothingPublished => "nothing_published",
         }
     }
+}
+
+/// A key that the service holds for the next root to list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RoleKey {
+    /// The role.
+    pub role: String,
+    /// Its public half.
+    pub public_key: PublicKey,
+}
+
+/// A root that was taken.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct RootTaken {
+    /// Its version.
+    pub version: u64,
 }
 
 /// A terminal's answer after it tried.

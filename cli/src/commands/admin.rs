@@ -3,7 +3,7 @@
 use crate::args::{AdminArgs, AdminCommand};
 use crate::exit::Exit;
 use crate::output::say;
-use crate::output::{time, with_hint, write_json};
+use crate::output::{read, time, with_hint, write_json};
 use anyhow::Context;
 use std::path::Path;
 use updater::operator::Operator;
@@ -16,11 +16,16 @@ pub(crate) fn run(args: &AdminArgs) -> anyhow::Result<Exit> {
 
 async fn run_async(args: &AdminArgs) -> anyhow::Result<Exit> {
     let operator = Operator::new(&args.service, &operator_token(args.operator_token.as_deref())?)?;
-    match args.command {
+    match &args.command {
+        AdminCommand::Root { file } => {
+            let version = operator.put_root(read(file)?).await?;
+            say!("root version {version} is in force at {}", args.service);
+        }
+        AdminCommand::RoleKey { role } => say!("{}", operator.role_key(*role).await?),
         AdminCommand::EnrolmentToken => say!("{}", operator.enrolment_token().await?),
         AdminCommand::Terminals { json } => {
             let rows = operator.terminals().await?;
-            if json {
+            if *json {
                 rows.iter().try_for_each(|row| write_json(&mut std::io::stdout(), &serde_json::json!(row)))?;
             } else {
                 print_terminals(&rows);
@@ -28,7 +33,7 @@ async fn run_async(args: &AdminArgs) -> anyhow::Result<Exit> {
         }
         AdminCommand::Threats { json } => {
             let rows = operator.threats().await?;
-            if json {
+            if *json {
                 rows.iter().try_for_each(|row| write_json(&mut std::io::stdout(), &serde_json::json!(row)))?;
             } else {
                 print_threats(&rows);

@@ -1,11 +1,12 @@
 //! `titer maker`.
 
 use super::admin::operator_token;
+use super::root::{existing_key, key_at};
 use crate::args::{MakerArgs, MakerCommand};
 use crate::exit::Exit;
 use crate::output::say;
 use crate::output::with_hint;
-use updater::maker::{Maker, MakerError};
+use updater::maker::{KeyChange, Maker, MakerError, cosign};
 use updater::wire::{ChannelRelease, ThreatNews, Vaccine};
 
 /// Runs `titer maker`.
@@ -30,6 +31,53 @@ async fn run_async(args: &MakerArgs) -> anyhow::Result<Exit> {
             let blob = blob.clone();
             let release = tokio::task::spawn_blocking(move || maker.release(&blob)).await?.map_err(hinted)?;
             say!("signed {} release {}; `titer maker publish` sends it", release.channel, release.release);
+        }
+        MakerCommand::Withdraw { channel, release, back_to, stay } => {
+            let (maker, at) = (open(args)?, ChannelRelease { channel: channel.clone(), release: *release });
+            let newest_before = maker.newest_before(&at).map_err(hinted)?;
+            let back_to = if *stay { None } else { back_to.or(newest_before) };
+            maker.withdraw(&at, back_to).map_err(hinted)?;
+            match back_to {
+                Some(least) => {
+                    say!("signed: {channel} release {release} is withdrawn, terminals may go back to {least} or newer")
+                }
+                None => {
+                    say!("signed: {channel} release {release} is withdrawn, terminals run it until there is a newer one")
+                }
+            }
+            say!("`titer maker publish` tells the service");
+        }
+        MakerCommand::Rotate { add, remove, threshold, renew } => {
+            let nothing = add.is_empty() && remove.is_empty() && threshold.is_none();
+            let change =
+                KeyChange { renew: *renew || nothing, add: add.clone(), remove: remove.clone(), threshold: *threshold };
+            let maker = open(args)?;
+            let statement = maker.rotate(&change).map_err(hinted)?;
+            let keys = &statement.keys;
+            say!("keys version {}: {} of these must sign from its publication on:", keys.version, keys.threshold);
+            keys.keys.iter().for_each(|key| say!("  {key}"));
+            let (old, new) = statement.lacking(&maker.keys().map_err(hinted)?);
+            if old + new > 0 {
+                say!(
+                    "{old} signatures by the keys before and {new} by the new ones are missing; `titer maker sign` adds them"
+                );
+            }
+        }
+        MakerCommand::Key { file } => {
+            let key = key_at(file)?;
+            say!("{}: keep this file to yourself, and a copy in another place", file.display());
+            say!("{}", key.public());
+        }
+        MakerCommand::Sign { file, key } => {
+            let key = existing_key(key)?;
+            for fact in cosign(file, &key).map_err(hinted)? {
+                say!("{fact}");
+            }
+            say!("{}: signed by {}", file.display(), key.public());
+        }
+        MakerCommand::Restore { service } => {
+            let version = open(args)?.restore(service).await.map_err(hinted)?;
+            say!("{}: role version {version}", args.dir.display());
         }
         MakerCommand::Publish { service } => {
             let held = open(args)?.publish(service).await.map_err(hinted)?;
@@ -71,6 +119,12 @@ fn hinted(error: MakerError) -> anyhow::Error {
     let message = format!("{error} ({})", error.code());
     match error {
         MakerError::NoMaker(_) => with_hint(message, "`titer maker init NAME --dir DIR` makes one"),
+        MakerError::SignerBehind { .. } => {
+            with_hint(message, "`titer maker restore` takes the newest role from the service; sign on top of that")
+        }
+        MakerError::SignaturesMissing { .. } => {
+            with_hint(message, "another holder adds theirs with `titer maker sign FILE --key KEY`")
+        }
         MakerError::NothingReleased => with_hint(message, "`titer maker release BLOB` signs a release"),
         MakerError::Http(ref http) if http.code() == "maker_unknown" => {
             with_hint(message, "the operator registers a maker with `titer maker register`")

@@ -2,14 +2,37 @@
 
 use crate::args::ServeArgs;
 use crate::exit::Exit;
-use crate::output::say;
-use crate::output::with_hint;
+use crate::output::{remark, say, with_hint};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use updater::disk::{Checkpoint, Disk};
 use updater::service::{Config, serve};
+
+/// For tests of what a crash leaves behind: the service ends itself, as by a kill, before the step on its disk that has this number.
+const DIES_AFTER: &str = "TITER_TEST_DIES_AFTER";
+
+/// Lets so many steps pass.
+struct Dies(AtomicI64);
+
+impl Checkpoint for Dies {
+    fn reached(&self, step: &'static str) -> io::Result<()> {
+        if self.0.fetch_sub(1, Ordering::SeqCst) > 0 {
+            return Ok(());
+        }
+        remark!("ends before: {step}");
+        std::process::abort()
+    }
+}
 
 /// Runs `titer serve` until it is interrupted or terminated.
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     updater::block_on(async {
-        let config = Config::new(&args.data, args.listen);
+        let mut config = Config::new(&args.data, args.listen);
+        config.mark_file.clone_from(&args.mark);
+        if let Some(steps) = std::env::var(DIES_AFTER).ok().and_then(|steps| steps.parse().ok()) {
+            config.disk = Disk::with_checkpoint(Arc::new(Dies(AtomicI64::new(steps))));
+        }
         let running = serve(config, stopped()).await.map_err(|error| {
             let code = error.code();
             with_hint(format!("{error} ({code})"), "the data folder must be this service's own, and the address free")

@@ -6,6 +6,7 @@ mod codes;
 mod compile;
 mod crash;
 mod fleet;
+mod keys;
 mod prices;
 mod scan;
 mod self_test;

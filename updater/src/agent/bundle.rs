@@ -15,7 +15,7 @@ use crate::agent::AgentError;
 use crate::agent::fetch::{Fetched, Transfer, keep, verified};
 use crate::agent::state::State;
 use crate::disk::DiskError;
-use crate::tuf::SignedRelease;
+use crate::tuf::{self, SignedRelease};
 use crate::wire::Sha256Hex;
 pub use export::{Exported, export};
 pub use form::{BundleError, Entry, Index, read_index};
@@ -75,13 +75,13 @@ pub(crate) struct BundleTransport(pub(crate) Bundle);
 impl Transport for BundleTransport {
     async fn fetch(&self, url: Url) -> Result<TransportStream, TransportError> {
         let file = url.path_segments().and_then(Iterator::last).unwrap_or_default();
-        let is_maker_role = file.split_once('.').is_some_and(|(_, role)| role.starts_with("m-"));
         let missing = || TransportError::new(TransportErrorKind::FileNotFound, &url);
-        if is_maker_role {
-            return Err(missing());
-        }
-        let item = match self.0.get(&format!("metadata/{file}"), crate::tuf::METADATA_LEN_MAX) {
-            Ok(Some(bytes)) => Ok(Bytes::from(bytes)),
+        let role = tuf::top_role(file).ok_or_else(missing)?;
+        let item = match self.0.get(&format!("metadata/{file}"), tuf::METADATA_LEN_MAX) {
+            Ok(Some(bytes)) => match tuf::check_file(role, &bytes) {
+                Ok(()) => Ok(Bytes::from(bytes)),
+                Err(e) => Err(TransportError::new_with_cause(TransportErrorKind::Other, &url, e)),
+            },
             Ok(None) => return Err(missing()),
             Err(e) => Err(TransportError::new_with_cause(TransportErrorKind::Other, &url, e)),
         };

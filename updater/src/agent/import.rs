@@ -68,24 +68,23 @@ impl Agent {
         let applied = session.installed.as_ref().map(Manifest::releases).unwrap_or_default();
         let product = facts.subscribed.iter().chain(applied.iter().map(|at| &at.channel)).collect::<BTreeSet<_>>();
         let mut newest = Vec::<ChannelRelease>::new();
+        let mut withdrawn = Vec::new();
         for maker in product.iter().map(|channel| MakerName::of(channel)).collect::<Result<BTreeSet<_>, _>>()? {
-            let releases = match metadata.releases(&session.source, &maker).await {
+            let role = match metadata.role(&session.source, &maker).await {
                 Err(AgentError::NotListed(_)) => continue,
-                releases => releases?,
+                role => role?,
             };
-            for release in releases.iter().filter(|release| product.contains(&release.channel)) {
+            withdrawn.extend(role.withdrawn);
+            for release in role.releases.iter().filter(|release| product.contains(&release.channel)) {
                 if bundle.index().entry(&format!("blobs/{}", release.sha256)).is_some() {
                     newest.retain(|at| at.channel != release.channel);
                     newest.push(ChannelRelease { channel: release.channel.clone(), release: release.release });
                 }
             }
         }
-        // One that is older than what runs was left out of the bundle; what runs stays.
-        for at in &applied {
-            newest.retain(|found| found.channel != at.channel || found.release >= at.release);
-        }
         let row = UserRow { designation: facts.designation.clone(), subscribed: facts.subscribed.clone(), applied };
-        Ok(decide(&row, &[], &newest))
+        // One that is older than what runs is left out, unless its maker allows to go back to it.
+        Ok(decide(&row, &[], &newest, &withdrawn))
     }
 }
 

@@ -6,16 +6,19 @@
 //!   record of the time is not copied, and expiry is judged here, by [`clock`].
 //! - It fetches every maker's role and stops at the first bad one. [`MetadataTransport`] stops it after the four top
 //!   roles; makers' roles are then verified here, with `tough`'s own check, one by one and only those that are needed.
+//! - What it verified before it failed is kept, as the specification asks: a root that was followed once is not given up when the service
+//!   hides it later, and old keys are not believed again.
 //!
 //! That the top roles hold is read off `targets.json`, which is kept out of the copy and which `tough` writes only after
 //! root, timestamp, snapshot and targets have passed signature, threshold, version, hash and expiry.
 
 use crate::agent::bundle::{Bundle, BundleError, BundleTransport};
 use crate::agent::clock::{self, Judged};
+use crate::agent::generation::Installed;
 use crate::agent::state::{State, Trusted};
 use crate::agent::{AgentError, Warning};
 use crate::http::{Client, HttpError, MetadataTransport};
-use crate::tuf::{self, METADATA_LEN_MAX, SignedRelease, TufError};
+use crate::tuf::{self, METADATA_LEN_MAX, MakerRole, SignedRelease, TufError};
 use crate::wire::{ChannelRelease, MakerName, Sha256Hex};
 use jiff::{SignedDuration, Timestamp as Time};
 use serde::Deserialize;
@@ -23,7 +26,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 use tough::error::Error as ToughError;
-use tough::schema::{Delegations, Signed, Snapshot, Targets};
+use tough::schema::{Delegations, RoleType, Root, Signed, Snapshot, Targets};
 use tough::{ExpirationEnforcement, Limits, RepositoryLoader, TransportError};
 use url::Url;
 
@@ -90,16 +93,24 @@ pub(crate) async fn refresh(source: &Source, state: &State) -> Result<Metadata, 
     };
     let loaded =
         loader.limits(limits).datastore(&scratch).expiration_enforcement(ExpirationEnforcement::Unsafe).load().await;
-    let verified = read_back(&scratch)?;
-    match (verified.contains_key(TARGETS), loaded) {
-        (true, _) => {}
-        (false, Err(error)) => return Err(refused(error)),
-        (false, Ok(_)) => return Err(AgentError::Metadata { code: "metadata_refused", reason: "no targets".to_owned() }),
+    let mut verified = read_back(&scratch)?;
+    if !verified.contains_key(TARGETS) {
+        keep_what_holds(state, &trusted, verified)?;
+        return Err(match loaded {
+            Err(error) => refused(error),
+            Ok(_) => AgentError::Metadata { code: "metadata_refused", reason: "no targets".to_owned() },
+        });
     }
     let targets: Signed<Targets> = tuf::read(part(&verified, TARGETS))?;
     let snapshot: Signed<Snapshot> = tuf::read(part(&verified, SNAPSHOT))?;
     let judged = clock::judge(state.now(), &trusted, &verified);
-    check_expiry(&verified, judged.now, source.grace())?;
+    if let Err(expired) = check_expiry(&verified, judged.now, source.grace()) {
+        // Root is followed whether or not it expired; of the others, what was trusted before is trusted still.
+        verified.retain(|name, _| name == ROOT);
+        verified.extend(trusted.iter().filter(|(name, _)| *name != ROOT).map(|(name, text)| (name.clone(), text.clone())));
+        keep_what_holds(state, &trusted, verified)?;
+        return Err(expired);
+    }
     state.put_trusted(&verified)?;
     Ok(Metadata {
         delegations: targets.signed.delegations.unwrap_or_default(),
@@ -140,16 +151,39 @@ fn clock_behind(judged: Judged) -> Option<Warning> {
     Some(Warning { code: "clock_behind".to_owned(), words })
 }
 
+/// Keeps what was verified of an update that failed. When root gives timestamp or snapshot to others than before, what is trusted of those
+/// is dropped: versions that were signed with a stolen key may be beyond all that the new key will ever sign.
+fn keep_what_holds(state: &State, before: &Trusted, mut verified: Trusted) -> Result<(), AgentError> {
+    if !verified.contains_key(ROOT) {
+        return Ok(());
+    }
+    let (old, new): (Signed<Root>, Signed<Root>) = (tuf::read(part(before, ROOT))?, tuf::read(part(&verified, ROOT))?);
+    let same = |role| tuf::role_keys(&old.signed, role) == tuf::role_keys(&new.signed, role);
+    if !same(RoleType::Timestamp) || !same(RoleType::Snapshot) {
+        verified.retain(|name, _| name == ROOT);
+    }
+    if *before == verified { Ok(()) } else { state.put_trusted(&verified) }
+}
+
 impl Metadata {
-    /// A release as its maker signed it.
-    pub(crate) async fn release(&self, source: &Source, at: &ChannelRelease) -> Result<SignedRelease, AgentError> {
-        let releases = self.releases(source, &MakerName::of(&at.channel)?).await?;
-        let release = releases.into_iter().find(|release| release.channel == at.channel && release.release == at.release);
+    /// A release as its maker signed it, for a terminal that has `in_force` of the channel.
+    ///
+    /// A release older than that is given only when the maker withdrew that one and allows to go back so far.
+    pub(crate) async fn release(
+        &self,
+        source: &Source,
+        at: &ChannelRelease,
+        in_force: Option<&Installed>,
+    ) -> Result<SignedRelease, AgentError> {
+        let role = self.role(source, &MakerName::of(&at.channel)?).await?;
+        check_not_back(&role, at, in_force)?;
+        let mut releases = role.releases.into_iter();
+        let release = releases.find(|release| release.channel == at.channel && release.release == at.release);
         release.ok_or_else(|| AgentError::NotListed(tuf::target_path(&at.channel, at.release)))
     }
 
-    /// All releases that a maker signed, ascending by channel and release.
-    pub(crate) async fn releases(&self, source: &Source, maker: &MakerName) -> Result<Vec<SignedRelease>, AgentError> {
+    /// All that a maker signed: releases ascending, and what is withdrawn.
+    pub(crate) async fn role(&self, source: &Source, maker: &MakerName) -> Result<MakerRole, AgentError> {
         let name = tuf::role_name(maker);
         let not_listed = || AgentError::NotListed(format!("m/{maker}"));
         let listed = self.snapshot.meta.get(&format!("{name}.json")).ok_or_else(not_listed)?;
@@ -168,8 +202,18 @@ impl Metadata {
             let reason = format!("it is version {}, the snapshot lists {}", role.version, listed.version);
             return Err(TufError::refused(name, reason).into());
         }
-        Ok(role.releases)
+        Ok(role)
     }
+}
+
+/// Refuses an older release than the one in force, unless its maker withdrew that and allows to go back so far.
+fn check_not_back(role: &MakerRole, at: &ChannelRelease, in_force: Option<&Installed>) -> Result<(), AgentError> {
+    let Some(installed) = in_force.filter(|installed| installed.release > at.release) else { return Ok(()) };
+    let runs = ChannelRelease { channel: at.channel.clone(), release: installed.release };
+    if role.withdrawn.iter().any(|withdrawn| withdrawn.allows(&runs, at.release)) {
+        return Ok(());
+    }
+    Err(AgentError::RolledBack { channel: at.channel.clone(), assigned: at.release, installed: installed.release })
 }
 
 /// Writes the trusted files into scratch. They were verified when they were stored; one that no longer parses would be
@@ -206,6 +250,11 @@ fn part<'a>(verified: &'a Trusted, name: &str) -> &'a [u8] {
 }
 
 fn refused(error: ToughError) -> AgentError {
+    if let ToughError::Transport { source, .. } = &error
+        && let Some(shape) = source.source().and_then(|cause| cause.downcast_ref::<TufError>())
+    {
+        return AgentError::Metadata { code: shape.code(), reason: crate::http::chain(shape) };
+    }
     let code = match &error {
         ToughError::ExpiredMetadata { .. } => "metadata_expired",
         ToughError::OlderMetadata { .. }

@@ -68,6 +68,21 @@ pub struct ChannelReport {
     pub restarts: Vec<String>,
 }
 
+impl ChannelReport {
+    /// Of a channel that stays as it is.
+    pub(crate) fn stored(installed: &Installed) -> Self {
+        ChannelReport {
+            channel: installed.channel.clone(),
+            release: installed.release,
+            transfer: Transfer::Stored,
+            bytes_fetched: 0,
+            full_bytes: installed.length,
+            delta_fault: None,
+            restarts: Vec::new(),
+        }
+    }
+}
+
 /// A channel that could not be brought up to date, while others could.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelFault {

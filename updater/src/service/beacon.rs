@@ -14,7 +14,7 @@ use crate::service::conditional::none_match;
 use crate::service::problem::Problem;
 use crate::service::store::{Store, StoreError};
 use crate::service::{App, AppState, counter_of};
-use crate::wire::{Assignment, ChannelRelease, Sha256Hex, ThreatRow};
+use crate::wire::{Assignment, ChannelRelease, Sha256Hex, ThreatRow, Withdrawn};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -41,6 +41,7 @@ pub(crate) struct Beacons {
 pub(crate) struct Tables {
     pub(crate) threats: Vec<ThreatRow>,
     pub(crate) newest: Vec<ChannelRelease>,
+    pub(crate) withdrawn: Vec<Withdrawn>,
     root: u64,
     changes: u64,
     read: Instant,
@@ -65,7 +66,8 @@ impl Beacons {
         }
         let read = Instant::now();
         let root = store.newest_metadata("root").await?.map_or(0, |(version, _)| version);
-        let tables = Tables { threats: store.threats().await?, newest: store.newest().await?, root, changes, read };
+        let (threats, newest, withdrawn) = (store.threats().await?, store.newest().await?, store.withdrawn().await?);
+        let tables = Tables { threats, newest, withdrawn, root, changes, read };
         Ok(kept.insert(Arc::new(tables)).clone())
     }
 
@@ -105,7 +107,7 @@ pub(crate) async fn beacon(
 ) -> Result<Response, Problem> {
     let known = app.store.terminal(&terminal).await?;
     let known = known.ok_or_else(|| Problem::not_found("terminal_unknown", "no terminal with this number is enrolled"))?;
-    let counter = counter_of(&headers, &known.key, &Method::GET, uri.path(), &[])?;
+    let counter = counter_of(&headers, &[known.key], &Method::GET, uri.path(), &[])?;
     let at = jiff::Timestamp::now().as_second();
     if !app.beacons.note(&terminal, at, counter, known.counter) {
         return Err(Problem::conflict("request_replayed", format!("counter {counter} was used before")));
@@ -118,7 +120,7 @@ pub(crate) async fn beacon(
 
 async fn tag(app: &App, row: &UserRow) -> Result<String, Problem> {
     let tables = app.beacons.tables(&app.store).await?;
-    Ok(tables.tag(&decide(row, &tables.threats, &tables.newest)))
+    Ok(tables.tag(&decide(row, &tables.threats, &tables.newest, &tables.withdrawn)))
 }
 
 #[cfg(test)]

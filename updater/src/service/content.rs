@@ -68,7 +68,8 @@ pub(crate) async fn deltas(State(app): State<AppState>, Path(to): Path<Sha256Hex
         Some(found) => found,
         None => (Node { sha256: to, release: 0, length: 0 }, Vec::new()),
     };
-    let body = app.publisher.sign_index(&Index::around(node, &deltas));
+    let missing = || Problem::not_found("delta_unknown", "no index can be signed at the moment");
+    let body = app.publisher.sign_index(&Index::around(node, &deltas)).ok_or_else(missing)?;
     Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, REVALIDATE)], body).into_response())
 }
 

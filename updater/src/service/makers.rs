@@ -1,12 +1,14 @@
 //! What makers call. Their releases are proven by the signed role, their news by a signed request.
 
 use crate::service::body::{BodyError, BodyReader};
+use crate::service::objects::ObjectError;
 use crate::service::problem::Problem;
 use crate::service::publisher::{Plan, PublishError};
 use crate::service::store::{Maker, StoreError};
 use crate::service::{AppState, counter_of};
+use crate::statement::KeyStatement;
 use crate::tuf::METADATA_LEN_MAX;
-use crate::wire::{MakerName, MakerView, ThreatNews};
+use crate::wire::{MakerName, MakerView, Sha256Hex, ThreatNews};
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
@@ -17,7 +19,8 @@ use tokio::time::timeout;
 pub(crate) async fn show(State(app): State<AppState>, Path(maker): Path<MakerName>) -> Result<Json<MakerView>, Problem> {
     let held = find(&app, &maker).await?;
     let releases = app.store.releases(&maker).await?;
-    Ok(Json(MakerView { maker, public_key: held.public_key, role_version: held.role_version, releases }))
+    let role_sha256 = (held.role_version > 0).then(|| Sha256Hex::of(&held.role_body));
+    Ok(Json(MakerView { maker, keys: held.keys, role_version: held.role_version, role_sha256, releases }))
 }
 
 /// Body: length of the role (4 bytes, little-endian), the role, then the blobs the service lacks.
@@ -30,16 +33,45 @@ pub(crate) async fn publish(
     body: Body,
 ) -> Result<Json<MakerView>, Problem> {
     let mut body = BodyReader::new(body, app.publication_patience);
-    let taken = take_in(&app, &maker, &mut body).await;
+    let taken = take_in(&app, &maker, None, &mut body).await;
     body.discard().await;
     taken?;
     show(State(app), Path(maker)).await
 }
 
-async fn take_in(app: &AppState, maker: &MakerName, body: &mut BodyReader) -> Result<(), Problem> {
+/// Body: length of the statement (4 bytes, little-endian), the statement, then a publication whose role is signed by the new keys.
+///
+/// Keys and role change in one transaction, as the old role would not be believed under the new keys, nor the new one under the old.
+pub(crate) async fn rotate(
+    State(app): State<AppState>,
+    Path(maker): Path<MakerName>,
+    body: Body,
+) -> Result<Json<MakerView>, Problem> {
+    let mut body = BodyReader::new(body, app.publication_patience);
+    let taken = take_in_keys(&app, &maker, &mut body).await;
+    body.discard().await;
+    taken?;
+    tracing::info!(%maker, "maker {maker} has new keys");
+    show(State(app), Path(maker)).await
+}
+
+async fn take_in_keys(app: &AppState, maker: &MakerName, body: &mut BodyReader) -> Result<(), Problem> {
     find(app, maker).await?;
-    let role = timeout(app.publication_patience, read_role(body)).await.map_err(|_| slow())??;
-    let Plan::New { new, .. } = app.publisher.plan(maker, &role).await.map_err(refused)? else {
+    let statement = timeout(app.publication_patience, read_part(body)).await.map_err(|_| slow())??;
+    let statement = serde_json::from_slice::<KeyStatement>(&statement);
+    let statement = statement.map_err(|e| Problem::bad_request("body_malformed", e))?;
+    take_in(app, maker, Some(&statement), body).await
+}
+
+async fn take_in(
+    app: &AppState,
+    maker: &MakerName,
+    statement: Option<&KeyStatement>,
+    body: &mut BodyReader,
+) -> Result<(), Problem> {
+    find(app, maker).await?;
+    let role = timeout(app.publication_patience, read_part(body)).await.map_err(|_| slow())??;
+    let Plan::New { new, .. } = app.publisher.plan(maker, statement, &role).await.map_err(refused)? else {
         return app.publisher.complete().await.map_err(refused);
     };
     let _turn = app.publications.acquire().await.map_err(|e| Problem::internal(&e))?;
@@ -56,12 +88,13 @@ async fn take_in(app: &AppState, maker: &MakerName, body: &mut BodyReader) -> Re
         blobs.push((release, bytes));
     }
     match body.surplus().await.map_err(broken)? {
-        0 => app.publisher.accept(maker, &role, blobs).await.map_err(refused),
+        0 => app.publisher.accept(maker, statement, &role, blobs).await.map_err(refused),
         surplus => Err(refused(PublishError::TrailingBytes(surplus))),
     }
 }
 
-async fn read_role(body: &mut BodyReader) -> Result<Vec<u8>, Problem> {
+/// A role or a statement, after its length.
+async fn read_part(body: &mut BodyReader) -> Result<Vec<u8>, Problem> {
     let length = body.take(4).await.map_err(broken)?;
     let length = u32::from_le_bytes(length.try_into().expect("four bytes were asked for"));
     if u64::from(length) > METADATA_LEN_MAX {
@@ -91,7 +124,7 @@ pub(crate) async fn news(
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
     let held = find(&app, &maker).await?;
-    let counter = counter_of(&headers, &held.public_key, &Method::POST, uri.path(), &body)?;
+    let counter = counter_of(&headers, &held.keys.keys, &Method::POST, uri.path(), &body)?;
     let news: ThreatNews = serde_json::from_slice(&body).map_err(|e| Problem::bad_request("body_malformed", e))?;
     if news.vaccine.as_ref().is_some_and(|vaccine| vaccine.since.channel.maker() != maker.as_str()) {
         return Err(Problem::bad_request("news_of_another_maker", "the cure is in a channel of another maker"));
@@ -112,18 +145,30 @@ async fn find(app: &AppState, maker: &MakerName) -> Result<Maker, Problem> {
     held.ok_or_else(|| Problem::not_found("maker_unknown", format!("maker `{maker}` is not registered")))
 }
 
-fn refused(error: PublishError) -> Problem {
+pub(crate) fn refused(error: PublishError) -> Problem {
     let code = error.code();
     match &error {
         PublishError::UnknownMaker(_) => Problem::not_found(code, error),
-        PublishError::RoleVersion { .. } | PublishError::ReleaseChanged { .. } | PublishError::ReleaseNotNewer { .. } => {
-            Problem::conflict(code, error)
-        }
+        PublishError::RoleVersion { .. }
+        | PublishError::ReleaseChanged { .. }
+        | PublishError::ReleaseNotNewer { .. }
+        | PublishError::RoleKeys { .. } => Problem::conflict(code, error),
         PublishError::Role(_) | PublishError::Blob { .. } | PublishError::TrailingBytes(_) => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, error)
         }
         PublishError::TooLong { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code, error),
         PublishError::Store(StoreError::TooLarge(_)) => Problem::bad_request("number_too_large", error),
-        PublishError::Store(_) | PublishError::Object(_) | PublishError::Worker(_) => Problem::internal(&error),
+        // The operator's fault and not the caller's, who may know it by name.
+        PublishError::SignerBehind { .. }
+        | PublishError::MarkUnreadable(_)
+        | PublishError::Object(ObjectError::Changed(_)) => {
+            tracing::error!(%error, "nothing can be published: {error}");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, "the service cannot sign; its log says why")
+        }
+        PublishError::Store(_)
+        | PublishError::Object(_)
+        | PublishError::Key(_)
+        | PublishError::Disk(_)
+        | PublishError::Worker(_) => Problem::internal(&error),
     }
 }

@@ -1,12 +1,14 @@
 //! What the operator calls, with the token that the service made at its first start.
 
 use crate::keys::{random_hex, same_secret};
+use crate::root::RootRole;
 use crate::service::AppState;
+use crate::service::makers::refused;
 use crate::service::problem::Problem;
-use crate::wire::{EnrolmentToken, Registration, Sha256Hex, TerminalRow, ThreatRow};
+use crate::wire::{EnrolmentToken, Registration, RoleKey, RootTaken, Sha256Hex, TerminalRow, ThreatRow};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use serde_json::{Value, json};
 
@@ -26,6 +28,26 @@ pub(crate) async fn register_maker(
     }
     tracing::info!(%maker, key = %public_key, "maker {maker} is registered");
     Ok(Json(json!({})))
+}
+
+/// Takes the next root. Whoever can send one could also have it signed, but the operator's token keeps others from trying.
+pub(crate) async fn root(State(app): State<AppState>, headers: HeaderMap, body: Bytes) -> Result<Json<RootTaken>, Problem> {
+    operator(&app, &headers)?;
+    let version = app.publisher.accept_root(&body).await.map_err(refused)?;
+    Ok(Json(RootTaken { version }))
+}
+
+/// A key for the next root to list.
+pub(crate) async fn role_key(
+    State(app): State<AppState>,
+    Path(role): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<RoleKey>, Problem> {
+    operator(&app, &headers)?;
+    let online = RootRole::named(&role).filter(|role| RootRole::ONLINE.contains(role));
+    let online = online.ok_or_else(|| Problem::not_found("role_unknown", format!("the service signs no role `{role}`")))?;
+    let public_key = app.publisher.spare_key(online).await.map_err(refused)?;
+    Ok(Json(RoleKey { role, public_key }))
 }
 
 pub(crate) async fn enrolment_token(

@@ -1,26 +1,26 @@
 //! Takes makers' releases in and keeps the signed metadata current.
 //!
 //! Order of a publication, so that no reader ever sees a name without its file: verify everything; put blobs and deltas as
-//! objects; commit one SQL transaction; then put metadata, the makers' roles first, then targets, snapshot, and the timestamp
-//! last. Rejected: letting `tough`'s editor write the repository, which writes the timestamp before the makers' roles.
+//! objects; commit one SQL transaction; then have the metadata signed and put ([`Signer`]).
 //!
 //! Actors and locks: one mutex is held for a whole publication or refresh, so versions are signed one after another. Readers
 //! take no lock. A crash before the commit leaves objects nobody names; a crash after it leaves metadata that lags the
 //! tables, and [`Publisher::refresh`], which the service runs at start and then periodically, completes it.
 
 use crate::deltas::Index;
-use crate::keys::SigningKey;
+use crate::disk::DiskError;
+use crate::keys::{KeyError, PublicKey, SigningKey};
+use crate::root::RootRole;
 use crate::service::deltas::{self, Budget};
 use crate::service::objects::{ObjectError, Objects};
-use crate::service::store::{Maker, NewDelta, Publication, Store, StoreError};
-use crate::tuf::{self, MakerRole, SNAPSHOT_LIFETIME, SignedRelease, TARGETS_LIFETIME, TufError};
+use crate::service::signer::{Signer, Signing};
+use crate::service::store::{NewDelta, Publication, Store, StoreError};
+use crate::statement::KeyStatement;
+use crate::tuf::{self, MakerKeys, MakerRole, SignedRelease, TufError};
 use crate::wire::{MakerName, ReleaseView};
-use jiff::{SignedDuration, Timestamp as Time};
-use serde::de::DeserializeOwned;
-use std::collections::HashMap;
-use std::num::NonZeroU64;
+use jiff::Timestamp as Time;
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
-use tough::schema::{Delegations, Metafile, Role, Signed, Snapshot, Targets};
 
 /// Blobs of one publication, in bytes altogether.
 const PUBLICATION_LEN_MAX: u64 = 512 << 20;
@@ -76,6 +76,33 @@ pub enum PublishError {
         /// Bytes allowed.
         most: u64,
     },
+    /// The service does not hold enough keys of a role for a root.
+    #[error("the service holds too few of the {role} keys that root version {version} lists")]
+    RoleKeys {
+        /// The role.
+        role: RootRole,
+        /// The root.
+        version: u64,
+    },
+    /// The tables are older than what was signed, as after a restore from a backup.
+    #[error("the tables hold version {held} of {role}, and version {signed} was signed; restore newer tables")]
+    SignerBehind {
+        /// The role.
+        role: String,
+        /// What the tables hold.
+        held: u64,
+        /// What was signed.
+        signed: u64,
+    },
+    /// The mark of what was signed is there and cannot be understood.
+    #[error("the mark of what was signed cannot be read: {0}")]
+    MarkUnreadable(String),
+    /// A key could not be read or made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A file could not be written.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// The tables failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -99,31 +126,22 @@ impl PublishError {
             PublishError::Blob { .. } => "blob_refused",
             PublishError::TrailingBytes(_) => "trailing_bytes",
             PublishError::TooLong { .. } => "body_too_long",
+            PublishError::RoleKeys { .. } => "role_key_missing",
+            PublishError::SignerBehind { .. } | PublishError::Object(ObjectError::Changed(_)) => "signer_behind",
+            PublishError::MarkUnreadable(_) => "mark_unreadable",
+            PublishError::Key(_) | PublishError::Disk(_) => "internal",
             PublishError::Store(_) | PublishError::Object(_) | PublishError::Worker(_) => "internal",
         }
     }
 }
 
-/// Keys of the roles that the service signs by itself. The root key is not among them.
-#[derive(Debug)]
-pub(crate) struct OnlineKeys {
-    pub(crate) targets: SigningKey,
-    pub(crate) snapshot: SigningKey,
-    pub(crate) timestamp: SigningKey,
-}
-
 pub(crate) struct Publisher {
-    keys: OnlineKeys,
     store: Store,
     objects: Objects,
-    timestamp_lifetime: SignedDuration,
+    signer: Signer,
     signing: Mutex<Signing>,
-}
-
-/// What whoever signs has to themselves.
-struct Signing {
-    /// Whether the tables may hold what the metadata does not show yet.
-    lags: bool,
+    /// A timestamp key that the root in force counts, for delta indexes, which are signed while a publication may hold the mutex.
+    index_key: RwLock<Option<Arc<SigningKey>>>,
 }
 
 /// What is to be done with a maker's role that was verified.
@@ -133,20 +151,32 @@ pub(crate) enum Plan {
     /// It is newer.
     New {
         role: MakerRole,
+        /// Keys that take the place of the maker's.
+        keys: Option<MakerKeys>,
         /// Releases whose blobs the service lacks, ascending by channel and release.
         new: Vec<SignedRelease>,
     },
 }
 
 impl Publisher {
-    pub(crate) fn new(keys: OnlineKeys, store: Store, objects: Objects, timestamp_lifetime: SignedDuration) -> Self {
-        Publisher { keys, store, objects, timestamp_lifetime, signing: Mutex::new(Signing { lags: true }) }
+    pub(crate) fn new(signer: Signer, signing: Signing) -> Self {
+        let (store, objects) = (signer.store.clone(), signer.objects.clone());
+        let index_key = RwLock::new(signing.index_key());
+        Publisher { store, objects, signer, signing: Mutex::new(signing), index_key }
     }
 
-    /// Verifies a maker's role and says which blobs must come with it. Takes no lock: what it says may be overtaken.
-    pub(crate) async fn plan(&self, maker: &MakerName, role_body: &[u8]) -> Result<Plan, PublishError> {
+    /// Verifies a maker's role, and new keys of theirs when they come with it, and says which blobs must come too. Takes no lock: what it
+    /// says may be overtaken.
+    pub(crate) async fn plan(
+        &self,
+        maker: &MakerName,
+        statement: Option<&KeyStatement>,
+        role_body: &[u8],
+    ) -> Result<Plan, PublishError> {
         let held = self.store.maker(maker).await?.ok_or_else(|| PublishError::UnknownMaker(maker.clone()))?;
-        let role = verify_role(&held, role_body)?;
+        let keys = statement.map(|statement| statement.verify_after(&held.name, &held.keys)).transpose()?;
+        let new_keys = keys.filter(|keys| *keys != held.keys);
+        let role = verify_role(&held.name, new_keys.as_ref().unwrap_or(&held.keys), role_body)?;
         if role.version.get() == held.role_version && role_body == held.role_body {
             return Ok(Plan::Held);
         }
@@ -159,7 +189,7 @@ impl Publisher {
         if length > PUBLICATION_LEN_MAX {
             return Err(PublishError::TooLong { found: length, most: PUBLICATION_LEN_MAX });
         }
-        Ok(Plan::New { role, new })
+        Ok(Plan::New { role, keys: new_keys, new })
     }
 
     /// Verifies a maker's role and the blobs that are new in it, then publishes all of it or nothing. Sending the same role
@@ -167,11 +197,12 @@ impl Publisher {
     pub(crate) async fn accept(
         &self,
         maker: &MakerName,
+        statement: Option<&KeyStatement>,
         role_body: &[u8],
         blobs: Vec<(SignedRelease, Vec<u8>)>,
     ) -> Result<(), PublishError> {
         let mut signing = self.signing.lock().await;
-        let Plan::New { role, new } = self.plan(maker, role_body).await? else {
+        let Plan::New { role, keys, new } = self.plan(maker, statement, role_body).await? else {
             return self.complete_metadata(&mut signing).await;
         };
         let blobs = blobs_of(&new, blobs)?;
@@ -182,9 +213,12 @@ impl Publisher {
             role_body,
             new: &new,
             listed: &role.releases,
+            withdrawn: &role.withdrawn,
+            keys: keys.as_ref(),
             deltas: &made,
         };
         signing.lags = true;
+        self.signer.disk.step("record publication")?;
         self.store.publish(&publication).await?;
         for release in &new {
             tracing::info!(channel = %release.channel, release = release.release, "{} is published", release.path());
@@ -208,10 +242,25 @@ impl Publisher {
 
     async fn complete_metadata(&self, signing: &mut Signing) -> Result<(), PublishError> {
         if signing.lags {
-            self.publish_metadata().await?;
+            self.signer.publish(signing).await?;
+            *self.index_key.write().unwrap_or_else(PoisonError::into_inner) = signing.index_key();
             signing.lags = false;
         }
         Ok(())
+    }
+
+    /// Takes the next root; the one in force once more changes nothing. Returns its version.
+    pub(crate) async fn accept_root(&self, bytes: &[u8]) -> Result<u64, PublishError> {
+        let mut signing = self.signing.lock().await;
+        signing.lags = true;
+        let version = self.signer.accept_root(&signing, bytes).await?;
+        self.complete_metadata(&mut signing).await?;
+        Ok(version)
+    }
+
+    /// Public half of a key that the service holds for the next root to list.
+    pub(crate) async fn spare_key(&self, role: RootRole) -> Result<PublicKey, PublishError> {
+        self.signer.spare_key(&mut *self.signing.lock().await, role)
     }
 
     /// Verifies the blobs and puts them and their deltas as objects.
@@ -230,86 +279,17 @@ impl Publisher {
         Ok(made)
     }
 
-    /// Signs a delta index, which is neither a role nor trusted further than that.
-    pub(crate) fn sign_index(&self, index: &Index) -> Vec<u8> {
-        index.sign(&self.keys.timestamp)
-    }
-
-    async fn publish_metadata(&self) -> Result<(), PublishError> {
-        let now = Time::now();
-        let makers = self.store.published_makers().await?;
-        let mut meta = HashMap::new();
-        for maker in &makers {
-            let version = NonZeroU64::new(maker.role_version).expect("published makers have a role version");
-            let name = tuf::role_name(&maker.name);
-            self.objects.put_metadata(&format!("{version}.{name}.json"), maker.role_body.clone()).await?;
-            meta.insert(format!("{name}.json"), tuf::metafile(version, &maker.role_body));
-        }
-        let of_targets = self.publish_targets(&makers, now).await?;
-        meta.insert("targets.json".to_owned(), of_targets);
-        let of_snapshot = self.publish_snapshot(meta, now).await?;
-        let version = self.next_version("timestamp").await?;
-        let timestamp = tuf::timestamp(version, of_snapshot, now, tuf::expiry(now, self.timestamp_lifetime));
-        let bytes = tuf::write(&tuf::sign(timestamp, &self.keys.timestamp)?)?;
-        self.store.add_metadata("timestamp", version.get(), &bytes).await?;
-        Ok(self.objects.replace_metadata("timestamp.json", bytes).await?)
-    }
-
-    async fn publish_targets(&self, makers: &[Maker], now: Time) -> Result<Metafile, PublishError> {
-        let keys = makers.iter().map(|maker| (maker.name.clone(), maker.public_key)).collect::<Vec<_>>();
-        let delegations = tuf::delegations(&keys)?;
-        let same = |held: &Targets| held.delegations.as_ref() == Some(&delegations);
-        if let Some((version, bytes)) = self.reusable::<Targets>("targets", same, TARGETS_LIFETIME, now).await? {
-            return self.put_version("targets", version, bytes).await;
-        }
-        let version = self.next_version("targets").await?;
-        let bytes = tuf::write(&tuf::sign(tuf::targets(version, delegations.clone(), now), &self.keys.targets)?)?;
-        self.store.add_metadata("targets", version.get(), &bytes).await?;
-        self.put_version("targets", version, bytes).await
-    }
-
-    async fn publish_snapshot(&self, meta: HashMap<String, Metafile>, now: Time) -> Result<Metafile, PublishError> {
-        let same = |held: &Snapshot| held.meta == meta;
-        if let Some((version, bytes)) = self.reusable::<Snapshot>("snapshot", same, SNAPSHOT_LIFETIME, now).await? {
-            return self.put_version("snapshot", version, bytes).await;
-        }
-        let version = self.next_version("snapshot").await?;
-        let bytes = tuf::write(&tuf::sign(tuf::snapshot(version, meta.clone(), now), &self.keys.snapshot)?)?;
-        self.store.add_metadata("snapshot", version.get(), &bytes).await?;
-        self.put_version("snapshot", version, bytes).await
-    }
-
-    /// The newest version of a role, when it says what it should and has half of its lifetime left.
-    async fn reusable<T: Role + DeserializeOwned>(
-        &self,
-        role: &str,
-        same: impl Fn(&T) -> bool,
-        lifetime: SignedDuration,
-        now: Time,
-    ) -> Result<Option<(NonZeroU64, Vec<u8>)>, PublishError> {
-        let Some((version, bytes)) = self.store.newest_metadata(role).await? else { return Ok(None) };
-        let held: Signed<T> = tuf::read(&bytes)?;
-        let young = held.signed.expires() > now + lifetime / 2;
-        let version = NonZeroU64::new(version);
-        Ok(version.filter(|_| young && same(&held.signed)).map(|version| (version, bytes)))
-    }
-
-    async fn next_version(&self, role: &str) -> Result<NonZeroU64, PublishError> {
-        let newest = self.store.newest_metadata(role).await?.map_or(0, |(version, _)| version);
-        Ok(NonZeroU64::MIN.saturating_add(newest))
-    }
-
-    /// Puts the file of a version; one that is there already stays.
-    async fn put_version(&self, role: &str, version: NonZeroU64, bytes: Vec<u8>) -> Result<Metafile, PublishError> {
-        let listed = tuf::metafile(version, &bytes);
-        self.objects.put_metadata(&format!("{version}.{role}.json"), bytes).await?;
-        Ok(listed)
+    /// Signs a delta index, which is neither a role nor trusted further than that. `None` while the service has no key that the root in
+    /// force counts.
+    pub(crate) fn sign_index(&self, index: &Index) -> Option<Vec<u8>> {
+        let key = self.index_key.read().unwrap_or_else(PoisonError::into_inner).clone();
+        key.map(|key| index.sign(&key))
     }
 }
 
-fn verify_role(held: &Maker, role_body: &[u8]) -> Result<MakerRole, TufError> {
-    let delegations: Delegations = tuf::delegations(&[(held.name.clone(), held.public_key)])?;
-    tuf::verify_maker_role(&delegations, &held.name, role_body, Time::now())
+fn verify_role(maker: &MakerName, keys: &MakerKeys, role_body: &[u8]) -> Result<MakerRole, TufError> {
+    let delegations = tuf::delegations(&[(maker.clone(), keys.clone())])?;
+    tuf::verify_maker_role(&delegations, maker, role_body, Time::now())
 }
 
 /// Releases that the role lists and the service does not hold. A held one must be the same, a new one must be newer.

@@ -21,6 +21,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/v1/makers/{maker}", get(makers::show))
         // Makers, by their signatures. A publication's body is read in steps, each within bounds of its own.
         .route("/v1/makers/{maker}/releases", post(makers::publish))
+        .route("/v1/makers/{maker}/keys", post(makers::rotate))
         .route("/v1/makers/{maker}/news", post(makers::news))
         // Terminals, by their keys; the first call by a one-time token.
         .route("/v1/terminals", post(terminals::enrol).get(operator::terminals))
@@ -29,6 +30,8 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/v1/terminals/{terminal}/acknowledge", post(terminals::acknowledge))
         // The operator, by their token (and GET /v1/terminals above).
         .route("/v1/makers", post(operator::register_maker))
+        .route("/v1/root", post(operator::root))
+        .route("/v1/role-keys/{role}", post(operator::role_key))
         .route("/v1/enrolment-tokens", post(operator::enrolment_token))
         .route("/v1/threats", get(operator::threats))
         .fallback(content::unknown)

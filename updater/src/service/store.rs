@@ -81,7 +81,7 @@ impl Store {
         Ok(Store { pool, changes: Arc::default() })
     }
 
-    /// A number that grows whenever what assignments are made of has changed: releases, threats, root.
+    /// A number that grows whenever what assignments are made of has changed: releases and what of them is withdrawn, threats, root.
     pub(crate) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }

@@ -22,7 +22,7 @@ pub(crate) async fn enrol(
     body: Bytes,
 ) -> Result<Json<Enrolled>, Problem> {
     let request: Enrol = parse(&body)?;
-    let counter = counter_of(&headers, &request.public_key, &Method::POST, uri.path(), &body)?;
+    let counter = counter_of(&headers, &[request.public_key], &Method::POST, uri.path(), &body)?;
     let terminal = random_hex(TERMINAL_ID_BYTES).map_err(|e| Problem::internal(&e))?;
     let token = Sha256Hex::of(request.token.as_bytes());
     let enrolment = app.store.enrol(&token, &terminal, &request.public_key, counter, &request.facts).await;
@@ -52,7 +52,7 @@ pub(crate) async fn check_in(
     let tables = app.beacons.tables(&app.store).await?;
     let row =
         UserRow { designation: report.facts.designation, subscribed: report.facts.subscribed, applied: report.applied };
-    let assignment = decide(&row, &tables.threats, &tables.newest);
+    let assignment = decide(&row, &tables.threats, &tables.newest, &tables.withdrawn);
     app.store.put_reason(&terminal, &assignment).await?;
     tracing::info!(terminal, reason = assignment.reason.code(), "terminal {terminal} is told: {}", assignment.words);
     let beacon = Some(tables.tag(&assignment));
@@ -87,7 +87,7 @@ pub(crate) async fn acknowledge(
 async fn verify(app: &AppState, terminal: &str, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<u64, Problem> {
     let key: Option<PublicKey> = app.store.terminal_key(terminal).await?;
     let key = key.ok_or_else(|| Problem::not_found("terminal_unknown", "no terminal with this number is enrolled"))?;
-    counter_of(headers, &key, &Method::POST, uri.path(), body)
+    counter_of(headers, &[key], &Method::POST, uri.path(), body)
 }
 
 fn fresh(taken: bool, counter: u64) -> Result<(), Problem> {

@@ -76,7 +76,7 @@ fn a_long_countering_table_is_decided_at_once() {
         let subscribed = vec!["maker-a/product".parse().unwrap()];
         let row = UserRow { designation, subscribed, applied: applied.clone() };
         let began = Instant::now();
-        assert_eq!(decide(&row, &threats, &applied).reason, Reason::Current);
+        assert_eq!(decide(&row, &threats, &applied, &[]).reason, Reason::Current);
         // By the square it takes minutes.
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     }

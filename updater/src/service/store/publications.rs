@@ -5,15 +5,15 @@ use crate::Channel;
 use crate::deltas::Node;
 use crate::keys::PublicKey;
 use crate::service::deltas::Earlier;
-use crate::tuf::SignedRelease;
-use crate::wire::{ChannelRelease, MakerName, ReleaseView, Sha256Hex};
+use crate::tuf::{MakerKeys, SignedRelease};
+use crate::wire::{ChannelRelease, MakerName, ReleaseView, Sha256Hex, Withdrawn};
 use sqlx::FromRow;
 
 /// A maker and what they last published.
 #[derive(Clone, Debug)]
 pub(crate) struct Maker {
     pub(crate) name: MakerName,
-    pub(crate) public_key: PublicKey,
+    pub(crate) keys: MakerKeys,
     pub(crate) role_version: u64,
     pub(crate) role_body: Vec<u8>,
 }
@@ -35,19 +35,22 @@ pub(crate) struct Publication<'a> {
     pub(crate) role_body: &'a [u8],
     pub(crate) new: &'a [SignedRelease],
     pub(crate) listed: &'a [SignedRelease],
+    pub(crate) withdrawn: &'a [Withdrawn],
+    /// Keys that take the place of the maker's.
+    pub(crate) keys: Option<&'a MakerKeys>,
     pub(crate) deltas: &'a [NewDelta],
 }
 
 impl Store {
     /// Enters a maker; returns false when the name is taken by another key.
     pub(crate) async fn register_maker(&self, maker: &MakerName, key: &PublicKey) -> Result<bool, StoreError> {
-        sqlx::query("INSERT INTO makers (maker, public_key, registered_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+        sqlx::query("INSERT INTO makers (maker, keys, registered_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
             .bind(maker.as_str())
-            .bind(key.to_string())
+            .bind(serde_json::to_string(&MakerKeys::single(*key))?)
             .bind(now())
             .execute(&self.pool)
             .await?;
-        Ok(self.maker(maker).await?.is_some_and(|held| held.public_key == *key))
+        Ok(self.maker(maker).await?.is_some_and(|held| held.keys.keys.contains(key)))
     }
 
     pub(crate) async fn maker(&self, maker: &MakerName) -> Result<Option<Maker>, StoreError> {
@@ -104,6 +107,23 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
         }
+        sqlx::query("DELETE FROM withdrawn WHERE maker = ?").bind(maker).execute(&mut *tx).await?;
+        for withdrawn in publication.withdrawn {
+            sqlx::query("INSERT INTO withdrawn (maker, name, release, back_to) VALUES (?, ?, ?, ?)")
+                .bind(maker)
+                .bind(withdrawn.at.channel.name())
+                .bind(int(withdrawn.at.release)?)
+                .bind(withdrawn.back_to.map(int).transpose()?)
+                .execute(&mut *tx)
+                .await?;
+        }
+        if let Some(keys) = publication.keys {
+            sqlx::query("UPDATE makers SET keys = ? WHERE maker = ?")
+                .bind(serde_json::to_string(keys)?)
+                .bind(maker)
+                .execute(&mut *tx)
+                .await?;
+        }
         for delta in publication.deltas {
             sqlx::query("INSERT OR REPLACE INTO deltas (from_sha256, to_sha256, sha256, length) VALUES (?, ?, ?, ?)")
                 .bind(delta.from.to_string())
@@ -122,6 +142,18 @@ impl Store {
         tx.commit().await?;
         self.changed();
         Ok(())
+    }
+
+    /// Releases that their makers withdrew.
+    pub(crate) async fn withdrawn(&self) -> Result<Vec<Withdrawn>, StoreError> {
+        let rows = sqlx::query_as::<_, (String, String, i64, Option<i64>)>(
+            "SELECT maker, name, release, back_to FROM withdrawn ORDER BY maker, name, release",
+        );
+        let read = |(maker, name, release, back_to): (String, String, i64, Option<i64>)| {
+            let back_to = back_to.map(nat).transpose()?;
+            Ok(Withdrawn { at: channel_release(&maker, &name, release)?, back_to })
+        };
+        rows.fetch_all(&self.pool).await?.into_iter().map(read).collect()
     }
 
     /// Releases of a channel, ascending, with the number of terminals that run each.
@@ -205,6 +237,31 @@ impl Store {
         }
         Ok(())
     }
+
+    /// Keeps a root that is to follow the newest; there is one at most.
+    pub(crate) async fn put_next_root(&self, version: u64, body: &[u8]) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query("DELETE FROM metadata WHERE role = 'next root'").execute(&mut *tx).await?;
+        sqlx::query("INSERT INTO metadata (role, version, body) VALUES ('next root', ?, ?)")
+            .bind(int(version)?)
+            .bind(body)
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    pub(crate) async fn next_root(&self) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        self.newest_metadata("next root").await
+    }
+
+    /// Makes the next root the newest.
+    pub(crate) async fn promote_next_root(&self) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query("UPDATE metadata SET role = 'root' WHERE role = 'next root'").execute(&mut *tx).await?;
+        tx.commit().await?;
+        self.changed();
+        Ok(())
+    }
 }
 
 /// Most deltas that are read for one index, the newest first.
@@ -239,7 +296,7 @@ impl DeltaSql {
 #[derive(FromRow)]
 struct MakerSql {
     maker: String,
-    public_key: String,
+    keys: String,
     role_version: i64,
     role_body: Option<Vec<u8>>,
 }
@@ -248,7 +305,7 @@ impl MakerSql {
     fn read(self) -> Result<Maker, StoreError> {
         Ok(Maker {
             name: self.maker.parse()?,
-            public_key: self.public_key.parse()?,
+            keys: serde_json::from_str(&self.keys)?,
             role_version: nat(self.role_version)?,
             role_body: self.role_body.unwrap_or_default(),
         })

@@ -1,0 +1,50 @@
+//! The second signature: another holder of a maker's key signs a file that one of them made, on a machine of their own.
+
+use super::MakerError;
+use crate::disk::{Access, Disk};
+use crate::keys::SigningKey;
+use crate::statement::KeyStatement;
+use crate::tuf;
+use crate::wire::MakerName;
+use std::path::Path;
+use tough::schema::Targets;
+
+/// Adds a signature to a role or to a change of keys, in place, and returns what was signed, a fact a line.
+///
+/// # Errors
+/// [`MakerError::Damaged`] when the file is neither; [`MakerError::Role`] when it is no role of one maker.
+pub fn cosign(file: &Path, key: &SigningKey) -> Result<Vec<String>, MakerError> {
+    let disk = Disk::default();
+    let bytes = disk.read(file)?;
+    if let Ok(mut statement) = serde_json::from_slice::<KeyStatement>(&bytes) {
+        statement.sign(key);
+        let text = serde_json::to_vec_pretty(&statement).expect("a statement is plain JSON");
+        disk.replace(file, &text, Access::Public)?;
+        let keys = &statement.keys;
+        let head =
+            format!("maker {}: keys version {}, {} of these must sign:", statement.maker, keys.version, keys.threshold);
+        return Ok([head].into_iter().chain(keys.keys.iter().map(ToString::to_string)).collect());
+    }
+    let damaged = |reason: String| MakerError::Damaged { path: file.to_owned(), reason };
+    let mut role = tuf::read::<Targets>(&bytes).map_err(|e| damaged(format!("neither a role nor a change of keys: {e}")))?;
+    let first = role.signed.targets.keys().next().map(|name| name.raw().split('/').nth(1).unwrap_or_default().to_owned());
+    let maker = first.as_deref().unwrap_or_default().parse::<MakerName>();
+    let maker = maker.map_err(|_| damaged("it offers nothing, so it does not say whose it is".to_owned()))?;
+    let read = tuf::read_maker_role(&maker, &role.signed)?;
+    let signature = tuf::signature(key, &tuf::canonical(&role.signed)?)?;
+    role.signatures.retain(|held| held.keyid != signature.keyid);
+    role.signatures.push(signature);
+    disk.replace(file, &tuf::write(&role)?, Access::Public)?;
+    let mut words = vec![format!("maker {maker}: role version {}, valid until {}", read.version, role.signed.expires)];
+    for release in &read.releases {
+        words.push(format!(
+            "offers {} release {}, {} bytes, sha256 {}",
+            release.channel, release.release, release.length, release.sha256
+        ));
+    }
+    for old in &read.withdrawn {
+        let back = old.back_to.map_or_else(|| "no way back".to_owned(), |least| format!("back to {least} or newer"));
+        words.push(format!("withdraws {} release {}, {back}", old.at.channel, old.at.release));
+    }
+    Ok(words)
+}

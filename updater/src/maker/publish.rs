@@ -1,0 +1,132 @@
+//! Sending what was signed, and coming back from the service after a restore.
+
+use super::{Maker, MakerError};
+use crate::disk::Access;
+use crate::http::{Client, Proof};
+use crate::statement::KeyStatement;
+use crate::tuf::{self, MAKER_LIFETIME, METADATA_LEN_MAX, MakerKeys, SignedRelease, TufError};
+use crate::wire::{MakerView, Sha256Hex};
+use jiff::Timestamp as Time;
+use reqwest::Method;
+use std::path::PathBuf;
+use tough::schema::{Signed, Targets};
+use url::Url;
+
+impl Maker {
+    /// Sends the signed role and every blob that the service lacks, and a change of keys that waits. Returns what the service then holds.
+    ///
+    /// A role of which half of its lifetime is over is signed anew first.
+    ///
+    /// # Errors
+    /// [`MakerError`]; the service publishes all of it or nothing. [`MakerError::SignerBehind`] when the service has what was never
+    /// signed here: then nothing is signed.
+    pub async fn publish(&self, service: &Url) -> Result<MakerView, MakerError> {
+        let client = Client::new(service)?;
+        let held = self.view(&client).await?;
+        let mut statement = self.next_keys()?;
+        if statement.as_ref().is_some_and(|statement| statement.keys == held.keys) {
+            // It was taken, and the answer was lost.
+            self.finish_rotation(&held.keys)?;
+            statement = None;
+        }
+        let role = self.role_to_publish(&held)?;
+        Self::check_signed(&role.1, statement.as_ref(), &self.keys()?)?;
+        let mut body = Vec::new();
+        let mut path = format!("/v1/makers/{}/releases", self.name);
+        if let Some(statement) = &statement {
+            path = format!("/v1/makers/{}/keys", self.name);
+            part(&mut body, &serde_json::to_vec(statement).expect("a statement is plain JSON"))?;
+        }
+        part(&mut body, &role.0)?;
+        for release in tuf::read_maker_role(&self.name, &role.1.signed)?.releases {
+            if !held.releases.iter().any(|view| view.sha256 == release.sha256) {
+                body.extend_from_slice(&self.disk.read(&self.blob_path(&release))?);
+            }
+        }
+        let held = client.call(Method::POST, &path, Proof::None, body).await?;
+        if let Some(statement) = statement {
+            self.finish_rotation(&statement.keys)?;
+        }
+        Ok(held)
+    }
+
+    /// Takes the newest role from the service, in the place of an older one that is here, when enough of the maker's keys signed it.
+    ///
+    /// # Errors
+    /// [`MakerError::NothingReleased`] when the service has none; [`MakerError::Role`] when it is not what this maker signed.
+    pub async fn restore(&self, service: &Url) -> Result<u64, MakerError> {
+        let client = Client::new(service)?;
+        let held = self.view(&client).await?;
+        if held.role_version == 0 {
+            return Err(MakerError::NothingReleased);
+        }
+        let name = tuf::role_name(&self.name);
+        let file = format!("/metadata/{}.{name}.json", held.role_version);
+        let bytes = client.get(&file, METADATA_LEN_MAX, &mut |_| {}).await?;
+        let delegations = tuf::delegations(&[(self.name.clone(), self.keys()?)])?;
+        // Not the service's word but the maker's own keys say that this is theirs.
+        let role = tuf::verify_maker_role(&delegations, &self.name, &bytes, Time::now())?;
+        if let Some((_, here)) = self.role()?
+            && here.signed.version > role.version
+        {
+            return Ok(here.signed.version.get());
+        }
+        self.disk.replace(&self.role_path(), &bytes, Access::Public)?;
+        self.write_json("mark", &role.version.get())?;
+        Ok(role.version.get())
+    }
+
+    async fn view(&self, client: &Client) -> Result<MakerView, MakerError> {
+        let path = format!("/v1/makers/{}", self.name);
+        Ok(client.call(Method::GET, &path, Proof::None, Vec::new()).await?)
+    }
+
+    /// The newest role, signed anew when it is old, after a look at what the service has.
+    fn role_to_publish(&self, held: &MakerView) -> Result<(Vec<u8>, Signed<Targets>), MakerError> {
+        let (version, releases, withdrawn) = self.offered()?;
+        let (bytes, role) = self.role()?.ok_or(MakerError::NothingReleased)?;
+        let other = held.role_version == version && held.role_sha256.is_some_and(|held| held != Sha256Hex::of(&bytes));
+        if held.role_version > version || other {
+            return Err(MakerError::SignerBehind { here: version, newest: held.role_version, whose: "at the service" });
+        }
+        if role.signed.expires > Time::now() + MAKER_LIFETIME / 2 {
+            return Ok((bytes, role));
+        }
+        self.offer(version, &releases, &withdrawn)?;
+        self.role()?.ok_or(MakerError::NothingReleased)
+    }
+
+    /// Refuses what enough of the keys have not signed: `held`, or those that are to take their place.
+    fn check_signed(role: &Signed<Targets>, statement: Option<&KeyStatement>, held: &MakerKeys) -> Result<(), MakerError> {
+        let keys = statement.map_or(held, |statement| &statement.keys);
+        let message = tuf::canonical(&role.signed)?;
+        let mut have = 0;
+        for key in &keys.keys {
+            let id = tuf::keyid(key)?;
+            have += u64::from(role.signatures.iter().any(|by| by.keyid == id && key.verifies(&message, &by.sig)));
+        }
+        let need = keys.threshold.get();
+        if have < need {
+            return Err(MakerError::SignaturesMissing { what: "role.json", have, need });
+        }
+        match statement.map(|statement| statement.lacking(held)) {
+            None | Some((0, 0)) => Ok(()),
+            Some((old, new)) => {
+                let need = held.threshold.get() + keys.threshold.get();
+                Err(MakerError::SignaturesMissing { what: "next-keys.json", have: need - old - new, need })
+            }
+        }
+    }
+
+    pub(super) fn blob_path(&self, release: &SignedRelease) -> PathBuf {
+        self.folder.join("blobs").join(release.channel.name()).join(format!("{}.titer", release.release))
+    }
+}
+
+/// Appends a part of a body after its length.
+fn part(body: &mut Vec<u8>, bytes: &[u8]) -> Result<(), TufError> {
+    let length = u32::try_from(bytes.len()).map_err(|_| TufError::refused("maker", "the role is over 4 GiB"))?;
+    body.extend_from_slice(&length.to_le_bytes());
+    body.extend_from_slice(bytes);
+    Ok(())
+}

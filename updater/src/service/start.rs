@@ -1,0 +1,146 @@
+//! Opening the data folder: what is made at the first start, what must be there at a later one, and a root that somebody put there.
+
+use crate::disk::{Access, Disk};
+use crate::keys::{SigningKey, random_hex};
+use crate::root::RootRole;
+use crate::service::beacon::Beacons;
+use crate::service::mark::Mark;
+use crate::service::objects::Objects;
+use crate::service::online_keys::OnlineKeys;
+use crate::service::publisher::Publisher;
+use crate::service::signer::{Signer, Signing};
+use crate::service::store::Store;
+use crate::service::{App, Config, PUBLICATIONS_MAX, ServeError};
+use crate::tuf;
+use crate::wire::Sha256Hex;
+use jiff::SignedDuration;
+use std::path::Path;
+use tokio::sync::Semaphore;
+use tough::schema::{Root, Signed};
+
+/// The root that enrolment tokens vouch for.
+const FIRST_ROOT: &str = "1.root.json";
+/// A root that somebody put into the data folder for the next start.
+const DROPPED_ROOT: &str = "next-root.json";
+/// Random bytes of an operator's token that is made here.
+const OPERATOR_TOKEN_BYTES: usize = 24;
+/// Shortest operator's token that is taken, in bytes of text.
+const OPERATOR_TOKEN_LEN_MIN: usize = 16;
+
+pub(crate) async fn open(disk: &Disk, config: &Config, timestamp_lifetime: SignedDuration) -> Result<App, ServeError> {
+    let data = config.data_dir.as_path();
+    for folder in ["keys", "root-keys", "objects"] {
+        disk.create_dir(&data.join(folder))?;
+    }
+    let tables = data.join("titer.sqlite3");
+    let store = Store::open(&tables).await?;
+    let objects = Objects::open(&data.join("objects"), disk.clone())?;
+    let keys_folder = data.join("keys");
+    let mut roots = store.metadata_versions("root").await?;
+    if roots.is_empty() {
+        if objects.has_metadata(FIRST_ROOT).await? {
+            return Err(ServeError::TablesLost(tables));
+        }
+        roots.push((1, first_root(disk, data, &store).await?));
+    }
+    for (version, root) in &roots {
+        objects.put_metadata(&format!("{version}.root.json"), root.clone()).await?;
+    }
+    let newest = &roots.last().expect("there is one now").1;
+    let signing = Signing { lags: true, keys: OnlineKeys::load(disk, &keys_folder)?, root: tuf::read(newest)? };
+    if !will_change_root(disk, data, &store).await? {
+        check_keys(&signing, &keys_folder)?;
+    }
+    let mark = Mark::new(objects.clone(), disk.clone(), config.mark_file.clone());
+    let (signing_store, signing_objects) = (store.clone(), objects.clone());
+    let signer =
+        Signer { disk: disk.clone(), store: signing_store, objects: signing_objects, mark, keys_folder, timestamp_lifetime };
+    Ok(App {
+        first_root: Sha256Hex::of(&roots[0].1),
+        operator_token: operator_token(disk, &data.join("operator-token"))?,
+        publisher: Publisher::new(signer, signing),
+        publications: Semaphore::new(PUBLICATIONS_MAX),
+        publication_patience: config.publication_patience,
+        beacons: Beacons::default(),
+        poll_every: config.poll_every,
+        store,
+        objects,
+    })
+}
+
+/// Makes keys and root version 1, at the first start. One that broke off before root was recorded goes on with its keys; one that finds a
+/// root in its data takes that, when it is by somebody who has its key elsewhere.
+async fn first_root(disk: &Disk, data: &Path, store: &Store) -> Result<Vec<u8>, ServeError> {
+    let mut keys = Vec::new();
+    for role in RootRole::ONLINE {
+        keys.push((role.tuf(), SigningKey::load_or_create(disk, &data.join(format!("keys/{role}.pk8")))?.public()));
+    }
+    let root = match dropped_root(disk, data)? {
+        Some(root) => root,
+        None => {
+            let root_key = SigningKey::load_or_create(disk, &data.join("root-keys/root.pk8"))?;
+            keys.push((RootRole::Root.tuf(), root_key.public()));
+            tuf::write(&tuf::sign(tuf::first_root(&keys, jiff::Timestamp::now())?, [&root_key])?)?
+        }
+    };
+    let parsed: Signed<Root> = tuf::read(&root)?;
+    tuf::verify_first_root(&parsed, jiff::Timestamp::now())?;
+    store.add_metadata("root", 1, &root).await?;
+    Ok(root)
+}
+
+/// Whether a root waits to take the place of the newest, which can be why keys of the newest are not there.
+async fn will_change_root(disk: &Disk, data: &Path, store: &Store) -> Result<bool, ServeError> {
+    Ok(dropped_root(disk, data)?.is_some() || store.next_root().await?.is_some())
+}
+
+fn dropped_root(disk: &Disk, data: &Path) -> Result<Option<Vec<u8>>, ServeError> {
+    match disk.read(&data.join(DROPPED_ROOT)) {
+        Err(e) if e.is_not_found() => Ok(None),
+        read => Ok(Some(read?)),
+    }
+}
+
+/// Takes the root that somebody put into the data folder.
+pub(crate) async fn take_dropped_root(disk: &Disk, data: &Path, publisher: &Publisher) -> Result<(), ServeError> {
+    if let Some(root) = dropped_root(disk, data)? {
+        publisher.accept_root(&root).await?;
+        disk.remove(&data.join(DROPPED_ROOT))?;
+    }
+    Ok(())
+}
+
+/// Refuses keys that root does not list. None is ever made for a root that is there: readers believe only the keys that it lists, so a
+/// service with others would sign what everybody refuses.
+fn check_keys(signing: &Signing, folder: &Path) -> Result<(), ServeError> {
+    let root = &signing.root.signed;
+    for role in RootRole::ONLINE.into_iter().filter(|role| !signing.keys.meet(root, *role)) {
+        let path = folder.join(format!("{role}.pk8"));
+        return Err(match signing.keys.of(role).next() {
+            None => ServeError::RoleKeyMissing { role: role.name(), path },
+            Some(key) => {
+                ServeError::RoleKeyUnlisted { role: role.name(), path, found: key.public(), root: root.version.get() }
+            }
+        });
+    }
+    Ok(())
+}
+
+fn operator_token(disk: &Disk, path: &Path) -> Result<String, ServeError> {
+    match disk.read(path) {
+        Ok(token) => {
+            let token = String::from_utf8_lossy(&token).trim().to_owned();
+            if token.len() < OPERATOR_TOKEN_LEN_MIN {
+                let (found, least) = (token.len(), OPERATOR_TOKEN_LEN_MIN);
+                return Err(ServeError::OperatorTokenShort { path: path.to_owned(), found, least });
+            }
+            Ok(token)
+        }
+        Err(e) if e.is_not_found() => {
+            let token = random_hex(OPERATOR_TOKEN_BYTES)?;
+            disk.replace(path, token.as_bytes(), Access::Private)?;
+            Ok(token)
+        }
+        Err(e) => Err(e.into()),
+    }
+}

@@ -1,0 +1,134 @@
+//! Makers whose keys change, who have several, or who were restored from an old copy.
+
+use crate::support::{World, at, blob};
+use std::fs;
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+use updater::disk::Disk;
+use updater::keys::SigningKey;
+use updater::maker::{KeyChange, Maker, cosign};
+use updater::wire::Designation;
+
+fn folder(world: &World, name: &str) -> PathBuf {
+    world.dir.path().join("makers").join(name)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::copy(from, to).unwrap();
+        }
+    }
+}
+
+fn release(world: &World, maker: &Maker, number: u64) {
+    maker.release(&world.write("new.titer", &blob("acme/stable", number, 0..100 + number as u32))).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_makers_new_key_takes_the_place_of_the_old_one() {
+    let world = World::new().await;
+    let maker = world.maker("acme").await;
+    world.publish(&maker, "acme/stable", 1, 0..100).await;
+    let terminal = world.terminal("one", &["acme/stable"], Designation::Own).await;
+    terminal.agent.update().await.unwrap();
+    let stolen = folder(&world, "thief");
+    copy(&folder(&world, "acme"), &stolen);
+
+    maker.rotate(&KeyChange { renew: true, ..KeyChange::default() }).unwrap();
+    assert_eq!(maker.rotate(&KeyChange::default()).unwrap_err().code(), "key_change_waits");
+    let held = maker.publish(&world.url).await.unwrap();
+    assert_eq!((held.keys.version, held.keys.keys.len()), (2, 1));
+    assert_ne!(held.keys.keys[0], maker.registration().public_key);
+    assert_eq!(maker.keys().unwrap(), held.keys);
+    world.publish(&maker, "acme/stable", 2, 0..110).await;
+    terminal.agent.update().await.unwrap();
+    assert_eq!(terminal.runs(), [at("acme/stable", 2)]);
+
+    // Who has the old key speaks for nobody any more, whatever version they sign.
+    let thief = Maker::open(&stolen).unwrap();
+    for number in 2..=6 {
+        release(&world, &thief, number);
+    }
+    assert_eq!(thief.publish(&world.url).await.unwrap_err().code(), "metadata_unsigned");
+    thief.rotate(&KeyChange { renew: true, ..KeyChange::default() }).unwrap();
+    assert_eq!(thief.publish(&world.url).await.unwrap_err().code(), "metadata_refused", "a version is given once");
+    // The maker's next one works from the new key.
+    maker.rotate(&KeyChange { renew: true, ..KeyChange::default() }).unwrap();
+    assert_eq!(maker.publish(&world.url).await.unwrap().keys.version, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_of_two_holders_must_sign() {
+    let world = World::new().await;
+    let maker = world.maker("acme").await;
+    world.publish(&maker, "acme/stable", 1, 0..100).await;
+    let terminal = world.terminal("one", &["acme/stable"], Designation::Own).await;
+    let other = SigningKey::load_or_create(&Disk::default(), &world.dir.path().join("other.pk8")).unwrap();
+    let stranger = SigningKey::load_or_create(&Disk::default(), &world.dir.path().join("stranger.pk8")).unwrap();
+    let change = KeyChange { add: vec![other.public()], threshold: NonZeroU64::new(2), ..KeyChange::default() };
+    let statement = maker.rotate(&change).unwrap();
+    assert_eq!(statement.lacking(&maker.keys().unwrap()), (0, 1));
+    let (role, keys) = (folder(&world, "acme").join("role.json"), folder(&world, "acme").join("next-keys.json"));
+    assert_eq!(maker.publish(&world.url).await.unwrap_err().code(), "signatures_missing");
+    let words = cosign(&keys, &other).unwrap();
+    assert!(words[0].contains("2 of these must sign"), "{words:?}");
+    cosign(&role, &stranger).unwrap();
+    assert_eq!(maker.publish(&world.url).await.unwrap_err().code(), "signatures_missing");
+    let words = cosign(&role, &other).unwrap();
+    assert!(words.iter().any(|fact| fact.starts_with("offers acme/stable release 1")), "{words:?}");
+    assert_eq!(maker.publish(&world.url).await.unwrap().keys.threshold.get(), 2);
+
+    release(&world, &maker, 2);
+    assert_eq!(maker.publish(&world.url).await.unwrap_err().code(), "signatures_missing");
+    cosign(&role, &other).unwrap();
+    maker.publish(&world.url).await.unwrap();
+    terminal.agent.update().await.unwrap();
+    assert_eq!(terminal.runs(), [at("acme/stable", 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_to_a_change_of_keys_does_no_harm() {
+    let world = World::new().await;
+    let maker = world.maker("acme").await;
+    world.publish(&maker, "acme/stable", 1, 0..100).await;
+    maker.rotate(&KeyChange { renew: true, ..KeyChange::default() }).unwrap();
+    let before = world.dir.path().join("before");
+    copy(&folder(&world, "acme"), &before);
+    maker.publish(&world.url).await.unwrap();
+    let unaware = Maker::open(&before).unwrap();
+    assert_eq!(unaware.publish(&world.url).await.unwrap().keys.version, 2);
+    assert_eq!(unaware.keys().unwrap().version, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_maker_restored_from_an_old_copy_does_not_sign() {
+    let world = World::new().await;
+    let maker = world.maker("acme").await;
+    world.publish(&maker, "acme/stable", 1, 0..100).await;
+    let old = world.dir.path().join("old");
+    copy(&folder(&world, "acme"), &old);
+    world.publish(&maker, "acme/stable", 2, 0..110).await;
+
+    // Only the role was restored: the mark in the folder tells.
+    let role = folder(&world, "acme").join("role.json");
+    let newest = fs::read(&role).unwrap();
+    fs::copy(old.join("role.json"), &role).unwrap();
+    let third = world.write("third.titer", &blob("acme/stable", 3, 0..120));
+    assert_eq!(maker.release(&third).unwrap_err().code(), "signer_behind");
+    fs::write(&role, newest).unwrap();
+
+    // The whole folder was restored: the service tells. A version that was signed twice is noticed too.
+    let restored = Maker::open(&old).unwrap();
+    assert_eq!(restored.publish(&world.url).await.unwrap_err().code(), "signer_behind");
+    restored.release(&third).unwrap();
+    assert_eq!(restored.publish(&world.url).await.unwrap_err().code(), "signer_behind");
+    assert_eq!(restored.restore(&world.url).await.unwrap(), 2);
+    restored.release(&third).unwrap();
+    let held = restored.publish(&world.url).await.unwrap();
+    assert_eq!(held.releases.len(), 3);
+}
