@@ -128,6 +128,6 @@ impl Trial<'_> {
         self.samples += 1;
         let Some(found) = self.scanner.signatures(&mut self.scratch, bytes).first() else { return Ok(()) };
         let signature = self.database.name(found.signature()).to_owned();
-        Err(SelfTestError::FlagsClean { sample: sample.to_owned(), signature })
+        Err(SelfTestError::FlagsClean { sample: sample.to_owned(), signature: signature.into_owned() })
     }
 }
