@@ -69,9 +69,12 @@ impl<T: std::hash::Hash + Ord + Clone> Frequencies<T> {
         (index, &self.upto[index].0, -self.share(index).log2())
     }
 
+    fn count(&self, index: usize) -> u64 {
+        self.upto[index].1 - index.checked_sub(1).map_or(0, |before| self.upto[before].1)
+    }
+
     fn share(&self, index: usize) -> f64 {
-        let before = index.checked_sub(1).map_or(0, |before| self.upto[before].1);
-        (self.upto[index].1 - before) as f64 / self.total as f64
+        self.count(index) as f64 / self.total as f64
     }
 }
 
@@ -150,7 +153,8 @@ impl<'a> Set<'a> {
     fn draw(&mut self) -> Signature {
         loop {
             let (index, family, mut bits) = self.style.families.draw(&mut self.random);
-            let expected = (self.style.families.share(index) * self.size as f64).ceil() as u64;
+            let families = &self.style.families;
+            let expected = (families.count(index) * self.size).div_ceil(families.total);
             let range = SPREAD * expected.max(1);
             let name = format!("{family}-{}", 1 + self.random.below(range));
             if !self.names.insert(name.clone()) {

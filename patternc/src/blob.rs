@@ -258,7 +258,7 @@ pub fn names(bytes: &[u8]) -> Result<impl Iterator<Item = (Kind, String)> + use<
 /// memory for the table.
 pub fn harmed(bytes: &[u8]) -> Vec<Range<usize>> {
     let header_len = header::FORMAT.header_len;
-    let beginning = |len: usize| vec![0..len.min(bytes.len())];
+    let beginning = |len: usize| std::iter::once(0..len.min(bytes.len())).collect();
     let Ok(header) = Header::decode(bytes) else { return beginning(header_len + 16 * Entry::LEN) };
     let table_end = header_len.saturating_add((header.segments as usize).saturating_mul(Entry::LEN));
     let Some(table) = bytes.get(header_len..table_end) else { return beginning(bytes.len()) };

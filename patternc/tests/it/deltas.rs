@@ -134,3 +134,25 @@ fn channels_do_not_mix() {
     let error = blob::diff(&old, &new).unwrap_err();
     assert_eq!(error.to_string(), "the delta goes from channel acme/stable to channel acme/fast");
 }
+
+/// Whatever bit is harmed, the ranges that are named hold it, and putting them right, twice if need be, makes the blob whole.
+#[test]
+fn harmed_ranges_are_what_must_be_mended() {
+    let sound = hash_blob(1, 0..300_000);
+    assert!(blob::read_header(&sound).unwrap().segments > 2);
+    assert!(blob::harmed(&sound).is_empty());
+    for at in [0, 11, 30, 275, 276, 300, 500, 800, sound.len() / 2, sound.len() - 1] {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 4;
+        for _ in 0..3 {
+            for range in blob::harmed(&bytes) {
+                assert!(range.len() < sound.len() * 2 / 3, "{at}: {range:?}");
+                bytes[range.clone()].copy_from_slice(&sound[range]);
+            }
+        }
+        assert!(bytes == sound, "{at}");
+    }
+    for bytes in [&[][..], &[0; 300], &sound[..400], &sound[..sound.len() / 2]] {
+        assert!(!blob::harmed(bytes).is_empty() || bytes.is_empty());
+    }
+}

@@ -38,7 +38,7 @@ pub(crate) struct Budget {
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget { time: Duration::from_secs(60), share: 100 }
+        Budget { time: Duration::from_mins(1), share: 100 }
     }
 }
 
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn weeks_have_checkpoints() {
         // Two releases a week.
-        let history = history(20, |release| (release as i64 / 2 * WEEK_SECONDS + 5, 0));
+        let history = history(20, |release| (release.cast_signed() / 2 * WEEK_SECONDS + 5, 0));
         let chosen = chosen(&history);
         assert_eq!(chosen[..5], [20, 19, 17, 13, 5]);
         assert_eq!(chosen[5..], [15]);

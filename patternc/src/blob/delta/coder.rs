@@ -39,7 +39,7 @@ impl Interval {
 
     /// The last value of the part that belongs to 1. Both parts hold something: the leading bytes differ, so `high` is above `low`.
     fn middle(self, p: u16) -> u32 {
-        self.low + (u64::from(self.high - self.low) * u64::from(p) >> 16) as u32
+        self.low + ((u64::from(self.high - self.low) * u64::from(p)) >> 16) as u32
     }
 
     fn narrow(&mut self, bit: bool, middle: u32) {
@@ -170,7 +170,7 @@ impl Chance {
         let p = i64::from(self.0 >> 10);
         let goal = if bit { (1 << 22) - 1 } else { 0 };
         let moved = p + (goal - p) * 2 / (2 * i64::from(seen) + 3);
-        self.0 = (moved as u32) << 10 | (seen + 1).min(limit);
+        self.0 = (moved.cast_unsigned() as u32) << 10 | (seen + 1).min(limit);
     }
 
     fn code(&mut self, coder: &mut impl Coder, bit: bool) -> bool {
@@ -293,7 +293,7 @@ mod tests {
             let mut gap = 0;
             loop {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                if state >> 33 & 1023 == 0 {
+                if (state >> 33).trailing_zeros() >= 10 {
                     return gap;
                 }
                 gap += 1;

@@ -20,6 +20,8 @@ const MATCH_MIN: usize = 5;
 const MATCH_HEADS_BITS: u32 = 16;
 /// Sets of weights for each role: without a match, with a short one, with a long one.
 const MATCH_CLASSES: usize = 3;
+/// Largest weight, in 65,536ths: bits made to confuse the mixer cannot make it overflow.
+const WEIGHT_MAX: i64 = 1 << 22;
 /// Records that are shown to the model, in bytes: past these it has learned what it can, and it costs the terminal time.
 const LEARN_BYTES_MAX: usize = 256 << 10;
 
@@ -37,8 +39,8 @@ const fn squash(x: i32) -> i32 {
     } else {
         x
     };
-    let (at, part) = ((x >> 7) + 16, x & 127);
-    (LOGISTIC[at as usize] * (128 - part) + LOGISTIC[at as usize + 1] * part + 64) >> 7
+    let (at, part) = (((x >> 7) + 16).cast_unsigned() as usize, x & 127);
+    (LOGISTIC[at] * (128 - part) + LOGISTIC[at + 1] * part + 64) >> 7
 }
 
 /// The inverse of [`squash`], by the 12 high bits.
@@ -46,7 +48,7 @@ static STRETCH: [i16; 4096] = {
     let mut table = [2047; 4096];
     let (mut x, mut from) = (-2047, 0);
     while x <= 2047 {
-        let upto = (squash(x) >> 4) as usize;
+        let upto = (squash(x) >> 4).cast_unsigned() as usize;
         while from <= upto {
             table[from] = x as i16;
             from += 1;
@@ -219,7 +221,7 @@ impl Model {
             found[context] = (context << self.slot_bits) + slot as usize;
             let chance = self.slots[found[context]];
             // What was seen once or twice says little.
-            inputs[context] = stretch(chance.p()) * (chance.seen().min(4) as i32) >> 2;
+            inputs[context] = (stretch(chance.p()) * chance.seen().min(4).cast_signed()) >> 2;
         }
         let expected = partial.expected.filter(|expected| (expected ^ value) >> place >> 1 == 0);
         let expected = expected.map(|byte| byte >> place & 1 == 1);
@@ -231,10 +233,11 @@ impl Model {
         let weights = &mut self.weights[partial.set];
         let sum: i64 = inputs.iter().zip(weights.iter()).map(|(&input, &weight)| i64::from(input) * i64::from(weight)).sum();
         let p = squash((sum >> 16).clamp(-2047, 2047) as i32);
-        let bit = coder.code(bit, p as u16);
+        let bit = coder.code(bit, p.cast_unsigned() as u16);
         let error = i64::from((i32::from(bit) << 16) - p);
         for (weight, &input) in weights.iter_mut().zip(&inputs) {
-            *weight += ((i64::from(input) * error + (1 << 16)) >> 17) as i32;
+            let step = (i64::from(input) * error + (1 << 16)) >> 17;
+            *weight = (i64::from(*weight) + step).clamp(-WEIGHT_MAX, WEIGHT_MAX) as i32;
         }
         for at in found {
             self.slots[at].tell(bit, 255);
