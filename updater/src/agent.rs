@@ -63,6 +63,7 @@ use crate::tuf::{self, TufError};
 use crate::wire::{
     Acknowledge, Assignment, ChannelRelease, CheckIn, CheckedIn, Designation, Enrol, Enrolled, Sha256Hex, TerminalFacts,
 };
+use crate::words::printable;
 pub use backoff::BackOff;
 use backoff::{BackOffs, SERVICE};
 pub use bundle::{BundleError, Entry, Exported, Index, export, read_index};
@@ -84,6 +85,7 @@ pub use self_test::{CleanFile, SelfTest, SelfTestError, SelfTestPlan};
 use serde_json::Value;
 pub use settings::{Bundles, Consent, Probation, SETTINGS_FILE, SelfTestLimits, Settings, Trigger, Triggers, WhenStale};
 use state::{Contact, Fault, Identity, StagedMark, State};
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -540,7 +542,8 @@ impl Agent {
         let applied = session.installed.as_ref().map(Manifest::releases).unwrap_or_default();
         let report = CheckIn { facts, applied };
         let body = serde_json::to_vec(&report).expect("a check-in is plain JSON");
-        let told: CheckedIn = session.call(&self.state, "check-in", body).await?;
+        let mut told: CheckedIn = session.call(&self.state, "check-in", body).await?;
+        told.assignment.words = printable(&told.assignment.words);
         let assignment = &told.assignment;
         self.state.put_contact(&Contact { at: self.state.seconds(), assignment: assignment.clone() })?;
         tracing::info!(reason = assignment.reason.code(), "the service says: {}", assignment.words);
@@ -677,6 +680,7 @@ impl Agent {
         held: &[ChannelRelease],
         report: &mut UpdateReport,
     ) -> Result<Vec<Installed>, AgentError> {
+        check_distinct(&report.assignment)?;
         let mut wanted = Vec::new();
         let mut followed = true;
         let mut first_fault = None;
@@ -779,6 +783,16 @@ impl Agent {
                 false
             }
         }
+    }
+}
+
+/// Refuses an assignment that has a channel twice. Two releases of one channel side by side would leave the older one to be what the next
+/// assignment is compared with, which is a way back to it.
+fn check_distinct(assignment: &Assignment) -> Result<(), AgentError> {
+    let mut seen = BTreeSet::new();
+    match assignment.channels.iter().find(|at| !seen.insert(&at.channel)) {
+        Some(twice) => Err(AgentError::AssignedTwice(twice.channel.clone())),
+        None => Ok(()),
     }
 }
 

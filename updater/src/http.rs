@@ -12,6 +12,7 @@ mod network;
 
 use crate::keys::SigningKey;
 use crate::signed::{COUNTER_HEADER, Request, SIGNATURE_HEADER};
+use crate::words::printable;
 pub(crate) use answer::Answer;
 pub use error::HttpError;
 pub(crate) use error::{RETRY_AFTER_MAX, Wait, chain};
@@ -117,7 +118,8 @@ impl Client {
         let request = proof.on(self.http.request(method.clone(), url.clone()), &method, path, &body);
         let length = body.len() as u64;
         let answer = self.fetch(request.body(body), &url, length, JSON_LEN_MAX, &mut |_| {}).await?;
-        serde_json::from_slice(&answer).map_err(|e| HttpError::Unreadable { url: url.into(), reason: e.to_string() })
+        serde_json::from_slice(&answer)
+            .map_err(|e| HttpError::Unreadable { url: url.into(), reason: printable(&e.to_string()) })
     }
 
     async fn fetch(

@@ -35,6 +35,7 @@ mod signed;
 pub mod statement;
 mod tuf;
 pub mod wire;
+mod words;
 
 pub use agent::{Agent, installed_database};
 pub use blob::{Channel, Root};

@@ -17,6 +17,7 @@ mod shape;
 mod strict;
 
 use crate::keys::{PublicKey, SigningKey};
+use crate::words::printable;
 use jiff::{SignedDuration, Timestamp as Time};
 pub use maker_role::MakerKeys;
 pub(crate) use maker_role::{
@@ -109,7 +110,7 @@ impl TufError {
 
     #[expect(clippy::needless_pass_by_value, reason = "callers pass what they have: text or an error")]
     pub(crate) fn refused(role: impl Into<String>, reason: impl ToString) -> Self {
-        TufError::Refused { role: role.into(), reason: reason.to_string() }
+        TufError::Refused { role: role.into(), reason: printable(&reason.to_string()) }
     }
 }
 

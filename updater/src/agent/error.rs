@@ -113,6 +113,9 @@ pub enum AgentError {
     /// The service assigned a channel of a maker that this terminal does not accept.
     #[error("the service assigned `{0}`, whose maker this terminal does not accept")]
     NotAccepted(Channel),
+    /// The service assigned two releases of one channel.
+    #[error("the service assigned `{0}` twice")]
+    AssignedTwice(Channel),
     /// The service assigned an older release than the installed one.
     #[error("the service assigned release {assigned} of `{channel}`, {installed} is installed")]
     RolledBack {
@@ -193,6 +196,7 @@ impl AgentError {
             AgentError::NotListed(_) => "release_not_listed",
             AgentError::Blob { .. } => "blob_refused",
             AgentError::NotAccepted(_) => "assignment_not_accepted",
+            AgentError::AssignedTwice(_) => "assignment_ambiguous",
             AgentError::RolledBack { .. } => "release_rolled_back",
             AgentError::Link(_) => "link_failed",
             AgentError::SelfTest(e) => e.code(),

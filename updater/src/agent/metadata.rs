@@ -20,6 +20,7 @@ use crate::agent::{AgentError, Warning};
 use crate::http::{Client, HttpError, MetadataTransport};
 use crate::tuf::{self, METADATA_LEN_MAX, MakerRole, SignedRelease, TufError};
 use crate::wire::{ChannelRelease, MakerName, Sha256Hex};
+use crate::words::printable;
 use jiff::{SignedDuration, Timestamp as Time};
 use serde::Deserialize;
 use std::error::Error;
@@ -273,7 +274,7 @@ fn refused(error: ToughError) -> AgentError {
         },
         _ => "metadata_refused",
     };
-    AgentError::Metadata { code, reason: crate::http::chain(&error) }
+    AgentError::Metadata { code, reason: printable(&crate::http::chain(&error)) }
 }
 
 fn http_error(error: &TransportError) -> Option<&HttpError> {

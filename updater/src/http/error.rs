@@ -1,5 +1,6 @@
 //! Why a request got no usable answer.
 
+use crate::words::{is_code, printable};
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
@@ -184,13 +185,14 @@ impl HttpError {
         let (url, number) = (url.to_string(), status.as_u16());
         if status.is_redirection() {
             let location =
-                headers.get("location").map_or_else(String::new, |to| String::from_utf8_lossy(to.as_bytes()).into_owned());
+                headers.get("location").map_or_else(String::new, |to| printable(&String::from_utf8_lossy(to.as_bytes())));
             return HttpError::Redirected { url, status: number, location };
         }
-        let problem = serde_json::from_slice::<Problem>(body);
-        let problem = problem.unwrap_or_else(|_| Problem { code: format!("http_{number}"), detail: String::new() });
+        // What is no code may come from anybody who answers in JSON, and callers show and compare codes.
+        let problem = serde_json::from_slice::<Problem>(body).ok().filter(|problem| is_code(&problem.code));
+        let problem = problem.unwrap_or_else(|| Problem { code: format!("http_{number}"), detail: String::new() });
         let retry_after = retry_after(headers, SystemTime::now());
-        HttpError::Refused { url, status: number, code: problem.code, detail: problem.detail, retry_after }
+        HttpError::Refused { url, status: number, code: problem.code, detail: printable(&problem.detail), retry_after }
     }
 }
 

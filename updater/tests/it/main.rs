@@ -23,5 +23,6 @@ mod staging;
 mod starting;
 mod support;
 mod switching;
+mod threats;
 mod updates;
 mod withdrawal;

@@ -48,6 +48,10 @@ pub(crate) enum Fault {
     HeaderFlood(usize),
     /// The service is not asked: this status, these headers, this body.
     Answer(u16, Vec<(&'static str, String)>, &'static str),
+    /// The service is not asked: status 200 and these bytes.
+    Serve(Vec<u8>),
+    /// The service is not asked: this refusal, with this body.
+    Refuse(u16, Vec<u8>),
     /// The request is passed on without this header.
     Without(&'static str),
     /// This header of the answer has this value; an empty one takes the header away.
@@ -183,7 +187,9 @@ impl FaultProxy {
             };
             let answer = match &fault {
                 Some(Fault::NoAnswer) => None,
-                Some(Fault::Answer(status, headers, body)) => Some(Message::made(*status, headers, body)),
+                Some(Fault::Answer(status, headers, body)) => Some(Message::made(*status, headers, body.as_bytes())),
+                Some(Fault::Refuse(status, body)) => Some(Message::made(*status, &[], body)),
+                Some(Fault::Serve(body)) => Some(Message::made(200, &[], body)),
                 Some(Fault::Without(name)) => pass(&real, &method, &path, &request, name).await,
                 _ => pass(&real, &method, &path, &request, "").await,
             };
@@ -211,10 +217,10 @@ struct Message {
 }
 
 impl Message {
-    fn made(status: u16, headers: &[(&'static str, String)], body: &str) -> Message {
+    fn made(status: u16, headers: &[(&'static str, String)], body: &[u8]) -> Message {
         let mut headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect::<Vec<_>>();
         headers.push(("content-length".to_owned(), body.len().to_string()));
-        Message { first_line: format!("HTTP/1.1 {status} Made up"), headers, body: body.as_bytes().to_vec(), bytes: 0 }
+        Message { first_line: format!("HTTP/1.1 {status} Made up"), headers, body: body.to_vec(), bytes: 0 }
     }
 
     fn set(&mut self, name: &str, value: &str) {

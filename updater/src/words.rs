@@ -1,0 +1,51 @@
+//! Text that somebody else wrote, made fit to be shown, kept and passed on.
+
+/// Most characters that are kept of such a text.
+const CHARS_MAX: usize = 2000;
+
+/// The text without what a screen or a log would obey: control characters, and those that turn the direction of writing, are written as
+/// `\u{1b}`; past 2,000 characters it is cut off.
+///
+/// For words of the service and of makers, which end in terminals' windows, logs and tables. Letters of every script stay.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for (number, c) in text.chars().enumerate() {
+        match c {
+            _ if number == CHARS_MAX => {
+                shown.push('…');
+                break;
+            }
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => shown.extend(c.escape_unicode()),
+            _ if c.is_control() => shown.extend(c.escape_unicode()),
+            _ => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// Whether this is a code as problem documents have them: 1 to 64 of `a-z 0-9 _`.
+pub(crate) fn is_code(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (1..=64).contains(&text.len()) && text.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_screen_would_obey_is_written_out() {
+        assert_eq!(printable("größer → 你好"), "größer → 你好");
+        assert_eq!(printable("\u{1b}[2J\r\n\u{9b}\u{202e}x"), r"\u{1b}[2J\u{d}\u{a}\u{9b}\u{202e}x");
+        let long = printable(&"é".repeat(5000));
+        assert_eq!((long.chars().count(), long.ends_with('…')), (2001, true));
+    }
+
+    #[test]
+    fn codes_are_plain() {
+        assert!(is_code("metadata_expired") && is_code("http_404"));
+        for odd in ["", "Aa", "a b", "a\n", "ä", &"a".repeat(65)] {
+            assert!(!is_code(odd), "{odd:?}");
+        }
+    }
+}
