@@ -58,6 +58,9 @@ pub struct Maker {
     disk: Disk,
 }
 
+/// A maker's role as a file, and read.
+type RoleFile = (Vec<u8>, Signed<Targets>);
+
 impl Maker {
     /// Makes a key pair and the registration file in `folder`; a folder of the same maker is opened as it is.
     ///
@@ -231,8 +234,8 @@ impl Maker {
         self.write_json("mark", &version.get())
     }
 
-    /// The newest role, as a file and read.
-    fn role(&self) -> Result<Option<(Vec<u8>, Signed<Targets>)>, MakerError> {
+    /// The newest role.
+    fn role(&self) -> Result<Option<RoleFile>, MakerError> {
         match self.disk.read(&self.role_path()) {
             Err(e) if e.is_not_found() => Ok(None),
             read => {

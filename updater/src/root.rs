@@ -165,7 +165,7 @@ impl RootFile {
             let added = changes.add.iter().filter(|(of, _)| *of == role).map(|(_, key)| *key);
             keys.extend(added);
             let wanted = changes.thresholds.iter().filter(|(of, _)| *of == role).map(|(_, wanted)| wanted.get());
-            threshold = wanted.last().unwrap_or(threshold);
+            threshold = wanted.fold(threshold, |_, wanted| wanted);
             tuf::set_role_keys(&mut root, role.tuf(), &keys, NonZeroU64::new(threshold).unwrap_or(NonZeroU64::MIN))?;
         }
         tuf::check_root(&root)?;

@@ -39,10 +39,10 @@ async fn run_async(args: &MakerArgs) -> anyhow::Result<Exit> {
             maker.withdraw(&at, back_to).map_err(hinted)?;
             match back_to {
                 Some(least) => {
-                    say!("signed: {channel} release {release} is withdrawn, terminals may go back to {least} or newer")
+                    say!("signed: {channel} release {release} is withdrawn, terminals may go back to {least} or newer");
                 }
                 None => {
-                    say!("signed: {channel} release {release} is withdrawn, terminals run it until there is a newer one")
+                    say!("signed: {channel} release {release} is withdrawn, terminals run it until there is a newer one");
                 }
             }
             say!("`titer maker publish` tells the service");

@@ -104,14 +104,17 @@ fn show(file: &Path, from: Option<&Path>, as_json: bool) -> anyhow::Result<()> {
 
 /// What a version says and changes, and which signatures it has.
 fn tell(root: &RootFile, from: Option<&RootFile>) -> anyhow::Result<()> {
-    match from {
-        Some(from) => root.changes(from).iter().for_each(|change| say!("{change}")),
-        None => {
-            say!("version {}, expires at {}", root.version(), root.expires());
-            for role in RootRole::ALL {
-                let (keys, threshold) = root.keys(role);
-                say!("{role}: {threshold} of {}", keys.len());
-                keys.iter().for_each(|key| say!("  {key}"));
+    if let Some(from) = from {
+        for change in root.changes(from) {
+            say!("{change}");
+        }
+    } else {
+        say!("version {}, expires at {}", root.version(), root.expires());
+        for role in RootRole::ALL {
+            let (keys, threshold) = root.keys(role);
+            say!("{role}: {threshold} of {}", keys.len());
+            for key in keys {
+                say!("  {key}");
             }
         }
     }

@@ -122,14 +122,13 @@ impl Objects {
         let bytes = Bytes::from(bytes);
         let is_metadata = path.prefix_matches(&Path::from(METADATA));
         match self.store.put_opts(path, PutPayload::from_bytes(bytes.clone()), PutMode::Create.into()).await {
-            Ok(_) => Ok(()),
             // A blob that the disk harmed is refused by whoever fetches it; metadata would be named by another digest.
             Err(object_store::Error::AlreadyExists { .. })
                 if is_metadata && self.read(path).await?.is_none_or(|held| held != bytes) =>
             {
                 Err(ObjectError::Changed(path.to_string()))
             }
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
             Err(source) => Err(ObjectError::Store { path: path.to_string(), source }),
         }
     }

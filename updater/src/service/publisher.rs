@@ -129,8 +129,11 @@ impl PublishError {
             PublishError::RoleKeys { .. } => "role_key_missing",
             PublishError::SignerBehind { .. } | PublishError::Object(ObjectError::Changed(_)) => "signer_behind",
             PublishError::MarkUnreadable(_) => "mark_unreadable",
-            PublishError::Key(_) | PublishError::Disk(_) => "internal",
-            PublishError::Store(_) | PublishError::Object(_) | PublishError::Worker(_) => "internal",
+            PublishError::Key(_)
+            | PublishError::Disk(_)
+            | PublishError::Store(_)
+            | PublishError::Object(_)
+            | PublishError::Worker(_) => "internal",
         }
     }
 }

@@ -75,13 +75,12 @@ async fn first_root(disk: &Disk, data: &Path, store: &Store) -> Result<Vec<u8>, 
     for role in RootRole::ONLINE {
         keys.push((role.tuf(), SigningKey::load_or_create(disk, &data.join(format!("keys/{role}.pk8")))?.public()));
     }
-    let root = match dropped_root(disk, data)? {
-        Some(root) => root,
-        None => {
-            let root_key = SigningKey::load_or_create(disk, &data.join("root-keys/root.pk8"))?;
-            keys.push((RootRole::Root.tuf(), root_key.public()));
-            tuf::write(&tuf::sign(tuf::first_root(&keys, jiff::Timestamp::now())?, [&root_key])?)?
-        }
+    let root = if let Some(root) = dropped_root(disk, data)? {
+        root
+    } else {
+        let root_key = SigningKey::load_or_create(disk, &data.join("root-keys/root.pk8"))?;
+        keys.push((RootRole::Root.tuf(), root_key.public()));
+        tuf::write(&tuf::sign(tuf::first_root(&keys, jiff::Timestamp::now())?, [&root_key])?)?
     };
     let parsed: Signed<Root> = tuf::read(&root)?;
     tuf::verify_first_root(&parsed, jiff::Timestamp::now())?;
@@ -114,16 +113,12 @@ pub(crate) async fn take_dropped_root(disk: &Disk, data: &Path, publisher: &Publ
 /// service with others would sign what everybody refuses.
 fn check_keys(signing: &Signing, folder: &Path) -> Result<(), ServeError> {
     let root = &signing.root.signed;
-    for role in RootRole::ONLINE.into_iter().filter(|role| !signing.keys.meet(root, *role)) {
-        let path = folder.join(format!("{role}.pk8"));
-        return Err(match signing.keys.of(role).next() {
-            None => ServeError::RoleKeyMissing { role: role.name(), path },
-            Some(key) => {
-                ServeError::RoleKeyUnlisted { role: role.name(), path, found: key.public(), root: root.version.get() }
-            }
-        });
-    }
-    Ok(())
+    let Some(role) = RootRole::ONLINE.into_iter().find(|role| !signing.keys.meet(root, *role)) else { return Ok(()) };
+    let path = folder.join(format!("{role}.pk8"));
+    Err(match signing.keys.of(role).next() {
+        None => ServeError::RoleKeyMissing { role: role.name(), path },
+        Some(key) => ServeError::RoleKeyUnlisted { role: role.name(), path, found: key.public(), root: root.version.get() },
+    })
 }
 
 fn operator_token(disk: &Disk, path: &Path) -> Result<String, ServeError> {

@@ -61,7 +61,9 @@ async fn root_goes_from_one_holder_to_two_of_three_and_every_online_key_changes(
         ..Changes::default()
     };
     let mut unheld = next.next(&foreign, 365).unwrap();
-    holders.iter().for_each(|holder| unheld.sign(Some(&next), holder).unwrap());
+    for holder in &holders {
+        unheld.sign(Some(&next), holder).unwrap();
+    }
     assert_eq!(put(&unheld).await.unwrap_err().code(), "role_key_missing");
 
     world.publish(&maker, "acme/stable", 2, 0..110).await;
@@ -72,7 +74,9 @@ async fn root_goes_from_one_holder_to_two_of_three_and_every_online_key_changes(
 
     // The old keys and the root key can go, and the service starts without them. One root more comes as a file in its data.
     let mut third = next.next(&Changes::default(), 30).unwrap();
-    holders.iter().for_each(|holder| third.sign(Some(&next), holder).unwrap());
+    for holder in &holders {
+        third.sign(Some(&next), holder).unwrap();
+    }
     world
         .restart(|data| {
             fs::remove_dir_all(data.join("root-keys")).unwrap();

@@ -127,7 +127,7 @@ impl Trial<'_> {
     fn spares(&mut self, sample: &str, bytes: &[u8]) -> Result<(), SelfTestError> {
         self.samples += 1;
         let Some(found) = self.scanner.signatures(&mut self.scratch, bytes).first() else { return Ok(()) };
-        let signature = self.database.name(found.signature()).to_owned();
-        Err(SelfTestError::FlagsClean { sample: sample.to_owned(), signature: signature.into_owned() })
+        let signature = self.database.name(found.signature()).into_owned();
+        Err(SelfTestError::FlagsClean { sample: sample.to_owned(), signature })
     }
 }
