@@ -149,7 +149,7 @@ async fn every_delta_is_missing_or_broken() {
     let stage = Stage::new().await;
     let clean = stage.template();
     let honest = honest_delta(&stage);
-    let middle = (DELTA_HEADER + honest.len()) / 2;
+    let middle = usize::midpoint(DELTA_HEADER, honest.len());
     let mut flipped = honest.clone();
     flipped[middle] ^= 1;
     for (what, delta, code) in [

@@ -5,6 +5,7 @@ use super::forge::{Forge, PAST};
 use crate::support::at;
 use crate::support::fault::Fault;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 use updater::agent::Outcome;
 
@@ -15,25 +16,16 @@ async fn rollback_of_each_role() {
     stage.terminal.agent.update().await.unwrap();
     assert_eq!(stage.terminal.runs(), [at("acme/stable", 2)]);
     let before = super::Safe::of(&stage.terminal);
-    let clean = stage.template();
-    let attacks: [(&str, fn(&mut Forge)); 4] = [
-        ("timestamp", |forge| forge.edit("timestamp", |role| role["version"] = 0.into())),
-        ("snapshot", |forge| forge.edit("snapshot", |role| role["version"] = 0.into())),
-        ("targets", |forge| forge.edit("targets", |role| role["version"] = 0.into())),
-        ("m-acme", |forge| forge.edit("m-acme", |role| role["version"] = 0.into())),
-    ];
     // A role must have been further than the version that it is taken back to.
-    for name in ["targets"] {
+    let mut forge = Forge::of(&stage.world);
+    forge.edit("targets", |role| role["x"] = 1.into());
+    forge.serve(&stage.proxy);
+    stage.terminal.agent.update_fully().await.unwrap();
+    stage.proxy.heal();
+    let ahead = stage.template();
+    for role in ["timestamp", "snapshot", "targets", "m-acme"] {
         let mut forge = Forge::of(&stage.world);
-        forge.edit(name, |role| role["x"] = 1.into());
-        forge.serve(&stage.proxy);
-        stage.terminal.agent.update_fully().await.unwrap();
-        stage.proxy.heal();
-    }
-    let ahead = stage_folder(&stage);
-    for (role, attack) in attacks {
-        let mut forge = Forge::of(&stage.world);
-        attack(&mut forge);
+        forge.edit(role, |role| role["version"] = 0.into());
         // Whatever lists it is as new as can be.
         for newer in ["timestamp", "snapshot", "targets"].iter().filter(|newer| **newer != role) {
             forge.edit(newer, |role| role["version"] = 50.into());
@@ -43,18 +35,10 @@ async fn rollback_of_each_role() {
         assert_eq!(error.code(), "metadata_rolled_back", "{role}: {error}");
         assert_eq!(super::Safe::of(&stage.terminal), before, "{role}");
         stage.proxy.heal();
-        put_back(&stage, &ahead);
+        fs::remove_dir_all(&stage.terminal.folder).unwrap();
+        super::copy(ahead.path(), &stage.terminal.folder);
     }
-    drop(clean);
-}
-
-fn stage_folder(stage: &Stage) -> tempfile::TempDir {
-    stage.template()
-}
-
-fn put_back(stage: &Stage, folder: &tempfile::TempDir) {
-    fs::remove_dir_all(&stage.terminal.folder).unwrap();
-    super::copy(folder.path(), &stage.terminal.folder);
+    stage.honest_cycle_at(100).await;
 }
 
 /// A service that was taken over assigns what was installed before, by itself or hidden behind a newer one.
@@ -159,19 +143,21 @@ async fn expired_local_metadata_still_forbids_rollback() {
     fs::write(stage.terminal.folder.join("trusted.json"), trusted.to_string()).unwrap();
     let slept = stage.template();
 
-    // The root is over and there is no newer one.
+    // A year's worth of newer versions, and no newer root: the one that is trusted is over.
+    let mut honest = Forge::of(&stage.world);
+    for role in ["timestamp", "snapshot", "targets"] {
+        honest.edit(role, |role| role["version"] = 400.into());
+    }
+    honest.serve(&stage.proxy);
     stage.refuses("metadata_expired", "no root").await;
+    stage.proxy.heal();
     stage.restore(&slept);
     // There is one, but the rest is older than what was seen a year ago.
-    let mut honest = Forge::of(&stage.world);
     let (name, root) = honest.next_root(|root| root["x"] = 1.into());
     stage.proxy.always(&format!("/metadata/{name}"), Fault::Serve(root));
     stage.refuses("metadata_rolled_back", "older than a year ago").await;
     stage.restore(&slept);
-    // And a year's worth of newer versions.
-    for role in ["timestamp", "snapshot", "targets"] {
-        honest.edit(role, |role| role["version"] = 400.into());
-    }
+    // Both.
     honest.serve(&stage.proxy);
     stage.terminal.agent.update().await.unwrap();
     assert_eq!(stage.terminal.runs(), [at("acme/stable", 2)]);
@@ -201,7 +187,7 @@ async fn stolen_snapshot_and_timestamp_keys() {
     let old = fs::read(stage.world.object("metadata/1.m-acme.json")).unwrap();
     thief.roles.get_mut("m-acme").unwrap()["version"] = 1.into();
     thief.list("snapshot", "m-acme", &old);
-    let files = thief.finish(Default::default());
+    let files = thief.finish(BTreeMap::new());
     super::forge::serve(&stage.proxy, files);
     stage.refuses("release_not_listed", "the old role").await;
     stage.proxy.heal();
@@ -211,7 +197,7 @@ async fn stolen_snapshot_and_timestamp_keys() {
     let mut thief = Forge::of(&stage.world);
     thief.roles.get_mut("m-acme").unwrap()["version"] = 1.into();
     thief.list("snapshot", "m-acme", &old);
-    super::forge::serve(&stage.proxy, thief.finish(Default::default()));
+    super::forge::serve(&stage.proxy, thief.finish(BTreeMap::new()));
     assert_eq!(stage.terminal.agent.update_fully().await.unwrap_err().code(), "metadata_rolled_back");
     stage.proxy.heal();
     // Fresh timestamps on old news: believed until targets expire, and then no more.

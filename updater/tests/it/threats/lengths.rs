@@ -128,8 +128,11 @@ fn blob_with(blob: &[u8], frames: &[(u32, Vec<u8>)]) -> Vec<u8> {
     [header, table, packed].concat()
 }
 
+/// Frames of a blob, each with what it is said to unpack to.
+type Frames = Vec<(u32, Vec<u8>)>;
+
 /// Bombs that unpack to a gigabyte and more, by name of the check that must see each.
-fn bombs() -> [(&'static str, Vec<(u32, Vec<u8>)>); 5] {
+fn bombs() -> [(&'static str, Frames); 5] {
     let gib = 1 << 30;
     let honest = |raw_len: u32| (raw_len, frame_of_zeros(raw_len as usize, 17, None));
     [

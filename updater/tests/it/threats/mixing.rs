@@ -95,9 +95,10 @@ async fn a_snapshot_that_drops_a_maker() {
     let dropped = forge.finish(files);
     serve(&stage.proxy, dropped.clone());
     stage.refuses("metadata_rolled_back", "a known maker").await;
-    stage.honest_cycle().await;
+    stage.honest_cycle_at(100).await;
 
     let fresh = stage.world.terminal("two", &["acme/stable", "best/stable"], Designation::Own).await;
+    stage.proxy.heal();
     fresh.asks(&stage.proxy.url);
     serve(&stage.proxy, dropped);
     let report = fresh.agent.update().await.unwrap();

@@ -206,7 +206,8 @@ async fn injection_through_metadata() {
     let clean = stage.template();
     let before = outside(&stage);
     for odd in ODD {
-        let changes: [(&str, &dyn Fn(&mut Value)); 6] = [
+        type Change<'a> = (&'a str, &'a dyn Fn(&mut Value));
+        let changes: [Change<'_>; 6] = [
             ("timestamp", &|role| role["_type"] = odd.into()),
             ("timestamp", &|role| role["expires"] = odd.into()),
             ("snapshot", &|role| role["spec_version"] = odd.into()),
