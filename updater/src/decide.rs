@@ -334,4 +334,22 @@ mod tests {
         let assignment = decide(&row(Designation::Own, &[]), &[], &[], &[]);
         assert_eq!((assignment.reason, assignment.channels), (Reason::NothingPublished, vec![]));
     }
+
+    #[test]
+    fn a_withdrawn_release_is_left_only_as_far_back_as_its_maker_allows() {
+        let listed = [at("a/product", 2)];
+        let runs = row(Designation::Own, &[at("a/product", 4)]);
+        let withdrawn = |release, back_to| [Withdrawn { at: at("a/product", release), back_to }];
+        for (withdrawn, result) in [
+            (withdrawn(4, Some(2)), (Reason::Withdrawn, 2)),
+            (withdrawn(4, Some(1)), (Reason::Withdrawn, 2)),
+            (withdrawn(4, Some(3)), (Reason::Current, 4)),
+            (withdrawn(4, None), (Reason::Current, 4)),
+            // Of another release, this says nothing of the one that runs.
+            (withdrawn(3, Some(1)), (Reason::Current, 4)),
+        ] {
+            let assignment = decide(&runs, &[], &listed, &withdrawn);
+            assert_eq!((assignment.reason, assignment.channels[0].release), result, "{withdrawn:?}");
+        }
+    }
 }

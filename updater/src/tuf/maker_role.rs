@@ -210,3 +210,51 @@ pub(crate) fn verify_maker_role(
     }
     read_maker_role(maker, &role)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ChannelRelease;
+
+    fn release(number: u64) -> SignedRelease {
+        SignedRelease {
+            channel: "acme/main".parse().unwrap(),
+            release: number,
+            root: "0".repeat(64).parse().unwrap(),
+            created: 1,
+            length: 1,
+            sha256: Sha256Hex::of(b"blob"),
+        }
+    }
+
+    #[test]
+    fn what_a_role_says_of_withdrawn_releases_must_make_sense() {
+        let maker: MakerName = "acme".parse().unwrap();
+        let read = |channel: &str, release: u64, back_to| {
+            let at = ChannelRelease { channel: channel.parse().unwrap(), release };
+            let role = maker_role(
+                NonZeroU64::MIN,
+                &[self::release(1), self::release(2)],
+                &[Withdrawn { at, back_to }],
+                Time::now(),
+            );
+            read_maker_role(&maker, &role.unwrap())
+        };
+        let role = read("acme/main", 3, Some(2)).unwrap();
+        assert_eq!((role.releases.len(), role.withdrawn.len()), (2, 1));
+        read("acme/main", 3, None).unwrap();
+        for (channel, release, back_to) in
+            [("acme/main", 2, None), ("acme/main", 3, Some(3)), ("acme/main", 3, Some(4)), ("best/main", 3, Some(1))]
+        {
+            assert_eq!(read(channel, release, back_to).unwrap_err().code(), "metadata_refused", "{channel} {release}");
+        }
+    }
+
+    #[test]
+    fn a_role_whose_own_member_has_another_form_is_refused() {
+        let mut role = maker_role(NonZeroU64::MIN, &[release(1)], &[], Time::now()).unwrap();
+        read_maker_role(&"acme".parse().unwrap(), &role).unwrap();
+        role._extra.insert(EXTENSION.to_owned(), serde_json::json!({"withdrawn": 7}));
+        assert_eq!(read_maker_role(&"acme".parse().unwrap(), &role).unwrap_err().code(), "metadata_refused");
+    }
+}
