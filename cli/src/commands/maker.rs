@@ -55,7 +55,9 @@ async fn run_async(args: &MakerArgs) -> anyhow::Result<Exit> {
             let statement = maker.rotate(&change).map_err(hinted)?;
             let keys = &statement.keys;
             say!("keys version {}: {} of these must sign from its publication on:", keys.version, keys.threshold);
-            keys.keys.iter().for_each(|key| say!("  {key}"));
+            for key in &keys.keys {
+                say!("  {key}");
+            }
             let (old, new) = statement.lacking(&maker.keys().map_err(hinted)?);
             if old + new > 0 {
                 say!(

@@ -1,6 +1,6 @@
 //! Sending what was signed, and coming back from the service after a restore.
 
-use super::{Maker, MakerError};
+use super::{Maker, MakerError, RoleFile};
 use crate::disk::Access;
 use crate::http::{Client, Proof};
 use crate::statement::KeyStatement;
@@ -82,7 +82,7 @@ impl Maker {
     }
 
     /// The newest role, signed anew when it is old, after a look at what the service has.
-    fn role_to_publish(&self, held: &MakerView) -> Result<(Vec<u8>, Signed<Targets>), MakerError> {
+    fn role_to_publish(&self, held: &MakerView) -> Result<RoleFile, MakerError> {
         let (version, releases, withdrawn) = self.offered()?;
         let (bytes, role) = self.role()?.ok_or(MakerError::NothingReleased)?;
         let other = held.role_version == version && held.role_sha256.is_some_and(|held| held != Sha256Hex::of(&bytes));

@@ -150,6 +150,7 @@ pub(crate) fn refused(error: PublishError) -> Problem {
     match &error {
         PublishError::UnknownMaker(_) => Problem::not_found(code, error),
         PublishError::RoleVersion { .. }
+        | PublishError::RoleVersionFar { .. }
         | PublishError::ReleaseChanged { .. }
         | PublishError::ReleaseNotNewer { .. }
         | PublishError::RoleKeys { .. } => Problem::conflict(code, error),

@@ -25,6 +25,9 @@ use tokio::sync::Mutex;
 /// Blobs of one publication, in bytes altogether.
 const PUBLICATION_LEN_MAX: u64 = 512 << 20;
 
+/// Versions of a role that a maker may sign without publishing them.
+const ROLE_VERSION_STEP_MAX: u64 = 1 << 20;
+
 /// A publication was refused, or the service failed at it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -38,6 +41,14 @@ pub enum PublishError {
     /// A maker's role version only grows.
     #[error("role version {found} is not newer than {held}, which the service holds")]
     RoleVersion {
+        /// What was sent.
+        found: u64,
+        /// What is held.
+        held: u64,
+    },
+    /// A version so far ahead that the maker could soon sign no more: by who stole the key, or by mistake.
+    #[error("role version {found} is more than {ROLE_VERSION_STEP_MAX} ahead of {held}, which the service holds")]
+    RoleVersionFar {
         /// What was sent.
         found: u64,
         /// What is held.
@@ -121,6 +132,7 @@ impl PublishError {
             PublishError::UnknownMaker(_) => "maker_unknown",
             PublishError::Role(e) => e.code(),
             PublishError::RoleVersion { .. } => "role_version_not_newer",
+            PublishError::RoleVersionFar { .. } => "role_version_too_far",
             PublishError::ReleaseChanged { .. } => "release_changed",
             PublishError::ReleaseNotNewer { .. } => "release_not_newer",
             PublishError::Blob { .. } => "blob_refused",
@@ -185,6 +197,9 @@ impl Publisher {
         }
         if role.version.get() <= held.role_version {
             return Err(PublishError::RoleVersion { found: role.version.get(), held: held.role_version });
+        }
+        if role.version.get() - held.role_version > ROLE_VERSION_STEP_MAX {
+            return Err(PublishError::RoleVersionFar { found: role.version.get(), held: held.role_version });
         }
         let known = self.store.releases(maker).await?;
         let new = new_releases(&role, &known)?;

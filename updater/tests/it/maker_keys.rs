@@ -4,6 +4,7 @@ use crate::support::{World, at, blob};
 use std::fs;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
+use tough::schema::{Role, Signed, Targets};
 use updater::disk::Disk;
 use updater::keys::SigningKey;
 use updater::maker::{KeyChange, Maker, cosign};
@@ -131,4 +132,21 @@ async fn a_maker_restored_from_an_old_copy_does_not_sign() {
     restored.release(&third).unwrap();
     let held = restored.publish(&world.url).await.unwrap();
     assert_eq!(held.releases.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_uses_up_a_makers_versions_with_one_signature() {
+    let world = World::new().await;
+    let maker = world.maker("acme").await;
+    world.publish(&maker, "acme/stable", 1, 0..100).await;
+    let path = folder(&world, "acme").join("role.json");
+    let honest = fs::read(&path).unwrap();
+    let mut role: Signed<Targets> = serde_json::from_slice(&honest).unwrap();
+    role.signed.version = NonZeroU64::new(u64::MAX >> 1).unwrap();
+    let key = SigningKey::load(&Disk::default(), &folder(&world, "acme").join("key.pk8")).unwrap();
+    role.signatures[0].sig = key.sign(&role.signed.canonical_form().unwrap()).into();
+    fs::write(&path, serde_json::to_vec(&role).unwrap()).unwrap();
+    assert_eq!(maker.publish(&world.url).await.unwrap_err().code(), "role_version_too_far");
+    fs::write(&path, honest).unwrap();
+    world.publish(&maker, "acme/stable", 2, 0..110).await;
 }
