@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| updater::deltas::fuzz_index(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| updater::fuzzing::delta_index(bytes));

@@ -25,6 +25,8 @@ pub mod decide;
 #[doc(hidden)]
 pub mod deltas;
 pub mod disk;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 pub mod keys;
 pub mod maker;
