@@ -1,0 +1,334 @@
+//! What an update does once the service has said what is to be: fetch, install, tell.
+
+use super::backoff::{self, BackOffs};
+use super::fetch::fetch;
+use super::*;
+
+impl Agent {
+    /// What this terminal says of itself today.
+    pub(super) fn facts(&self, session: &Session) -> TerminalFacts {
+        TerminalFacts { engine_version: self.engine.version(), ..session.identity.facts.clone() }
+    }
+
+    /// [`Agent::noting`] of an answer by the service; what a file says is no word of a service.
+    pub(super) fn noting_of<T>(
+        &self,
+        session: &Session,
+        source: &str,
+        result: Result<T, AgentError>,
+    ) -> Result<T, AgentError> {
+        if !session.is_online() {
+            return result;
+        }
+        self.noting(source, result)
+    }
+
+    pub(super) async fn check_in(&self, session: &Session) -> Result<CheckedIn, AgentError> {
+        let facts = self.facts(session);
+        let applied = session.installed.as_ref().map(Manifest::releases).unwrap_or_default();
+        let report = CheckIn { facts, applied };
+        let body = serde_json::to_vec(&report).expect("a check-in is plain JSON");
+        let mut told: CheckedIn = session.call(&self.state, "check-in", body).await?;
+        told.assignment.words = printable(&told.assignment.words);
+        let assignment = &told.assignment;
+        self.state.put_contact(&Contact { at: self.state.seconds(), assignment: assignment.clone() })?;
+        tracing::info!(reason = assignment.reason.code(), "the service says: {}", assignment.words);
+        Ok(told)
+    }
+
+    pub(super) async fn follow(
+        &self,
+        session: &Session,
+        assignment: Assignment,
+        step: &mut &'static str,
+    ) -> Result<UpdateReport, AgentError> {
+        let mut report = UpdateReport {
+            outcome: Outcome::NothingAssigned,
+            idle: false,
+            generation: self.state.current_if_readable()?,
+            assignment,
+            channels: Vec::new(),
+            faults: Vec::new(),
+            self_test: None,
+            acknowledged: false,
+            staged: None,
+            warnings: Vec::new(),
+            fell_back: None,
+        };
+        if report.assignment.channels.is_empty() {
+            return Ok(report);
+        }
+        let held = self.state.held()?;
+        let held_back = report.assignment.channels.iter().any(|at| held.contains(at));
+        let wanted = if report.assignment.channels.iter().all(|at| held.contains(at)) {
+            session.in_force().to_vec()
+        } else {
+            let metadata = self.noting_of(session, SERVICE, metadata::refresh(&session.source, &self.state).await)?;
+            if session.is_online() {
+                self.note(SERVICE, None);
+            }
+            report.warnings.clone_from(&metadata.warnings);
+            *step = "fetch";
+            self.fetch_all(session, &metadata, &held, &mut report).await?
+        };
+        // Nothing is wanted when all is held back and nothing is in force.
+        let is_in_force =
+            wanted.is_empty() || session.installed.as_ref().is_some_and(|manifest| manifest.channels == wanted);
+        if is_in_force && held_back {
+            report.outcome = Outcome::HeldBack;
+            let held = Acknowledge::Trouble {
+                step: "plan".to_owned(),
+                code: "held_back".to_owned(),
+                words: "these releases were rolled back from on this terminal".to_owned(),
+            };
+            report.acknowledged = self.acknowledge(session, &held).await;
+        } else if is_in_force {
+            report.outcome = Outcome::UpToDate;
+            // What was staged meanwhile is no longer wanted.
+            self.state.drop_staged()?;
+        } else {
+            *step = "install";
+            self.check_room_to_link(&wanted, session.installed.as_ref())?;
+            self.install(session, wanted, &mut report).await?;
+        }
+        // A generation that was rolled back from stays until there is a newer one, so that its number is not given again.
+        if report.outcome != Outcome::HeldBack
+            && let Err(error) = self.state.clean(session.settings.keep)
+        {
+            tracing::warn!(%error, "old files could not be removed; the next update tries again");
+        }
+        // What broke off for a channel that failed is what the next update goes on with.
+        if report.faults.is_empty()
+            && let Err(error) = download::forget_parts(&self.state)
+        {
+            tracing::warn!(%error, "parts of downloads could not be removed; the next update tries again");
+        }
+        Ok(report)
+    }
+
+    /// Makes a generation of `wanted`, or takes the staged one that is made of it, and puts it in force unless it has to wait.
+    pub(super) async fn install(
+        &self,
+        session: &Session,
+        wanted: Vec<Installed>,
+        report: &mut UpdateReport,
+    ) -> Result<(), AgentError> {
+        let waits_for = staging::waits_for(&session.settings, session.stage_only, &self.state.now());
+        let before = session.installed.clone();
+        let staged = staging::staged(&self.state)?;
+        let is_new = staged.as_ref().is_none_or(|staged| !staging::serves(staged, &wanted, before.as_ref()));
+        let manifest = if let Some(staged) = staged.filter(|_| !is_new) {
+            staged
+        } else {
+            self.state.drop_staged()?;
+            let (state, engine) = (self.state.clone(), self.engine.clone());
+            let plan = self.self_test_plan(&session.settings, &session.identity.terminal)?;
+            let make = move || generation::make(&state, &*engine, &plan, wanted, before.as_ref());
+            let Made { manifest, self_test, faults } = tokio::task::spawn_blocking(make).await??;
+            report.self_test = Some(self_test);
+            report.faults.extend(faults);
+            manifest
+        };
+        let generation = manifest.generation;
+        if waits_for.is_some() {
+            if is_new {
+                self.state.put_staged(&StagedMark { generation, at: self.state.seconds() })?;
+                let result = Acknowledge::Staged { generation, staged: manifest.releases() };
+                report.acknowledged = self.acknowledge(session, &result).await;
+            }
+            report.outcome = Outcome::Staged;
+            report.staged = staging::status(&self.state)?.map(|staged| StagedStatus { waits_for, ..staged });
+            return Ok(());
+        }
+        generation::put_in_force(&self.state, &manifest, &session.settings.probation)?;
+        report.outcome = Outcome::Installed;
+        report.generation = Some(generation);
+        let result = Acknowledge::Installed { generation, applied: manifest.releases() };
+        report.acknowledged = self.acknowledge(session, &result).await;
+        Ok(())
+    }
+
+    /// Tells the service what went wrong since the last contact.
+    pub(super) async fn tell_faults(&self, session: &Session) -> Result<(), AgentError> {
+        let faults = self.state.faults()?;
+        for Fault { step, code, words, .. } in &faults {
+            let trouble = Acknowledge::Trouble { step: step.clone(), code: code.clone(), words: words.clone() };
+            if !self.acknowledge(session, &trouble).await {
+                return Ok(());
+            }
+        }
+        if faults.is_empty() { Ok(()) } else { self.state.drop_faults() }
+    }
+
+    /// Brings every assigned channel into the store and returns what shall be in force, ascending by channel.
+    ///
+    /// A channel that fails or is held back stays at what is in force, and does not stop the others. Then channels that the
+    /// assignment leaves out stay too: what was to replace them may be what failed, and a channel too many is no harm.
+    pub(super) async fn fetch_all(
+        &self,
+        session: &Session,
+        metadata: &Metadata,
+        held: &[ChannelRelease],
+        report: &mut UpdateReport,
+    ) -> Result<Vec<Installed>, AgentError> {
+        check_distinct(&report.assignment)?;
+        let mut wanted = Vec::new();
+        let mut followed = true;
+        let mut first_fault = None;
+        for at in &report.assignment.channels {
+            let in_force = session.in_force().iter().find(|installed| installed.channel == at.channel);
+            if held.contains(at) {
+                tracing::info!(channel = %at.channel, release = at.release, "release {} of {} is held back", at.release, at.channel);
+                wanted.extend(in_force.cloned());
+                followed = false;
+                continue;
+            }
+            match self.fetch_one(session, metadata, at, in_force).await {
+                Ok((installed, channel)) => {
+                    wanted.push(installed);
+                    report.channels.push(channel);
+                }
+                // The disk is everybody's, so its fault ends the update.
+                Err(error @ (AgentError::Disk(_) | AgentError::Space { .. } | AgentError::Worker(_))) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(channel = %at.channel, code = error.code(), "channel {} stays as it is: {error}", at.channel);
+                    report.faults.push(ChannelFault::new(&at.channel, &error));
+                    wanted.extend(in_force.cloned());
+                    followed = false;
+                    first_fault.get_or_insert(error);
+                }
+            }
+        }
+        if !followed {
+            let assigned = |channel: &Channel| report.assignment.channels.iter().any(|at| at.channel == *channel);
+            wanted.extend(session.in_force().iter().filter(|installed| !assigned(&installed.channel)).cloned());
+        }
+        wanted.sort_by(|a, b| a.channel.cmp(&b.channel));
+        match first_fault {
+            Some(error) if report.channels.is_empty() => Err(error),
+            _ => Ok(wanted),
+        }
+    }
+
+    pub(super) async fn fetch_one(
+        &self,
+        session: &Session,
+        metadata: &Metadata,
+        at: &ChannelRelease,
+        in_force: Option<&Installed>,
+    ) -> Result<(Installed, ChannelReport), AgentError> {
+        check_acceptable(session, at, in_force)?;
+        let source = backoff::of_channel(&at.channel);
+        if session.is_online() {
+            BackOffs::read(&self.state).check(&source, self.state.seconds())?;
+        }
+        let signed = match (metadata.release(&session.source, at, in_force).await, in_force) {
+            // It was withdrawn and nothing may take its place yet: worse than a withdrawn release is none.
+            (Err(AgentError::NotListed(_)), Some(installed)) if installed.release == at.release => {
+                return Ok((installed.clone(), ChannelReport::stored(installed)));
+            }
+            (signed, _) => self.noting_of(session, &source, signed)?,
+        };
+        let fetched = match &session.source {
+            Source::Service(client) => fetch(client, &self.state, &signed, &*self.progress).await,
+            Source::Bundle { bundle, .. } => bundle::take(bundle, &self.state, &signed).await,
+        };
+        let fetched = self.noting_of(session, &source, fetched)?;
+        if session.is_online() {
+            self.note(&source, None);
+        }
+        if let Some(code) = &fetched.delta_fault {
+            let words =
+                format!("a delta to release {} of {} is refused; the whole blob was fetched", at.release, at.channel);
+            let told = Acknowledge::Trouble { step: "delta".to_owned(), code: code.clone(), words };
+            self.acknowledge(session, &told).await;
+        }
+        let report = ChannelReport {
+            channel: at.channel.clone(),
+            release: at.release,
+            transfer: fetched.transfer,
+            bytes_fetched: fetched.bytes,
+            full_bytes: signed.length,
+            delta_fault: fetched.delta_fault,
+            restarts: fetched.restarts,
+        };
+        Ok((Installed::from(signed), report))
+    }
+
+    pub(super) async fn report_trouble(&self, session: &Session, step: &str, error: &AgentError) {
+        let trouble =
+            Acknowledge::Trouble { step: step.to_owned(), code: error.code().to_owned(), words: error.to_string() };
+        self.acknowledge(session, &trouble).await;
+    }
+
+    /// Tells the service of a result; false when it did not hear. The next check-in then corrects its table.
+    pub(super) async fn acknowledge(&self, session: &Session, result: &Acknowledge) -> bool {
+        if !session.is_online() {
+            return false;
+        }
+        let body = serde_json::to_vec(result).expect("a result is plain JSON");
+        match self.noting(SERVICE, session.call::<Value>(&self.state, "acknowledge", body).await) {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(%error, "the service did not hear of the result");
+                false
+            }
+        }
+    }
+}
+
+/// Refuses an assignment that has a channel twice. Two releases of one channel side by side would leave the older one to be what the next
+/// assignment is compared with, which is a way back to it.
+fn check_distinct(assignment: &Assignment) -> Result<(), AgentError> {
+    let mut seen = BTreeSet::new();
+    match assignment.channels.iter().find(|at| !seen.insert(&at.channel)) {
+        Some(twice) => Err(AgentError::AssignedTwice(twice.channel.clone())),
+        None => Ok(()),
+    }
+}
+
+/// The terminal's own word on an assignment: a service that was taken over cannot move it to a maker that it does not accept; nor back to
+/// an older release, which is checked against what the maker signed.
+fn check_acceptable(session: &Session, at: &ChannelRelease, in_force: Option<&Installed>) -> Result<(), AgentError> {
+    let facts = &session.identity.facts;
+    let row = UserRow { designation: facts.designation.clone(), subscribed: facts.subscribed.clone(), applied: Vec::new() };
+    if in_force.is_none() && !accepts(&row, &at.channel) {
+        return Err(AgentError::NotAccepted(at.channel.clone()));
+    }
+    Ok(())
+}
+
+/// An enrolled terminal on its way to its service.
+pub(super) struct Session {
+    /// The generation in force, seen to be whole when the update began; the lock keeps it so.
+    pub(super) installed: Option<Manifest>,
+    pub(super) settings: Settings,
+    pub(super) stage_only: bool,
+    pub(super) identity: Identity,
+    pub(super) source: Source,
+    pub(super) key: SigningKey,
+}
+
+impl Session {
+    pub(super) fn is_online(&self) -> bool {
+        matches!(self.source, Source::Service(_))
+    }
+
+    pub(super) fn in_force(&self) -> &[Installed] {
+        self.installed.as_ref().map_or(&[], |manifest| &manifest.channels)
+    }
+
+    pub(super) async fn call<T: serde::de::DeserializeOwned>(
+        &self,
+        state: &State,
+        call: &str,
+        body: Vec<u8>,
+    ) -> Result<T, AgentError> {
+        let path = format!("/v1/terminals/{}/{call}", self.identity.terminal);
+        let proof = Proof::Key(&self.key, state.next_counter()?);
+        match &self.source {
+            Source::Service(client) => Ok(client.call(Method::POST, &path, proof, body).await?),
+            Source::Bundle { .. } => unreachable!("a file is not called"),
+        }
+    }
+}
