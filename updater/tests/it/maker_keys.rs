@@ -150,3 +150,26 @@ async fn nobody_uses_up_a_makers_versions_with_one_signature() {
     fs::write(&path, honest).unwrap();
     world.publish(&maker, "acme/stable", 2, 0..110).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_about_to_expire_is_signed_anew_when_it_is_published() {
+    let world = World::new().await;
+    let maker = world.maker("acme").await;
+    world.publish(&maker, "acme/stable", 1, 0..100).await;
+    assert_eq!(maker.publish(&world.url).await.unwrap().role_version, 1, "a young one is left as it is");
+    let path = folder(&world, "acme").join("role.json");
+    let mut role: Signed<Targets> = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let young = role.signed.expires;
+    role.signed.version = NonZeroU64::new(2).unwrap();
+    role.signed.expires = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + 86_400).unwrap();
+    let key = SigningKey::load(&Disk::default(), &folder(&world, "acme").join("key.pk8")).unwrap();
+    role.signatures[0].sig = key.sign(&role.signed.canonical_form().unwrap()).into();
+    fs::write(&path, serde_json::to_vec(&role).unwrap()).unwrap();
+
+    assert_eq!(maker.publish(&world.url).await.unwrap().role_version, 3);
+    let renewed: Signed<Targets> = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert!(renewed.signed.expires >= young && renewed.signed.targets == role.signed.targets);
+    let terminal = world.terminal("one", &["acme/stable"], Designation::Own).await;
+    terminal.agent.update().await.unwrap();
+    assert_eq!(terminal.runs(), [at("acme/stable", 1)]);
+}
