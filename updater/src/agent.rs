@@ -56,15 +56,11 @@ mod state;
 mod window;
 
 use crate::Channel;
-use crate::decide::{UserRow, accepts};
 use crate::disk::{Checkpoint, Disk, DiskError, Lock};
 use crate::http::{Client, Network, Proof};
 use crate::keys::SigningKey;
 use crate::tuf::{self, TufError};
-use crate::wire::{
-    Acknowledge, Assignment, ChannelRelease, CheckIn, CheckedIn, Designation, Enrol, Enrolled, Sha256Hex, TerminalFacts,
-};
-use crate::words::printable;
+use crate::wire::{Designation, Enrol, Enrolled, Sha256Hex, TerminalFacts};
 pub use backoff::BackOff;
 use backoff::{BackOffs, SERVICE};
 pub use bundle::{BundleError, Entry, Exported, Index, export, read_index};
@@ -72,10 +68,9 @@ pub use daemon::{Daemon, Tick};
 pub use error::AgentError;
 pub use fetch::Transfer;
 use follow::Session;
-use generation::Made;
 pub use generation::{Installed, Manifest};
 pub use import::Imported;
-use metadata::{Metadata, Source};
+use metadata::Source;
 pub use poll::Polled;
 pub use probation::{ProbationStatus, ScanMark, begin_scan, report_crash};
 pub use report::{
@@ -83,10 +78,8 @@ pub use report::{
 };
 use reqwest::Method;
 pub use self_test::{CleanFile, SelfTest, SelfTestError, SelfTestPlan};
-use serde_json::Value;
 pub use settings::{Bundles, Consent, Probation, SETTINGS_FILE, SelfTestLimits, Settings, Trigger, Triggers, WhenStale};
-use state::{Contact, Fault, Identity, StagedMark, State};
-use std::collections::BTreeSet;
+use state::{Identity, State};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,8 +1,23 @@
 //! What an update does once the service has said what is to be: fetch, install, tell.
 
-use super::backoff::{self, BackOffs};
+use super::backoff::{self, BackOffs, SERVICE};
 use super::fetch::fetch;
-use super::*;
+use super::generation::{self, Made};
+use super::metadata::{self, Metadata, Source};
+use super::state::{Contact, Fault, Identity, StagedMark, State};
+use super::{
+    Agent, AgentError, ChannelFault, ChannelReport, Installed, Manifest, Outcome, Settings, StagedStatus, UpdateReport,
+    bundle, download, staging,
+};
+use crate::Channel;
+use crate::decide::{UserRow, accepts};
+use crate::http::Proof;
+use crate::keys::SigningKey;
+use crate::wire::{Acknowledge, Assignment, ChannelRelease, CheckIn, CheckedIn, TerminalFacts};
+use crate::words::printable;
+use reqwest::Method;
+use serde_json::Value;
+use std::collections::BTreeSet;
 
 impl Agent {
     /// What this terminal says of itself today.
