@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 
 use anyhow::{Result, ensure};
+use corpus::Random;
 use patternc::compile::{Compiler, SourceKind};
 use patternc::record::Record;
 
@@ -15,29 +16,6 @@ use patternc::record::Record;
 const SPREAD: u64 = 4;
 /// Bodies are no shorter, so that each has something to search for.
 const BODY_BYTES_MIN: usize = 8;
-
-/// SplitMix64 (Steele, Lea, Flood: *Fast splittable pseudorandom number generators*, 2014).
-#[derive(Clone)]
-pub struct Random(u64);
-
-impl Random {
-    /// The generator with this seed.
-    pub fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    /// A number below `bound`.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
 
 /// Things that occur with their frequencies.
 struct Frequencies<T> {
@@ -64,7 +42,7 @@ impl<T: std::hash::Hash + Ord + Clone> Frequencies<T> {
 
     /// One of them, with its index and the bits that tell it from the others.
     fn draw(&self, random: &mut Random) -> (usize, &T, f64) {
-        let at = random.below(self.total);
+        let at = random.below(self.total as usize) as u64;
         let index = self.upto.partition_point(|(_, upto)| *upto <= at);
         (index, &self.upto[index].0, -self.share(index).log2())
     }
@@ -156,7 +134,7 @@ impl<'a> Set<'a> {
             let families = &self.style.families;
             let expected = (families.count(index) * self.size).div_ceil(families.total);
             let range = SPREAD * expected.max(1);
-            let name = format!("{family}-{}", 1 + self.random.below(range));
+            let name = format!("{family}-{}", 1 + self.random.below(range as usize));
             if !self.names.insert(name.clone()) {
                 continue;
             }
@@ -174,7 +152,7 @@ impl<'a> Set<'a> {
     /// The next release: `count` signatures go and as many come.
     pub fn change(&mut self, count: usize) {
         for _ in 0..count {
-            let at = self.random.below(self.signatures.len() as u64) as usize;
+            let at = self.random.below(self.signatures.len());
             let gone = self.signatures.swap_remove(at);
             self.names.remove(gone.line.split(':').next().expect("a line has a name"));
             if self.added.remove(&gone.line).is_none() {

@@ -20,7 +20,7 @@ mod synthetic;
 
 pub use plant::{Choice, PlantedFile, Unplantable, What, bears, ends, instance, instance_of, near_miss, plant, planted};
 pub use seal::{seal_blob, seal_database, seal_delta};
-pub use synthetic::{haystack, near_clean_ndb, synthetic_ndb};
+pub use synthetic::{Random, haystack, near_clean_ndb, synthetic_ndb};
 
 use engine::pattern::{Offset, Pattern};
 use patternc::compile::{Compilation, Compiler, SourceKind};

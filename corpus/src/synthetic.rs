@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 
 /// SplitMix64 (Steele, Lea, Flood: *Fast splittable pseudorandom number generators*, 2014): a few lines, and the same numbers
 /// for ever, which no random-number crate promises.
-pub(crate) struct Random(u64);
+#[derive(Clone)]
+pub struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Random {
+    /// The generator with this seed.
+    pub fn new(seed: u64) -> Random {
         Random(seed)
     }
 
@@ -25,7 +27,7 @@ impl Random {
     }
 
     /// A number below `bound`; slightly uneven, which does not matter here.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
+    pub fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
 }

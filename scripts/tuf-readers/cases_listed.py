@@ -11,37 +11,29 @@ from repository import key, later, listed, signed
 # Row 11: parts of different states.
 
 
-@case("metadata_refused", row=11)
-def mix_of_snapshot_and_targets(repository):
+def take_from_another_state(repository, role):
     repository.offer("acme", 2)
     repository.write()
     other = copy.deepcopy(repository)
-    other.expires["targets"] = later(timedelta(days=30))
+    other.expires[role] = later(timedelta(days=30))
     other.write()
-    file = f"{repository.versions['targets']}.targets.json"
+    file = f"{repository.versions[role]}.{role}.json"
     repository.files[file] = other.files[file]
+
+
+@case("metadata_refused", row=11)
+def mix_of_snapshot_and_targets(repository):
+    take_from_another_state(repository, "targets")
 
 
 @case("metadata_refused", row=11)
 def mix_of_timestamp_and_snapshot(repository):
-    repository.offer("acme", 2)
-    repository.write()
-    other = copy.deepcopy(repository)
-    other.expires["snapshot"] = later(timedelta(days=30))
-    other.write()
-    file = f"{repository.versions['snapshot']}.snapshot.json"
-    repository.files[file] = other.files[file]
+    take_from_another_state(repository, "snapshot")
 
 
 @case("metadata_refused", "answer_too_long", row=11)
 def mix_of_snapshot_and_maker(repository):
-    repository.offer("acme", 2)
-    repository.write()
-    other = copy.deepcopy(repository)
-    other.expires["m-acme"] = later(timedelta(days=30))
-    other.write()
-    file = f"{repository.versions['m-acme']}.m-acme.json"
-    repository.files[file] = other.files[file]
+    take_from_another_state(repository, "m-acme")
 
 
 # Row 12: a role that is no longer listed.

@@ -57,19 +57,7 @@ impl Agent {
         assignment: Assignment,
         step: &mut &'static str,
     ) -> Result<UpdateReport, AgentError> {
-        let mut report = UpdateReport {
-            outcome: Outcome::NothingAssigned,
-            idle: false,
-            generation: self.state.current_if_readable()?,
-            assignment,
-            channels: Vec::new(),
-            faults: Vec::new(),
-            self_test: None,
-            acknowledged: false,
-            staged: None,
-            warnings: Vec::new(),
-            fell_back: None,
-        };
+        let mut report = UpdateReport::new(assignment, self.state.current_if_readable()?);
         if report.assignment.channels.is_empty() {
             return Ok(report);
         }

@@ -114,19 +114,8 @@ impl Agent {
             },
         }
         self.state.put_contact(&Contact { at: self.state.seconds(), ..contact.clone() })?;
-        Ok(Some(UpdateReport {
-            outcome: seen.outcome,
-            idle: true,
-            generation: session.installed.as_ref().map(|manifest| manifest.generation),
-            assignment: contact.assignment,
-            channels: Vec::new(),
-            faults: Vec::new(),
-            self_test: None,
-            acknowledged: false,
-            staged: None,
-            warnings: Vec::new(),
-            fell_back: None,
-        }))
+        let generation = session.installed.as_ref().map(|manifest| manifest.generation);
+        Ok(Some(UpdateReport { outcome: seen.outcome, idle: true, ..UpdateReport::new(contact.assignment, generation) }))
     }
 
     /// Whether the service's bare word that nothing changed is enough now.

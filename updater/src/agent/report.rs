@@ -128,6 +128,25 @@ pub struct UpdateReport {
     pub fell_back: Option<Rollback>,
 }
 
+impl UpdateReport {
+    /// One of an update that has done nothing yet.
+    pub(crate) fn new(assignment: Assignment, generation: Option<u64>) -> Self {
+        UpdateReport {
+            outcome: Outcome::NothingAssigned,
+            idle: false,
+            generation,
+            assignment,
+            channels: Vec::new(),
+            faults: Vec::new(),
+            self_test: None,
+            acknowledged: false,
+            staged: None,
+            warnings: Vec::new(),
+            fell_back: None,
+        }
+    }
+}
+
 /// A generation that is tested and waits to be put in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StagedStatus {

@@ -1,7 +1,7 @@
 //! An update that dies at every step in turn: a whole generation stays in force, never an older one, and the next update ends
 //! well.
 
-use crate::support::{FakeEngine, Terminal, World, at};
+use crate::support::{FakeEngine, Terminal, World, at, copy};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -17,18 +17,6 @@ struct Dies(AtomicI64);
 impl Checkpoint for Dies {
     fn reached(&self, _: &'static str) -> io::Result<()> {
         if self.0.fetch_sub(1, Ordering::Relaxed) > 0 { Ok(()) } else { Err(io::Error::other("killed")) }
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-        if from.is_dir() {
-            copy(&from, &to);
-        } else {
-            fs::copy(from, to).unwrap();
-        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Makers whose keys change, who have several, or who were restored from an old copy.
 
-use crate::support::{World, at, blob};
+use crate::support::{World, at, blob, copy};
 use std::fs;
 use std::num::NonZeroU64;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tough::schema::{Role, Signed, Targets};
 use updater::disk::Disk;
 use updater::keys::SigningKey;
@@ -12,18 +12,6 @@ use updater::wire::Designation;
 
 fn folder(world: &World, name: &str) -> PathBuf {
     world.dir.path().join("makers").join(name)
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-        if from.is_dir() {
-            copy(&from, &to);
-        } else {
-            fs::copy(from, to).unwrap();
-        }
-    }
 }
 
 fn release(world: &World, maker: &Maker, number: u64) {

@@ -1,6 +1,6 @@
 //! Attacks and faults, each named: nothing is installed, what was in force stays, the code says what it was.
 
-use crate::support::{Terminal, World, at, blob};
+use crate::support::{World, at, blob, world_with_one_terminal};
 use axum::http::Method;
 use std::fs;
 use std::path::Path;
@@ -11,15 +11,6 @@ use updater::keys::SigningKey;
 use updater::maker::Maker;
 use updater::service::Config;
 use updater::wire::{Designation, MakerView, Sha256Hex};
-
-async fn world_with_one_terminal(signatures: u32) -> (World, Maker, Terminal) {
-    let world = World::new().await;
-    let maker = world.maker("acme").await;
-    world.publish(&maker, "acme/stable", 1, 0..signatures).await;
-    let terminal = world.terminal("one", &["acme/stable"], Designation::Own).await;
-    terminal.agent.update().await.unwrap();
-    (world, maker, terminal)
-}
 
 fn flip(path: &Path) {
     let mut bytes = fs::read(path).unwrap();

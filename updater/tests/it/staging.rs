@@ -1,17 +1,13 @@
 //! New generations that wait: for a command, for consent, for their time of day.
 
-use crate::support::{Terminal, World, at};
+use crate::support::{Terminal, World, at, world_with_one_terminal};
 use std::fs;
 use updater::agent::{Outcome, SETTINGS_FILE, Trigger, WaitsFor};
 use updater::maker::Maker;
-use updater::wire::Designation;
 
-async fn world_with_one_terminal(settings: &str) -> (World, Maker, Terminal) {
-    let world = World::new().await;
-    let maker = world.maker("acme").await;
-    world.publish(&maker, "acme/stable", 1, 0..100).await;
-    let terminal = world.terminal("one", &["acme/stable"], Designation::Own).await;
-    terminal.agent.update().await.unwrap();
+/// A terminal that runs release 1 and could have release 2, with these settings.
+async fn with_news(settings: &str) -> (World, Maker, Terminal) {
+    let (world, maker, terminal) = world_with_one_terminal(100).await;
     world.publish(&maker, "acme/stable", 2, 0..101).await;
     fs::write(terminal.folder.join(SETTINGS_FILE), settings).unwrap();
     (world, maker, terminal)
@@ -19,7 +15,7 @@ async fn world_with_one_terminal(settings: &str) -> (World, Maker, Terminal) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_staged_generation_is_applied_without_the_network() {
-    let (mut world, _, terminal) = world_with_one_terminal("").await;
+    let (mut world, _, terminal) = with_news("").await;
     assert_eq!(terminal.agent.apply().unwrap_err().code(), "nothing_staged");
     let report = terminal.agent.update_by(Trigger::Command, true).await.unwrap();
     assert_eq!((report.outcome, report.generation), (Outcome::Staged, Some(1)));
@@ -46,7 +42,7 @@ async fn a_staged_generation_is_applied_without_the_network() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_staged_generation_is_put_in_force_by_the_next_update_that_may() {
-    let (_world, _, terminal) = world_with_one_terminal("").await;
+    let (_world, _, terminal) = with_news("").await;
     terminal.agent.update_by(Trigger::Command, true).await.unwrap();
     let report = terminal.agent.update().await.unwrap();
     assert_eq!((report.outcome, report.generation, report.self_test), (Outcome::Installed, Some(2), None));
@@ -55,7 +51,7 @@ async fn a_staged_generation_is_put_in_force_by_the_next_update_that_may() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_who_is_asked_may_decline() {
-    let (world, maker, terminal) = world_with_one_terminal("consent = \"ask\"\n").await;
+    let (world, maker, terminal) = with_news("consent = \"ask\"\n").await;
     let report = terminal.agent.update().await.unwrap();
     assert_eq!(report.staged.unwrap().waits_for, Some(WaitsFor::Consent));
     assert!(terminal.agent.apply_if_due().unwrap().is_none(), "nobody consented");
@@ -74,7 +70,7 @@ async fn an_owner_who_is_asked_may_decline() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_release_takes_the_place_of_the_staged_one() {
-    let (world, maker, terminal) = world_with_one_terminal("consent = \"ask\"\n").await;
+    let (world, maker, terminal) = with_news("consent = \"ask\"\n").await;
     terminal.agent.update().await.unwrap();
     world.publish(&maker, "acme/stable", 3, 0..102).await;
     terminal.agent.update().await.unwrap();
@@ -86,7 +82,7 @@ async fn a_newer_release_takes_the_place_of_the_staged_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_staged_for_another_generation_is_not_applied() {
-    let (world, maker, terminal) = world_with_one_terminal("").await;
+    let (world, maker, terminal) = with_news("").await;
     terminal.agent.update().await.unwrap();
     world.publish(&maker, "acme/stable", 3, 0..102).await;
     terminal.agent.update_by(Trigger::Command, true).await.unwrap();
@@ -101,7 +97,7 @@ async fn what_was_staged_for_another_generation_is_not_applied() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_window_stages_and_an_open_one_applies() {
-    let (_world, _, terminal) = world_with_one_terminal("").await;
+    let (_world, _, terminal) = with_news("").await;
     let zone = jiff::tz::TimeZone::system();
     let now = jiff::Timestamp::now().to_zoned(zone);
     let hours = |from: i64, until: i64| {
@@ -121,7 +117,7 @@ async fn a_closed_window_stages_and_an_open_one_applies() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_trigger_is_switched_by_itself() {
     let all = [(Trigger::Command, "command"), (Trigger::Timer, "timer"), (Trigger::Scan, "scan")];
-    let (mut world, _, terminal) = world_with_one_terminal("").await;
+    let (mut world, _, terminal) = with_news("").await;
     world.stop().await;
     for (off, name) in all {
         let others = all.iter().filter(|(_, other)| *other != name).map(|(_, other)| format!("{other} = true\n"));

@@ -97,6 +97,29 @@ impl Engine for FakeEngine {
     }
 }
 
+/// A service, and a terminal that runs release 1 of the one channel there is, with so many signatures.
+pub(crate) async fn world_with_one_terminal(signatures: u32) -> (World, Maker, Terminal) {
+    let world = World::new().await;
+    let maker = world.maker("acme").await;
+    world.publish(&maker, "acme/stable", 1, 0..signatures).await;
+    let terminal = world.terminal("one", &["acme/stable"], Designation::Own).await;
+    terminal.agent.update().await.unwrap();
+    (world, maker, terminal)
+}
+
+/// Copies a folder with all it holds.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::copy(from, to).unwrap();
+        }
+    }
+}
+
 pub(crate) struct World {
     pub(crate) dir: TempDir,
     pub(crate) url: Url,

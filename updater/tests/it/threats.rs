@@ -16,10 +16,9 @@ mod page;
 mod signatures;
 
 use crate::support::fault::FaultProxy;
-use crate::support::{Terminal, World, at};
+use crate::support::{Terminal, World, at, copy};
 use forge::Forge;
 use std::fs;
-use std::path::Path;
 use updater::installed_database;
 use updater::maker::Maker;
 use updater::wire::{ChannelRelease, Designation, Sha256Hex};
@@ -134,13 +133,5 @@ impl Stage {
         fs::remove_dir_all(&self.terminal.folder).unwrap();
         copy(template.path(), &self.terminal.folder);
         self.still_safe("it is put back");
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-        if from.is_dir() { copy(&from, &to) } else { _ = fs::copy(from, to).unwrap() }
     }
 }

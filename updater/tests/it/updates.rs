@@ -1,6 +1,6 @@
 //! The honest path: first installation, deltas, nothing new, rollback, restart.
 
-use crate::support::{World, at, blob};
+use crate::support::{World, at, blob, world_with_one_terminal};
 use std::fs;
 use std::sync::atomic::Ordering;
 use updater::agent::{Outcome, SETTINGS_FILE, Transfer};
@@ -78,11 +78,7 @@ async fn several_releases_are_published_at_once_and_again_without_effect() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_self_test_keeps_what_was_in_force_and_is_reported() {
-    let world = World::new().await;
-    let maker = world.maker("acme").await;
-    world.publish(&maker, "acme/stable", 1, 0..100).await;
-    let terminal = world.terminal("one", &["acme/stable"], Designation::Own).await;
-    terminal.agent.update().await.unwrap();
+    let (world, maker, terminal) = world_with_one_terminal(100).await;
     world.publish(&maker, "acme/stable", 2, 0..101).await;
 
     terminal.engine.fails.store(true, Ordering::Relaxed);
