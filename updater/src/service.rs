@@ -57,7 +57,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-pub use store::StoreError;
+pub use store::{Database, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -73,6 +73,8 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 pub struct Config {
     /// Folder of everything the service keeps; made when missing.
     pub data_dir: PathBuf,
+    /// Where the tables are. Default: SQLite, `titer.sqlite3` in the data folder.
+    pub database: Option<Database>,
     /// Address to listen at; port 0 takes a free one.
     pub listen: SocketAddr,
     /// How long a timestamp is valid: the longest time for which a terminal can be kept from news unnoticed. 24 hours.
@@ -94,6 +96,7 @@ impl Config {
     pub fn new(data_dir: impl Into<PathBuf>, listen: SocketAddr) -> Self {
         Config {
             data_dir: data_dir.into(),
+            database: None,
             listen,
             timestamp_lifetime: Duration::from_hours(24),
             timestamp_every: Duration::from_hours(1),

@@ -156,19 +156,23 @@ fn killed_at_every_call(scene: &Scene, stride: usize) {
     let (mut tried, mut killed) = (0, 0);
     for call in scene.calls.iter().step_by(stride) {
         tried += 1;
-        // Threads share the work in another way in each run, so that a call may come sooner in its thread than it did.
-        let died = (0..=call.before).rev().any(|before| {
+        let dies = |killer| {
             scene.restore();
-            !scene.update(trace::killer(call, before))
-        });
+            !scene.update(killer)
+        };
+        // Threads share the work in another way in each run, so that a call may come sooner in its thread than it did. Scratch files and
+        // files of samples have another name each time: there calls are counted on whatever file.
+        let by_path = (0..=call.before).rev().map(|before| trace::killer(call, before));
+        let sooner = [0, 1, 2, 4, 8].map(|sooner| call.before_of_name.saturating_sub(sooner));
+        let by_number = sooner.into_iter().map(|before| trace::killer_by_number(call, before));
+        let died = by_path.chain(by_number).any(dies);
         killed += usize::from(died);
         let point = format!("{} of {} number {}", call.name, call.effect.path().display(), call.before + 1);
         assert_eq!(scene.fault(!died), None, "killed at {point}");
         scene.recovers(&point);
     }
-    // Scratch files and files of samples have another name each time, so that their calls are not met again.
     eprintln!("killed at {killed} of {tried} points tried, of {} calls", scene.calls.len());
-    assert!(killed * 10 >= tried * 6, "killed at {killed} of {tried} points");
+    assert!(killed * 20 >= tried * 19, "killed at {killed} of {tried} points");
 }
 
 #[test]

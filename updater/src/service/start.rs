@@ -9,7 +9,7 @@ use crate::service::objects::Objects;
 use crate::service::online_keys::OnlineKeys;
 use crate::service::publisher::Publisher;
 use crate::service::signer::{Signer, Signing};
-use crate::service::store::Store;
+use crate::service::store::{Database, Store};
 use crate::service::{App, Config, PUBLICATIONS_MAX, ServeError};
 use crate::tuf;
 use crate::wire::Sha256Hex;
@@ -33,7 +33,8 @@ pub(crate) async fn open(disk: &Disk, config: &Config, timestamp_lifetime: Signe
         disk.create_dir(&data.join(folder))?;
     }
     let tables = data.join("titer.sqlite3");
-    let store = Store::open(&tables).await?;
+    let database = config.database.clone().unwrap_or_else(|| Database::Sqlite(tables.clone()));
+    let store = Store::open(&database).await?;
     let objects = Objects::open(&data.join("objects"), disk.clone())?;
     let keys_folder = data.join("keys");
     let mut roots = store.metadata_versions("root").await?;

@@ -65,6 +65,8 @@ pub(crate) struct Call {
     pub(crate) effect: Effect,
     /// How many calls of this name and path came before it in the same thread, also such as failed.
     pub(crate) before: usize,
+    /// How many calls of this name came before it in the same thread, on whatever file.
+    pub(crate) before_of_name: usize,
 }
 
 /// Whether `strace` can be used here; says so when it cannot.
@@ -94,6 +96,15 @@ pub(crate) fn killer(call: &Call, before: usize) -> Command {
     strace
 }
 
+/// As [`killer`], for a file that has another name in each run: counts calls of the name of `call` on whatever file.
+pub(crate) fn killer_by_number(call: &Call, before: usize) -> Command {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null"]);
+    strace.arg("-e").arg(format!("trace={}", call.name));
+    strace.arg("-e").arg(format!("inject={}:signal=KILL:when={}", call.name, before + 1)).arg("--");
+    strace
+}
+
 /// Reads what [`recorder`] wrote: the calls that changed or synced something below `root`, in the order they ended.
 ///
 /// # Panics
@@ -115,6 +126,8 @@ struct Reader<'a> {
     /// Where the files that were written to end.
     ends: HashMap<PathBuf, usize>,
     seen: HashMap<(String, String, PathBuf), usize>,
+    /// The same by thread and name of the call alone.
+    of_name: HashMap<(String, String), usize>,
     calls: Vec<Call>,
 }
 
@@ -126,6 +139,7 @@ impl Default for Reader<'_> {
             offsets: HashMap::new(),
             ends: HashMap::new(),
             seen: HashMap::new(),
+            of_name: HashMap::new(),
             calls: Vec::new(),
         }
     }
@@ -152,6 +166,9 @@ impl<'a> Reader<'a> {
         let Some((call, result)) = text.rsplit_once(" = ") else { return };
         let (name, arguments) = call.trim_end().split_once('(').expect("a call has arguments");
         let arguments = split(arguments.strip_suffix(')').expect("arguments end"));
+        let number = self.of_name.entry((thread.to_owned(), name.to_owned())).or_default();
+        let before_of_name = *number;
+        *number += 1;
         let failed = result.starts_with('-') || result.starts_with('?');
         if failed && !TAKES_PATHS.contains(&name) {
             return;
@@ -159,7 +176,7 @@ impl<'a> Reader<'a> {
         let Some(effect) = self.effect(name, &arguments, result) else { return };
         let key = (thread.to_owned(), name.to_owned(), effect.path().to_owned());
         let before = self.seen.entry(key).or_default();
-        let call = Call { name: name.to_owned(), effect, before: *before };
+        let call = Call { name: name.to_owned(), effect, before: *before, before_of_name };
         *before += 1;
         if !failed {
             self.calls.push(call);

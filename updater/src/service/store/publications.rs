@@ -44,7 +44,7 @@ pub(crate) struct Publication<'a> {
 impl Store {
     /// Enters a maker; returns false when the name is taken by another key.
     pub(crate) async fn register_maker(&self, maker: &MakerName, key: &PublicKey) -> Result<bool, StoreError> {
-        sqlx::query("INSERT INTO makers (maker, keys, registered_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+        sqlx::query("INSERT INTO makers (maker, keys, registered_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
             .bind(maker.as_str())
             .bind(serde_json::to_string(&MakerKeys::single(*key))?)
             .bind(now())
@@ -54,7 +54,7 @@ impl Store {
     }
 
     pub(crate) async fn maker(&self, maker: &MakerName) -> Result<Option<Maker>, StoreError> {
-        let row = sqlx::query_as::<_, MakerSql>("SELECT * FROM makers WHERE maker = ?").bind(maker.as_str());
+        let row = sqlx::query_as::<_, MakerSql>("SELECT * FROM makers WHERE maker = $1").bind(maker.as_str());
         row.fetch_optional(&self.pool).await?.map(MakerSql::read).transpose()
     }
 
@@ -66,7 +66,7 @@ impl Store {
 
     /// Releases of a maker, ascending by channel and number.
     pub(crate) async fn releases(&self, maker: &MakerName) -> Result<Vec<ReleaseView>, StoreError> {
-        let rows = sqlx::query_as::<_, ReleaseSql>("SELECT * FROM releases WHERE maker = ? ORDER BY name, release");
+        let rows = sqlx::query_as::<_, ReleaseSql>("SELECT * FROM releases WHERE maker = $1 ORDER BY name, release");
         rows.bind(maker.as_str()).fetch_all(&self.pool).await?.into_iter().map(ReleaseSql::read).collect()
     }
 
@@ -85,7 +85,7 @@ impl Store {
         for new in publication.new {
             sqlx::query(
                 "INSERT INTO releases (maker, name, release, sha256, root, length, created, published_at, listed)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1)",
             )
             .bind(maker)
             .bind(new.channel.name())
@@ -98,18 +98,18 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         }
-        sqlx::query("UPDATE releases SET listed = 0 WHERE maker = ?").bind(maker).execute(&mut *tx).await?;
+        sqlx::query("UPDATE releases SET listed = 0 WHERE maker = $1").bind(maker).execute(&mut *tx).await?;
         for listed in publication.listed {
-            sqlx::query("UPDATE releases SET listed = 1 WHERE maker = ? AND name = ? AND release = ?")
+            sqlx::query("UPDATE releases SET listed = 1 WHERE maker = $1 AND name = $2 AND release = $3")
                 .bind(maker)
                 .bind(listed.channel.name())
                 .bind(int(listed.release)?)
                 .execute(&mut *tx)
                 .await?;
         }
-        sqlx::query("DELETE FROM withdrawn WHERE maker = ?").bind(maker).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM withdrawn WHERE maker = $1").bind(maker).execute(&mut *tx).await?;
         for withdrawn in publication.withdrawn {
-            sqlx::query("INSERT INTO withdrawn (maker, name, release, back_to) VALUES (?, ?, ?, ?)")
+            sqlx::query("INSERT INTO withdrawn (maker, name, release, back_to) VALUES ($1, $2, $3, $4)")
                 .bind(maker)
                 .bind(withdrawn.at.channel.name())
                 .bind(int(withdrawn.at.release)?)
@@ -118,14 +118,17 @@ impl Store {
                 .await?;
         }
         if let Some(keys) = publication.keys {
-            sqlx::query("UPDATE makers SET keys = ? WHERE maker = ?")
+            sqlx::query("UPDATE makers SET keys = $1 WHERE maker = $2")
                 .bind(serde_json::to_string(keys)?)
                 .bind(maker)
                 .execute(&mut *tx)
                 .await?;
         }
         for delta in publication.deltas {
-            sqlx::query("INSERT OR REPLACE INTO deltas (from_sha256, to_sha256, sha256, length) VALUES (?, ?, ?, ?)")
+            sqlx::query(
+                "INSERT INTO deltas (from_sha256, to_sha256, sha256, length) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (to_sha256, from_sha256) DO UPDATE SET sha256 = excluded.sha256, length = excluded.length",
+            )
                 .bind(delta.from.to_string())
                 .bind(delta.to.to_string())
                 .bind(delta.sha256.to_string())
@@ -133,7 +136,7 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
         }
-        sqlx::query("UPDATE makers SET role_version = ?, role_body = ? WHERE maker = ?")
+        sqlx::query("UPDATE makers SET role_version = $1, role_body = $2 WHERE maker = $3")
             .bind(int(publication.role_version)?)
             .bind(publication.role_body)
             .bind(maker)
@@ -161,7 +164,7 @@ impl Store {
         let rows = sqlx::query_as::<_, (i64, String, i64, i64)>(
             "SELECT r.release, r.sha256, r.published_at,
              (SELECT COUNT(*) FROM applied a WHERE a.maker = r.maker AND a.name = r.name AND a.release = r.release)
-             FROM releases r WHERE r.maker = ? AND r.name = ? ORDER BY r.release",
+             FROM releases r WHERE r.maker = $1 AND r.name = $2 ORDER BY r.release",
         );
         let rows = rows.bind(channel.maker()).bind(channel.name()).fetch_all(&self.pool).await?;
         let read = |(release, sha256, published_at, terminals): (i64, String, i64, i64)| {
@@ -174,7 +177,7 @@ impl Store {
     /// when no release has this blob.
     pub(crate) async fn deltas_around(&self, to: &Sha256Hex) -> Result<Option<(Node, Vec<Delta>)>, StoreError> {
         let target = sqlx::query_as::<_, (String, String, i64, i64)>(
-            "SELECT maker, name, release, length FROM releases WHERE sha256 = ? ORDER BY release DESC LIMIT 1",
+            "SELECT maker, name, release, length FROM releases WHERE sha256 = $1 ORDER BY release DESC LIMIT 1",
         );
         let target = target.bind(to.to_string()).fetch_optional(&self.pool).await?;
         let Some((maker, name, release, length)) = target else { return Ok(None) };
@@ -182,9 +185,9 @@ impl Store {
             "SELECT f.sha256 AS from_sha256, f.release AS from_release, f.length AS from_length,
              t.sha256 AS to_sha256, t.release AS to_release, t.length AS to_length, d.sha256, d.length
              FROM deltas d
-             JOIN releases f ON f.sha256 = d.from_sha256 AND f.maker = ?1 AND f.name = ?2
-             JOIN releases t ON t.sha256 = d.to_sha256 AND t.maker = ?1 AND t.name = ?2
-             WHERE t.release <= ?3 AND f.release < t.release ORDER BY t.release DESC, f.release DESC LIMIT ?4",
+             JOIN releases f ON f.sha256 = d.from_sha256 AND f.maker = $1 AND f.name = $2
+             JOIN releases t ON t.sha256 = d.to_sha256 AND t.maker = $1 AND t.name = $2
+             WHERE t.release <= $3 AND f.release < t.release ORDER BY t.release DESC, f.release DESC LIMIT $4",
         );
         let rows = rows.bind(maker).bind(name).bind(release).bind(DELTAS_READ_MAX).fetch_all(&self.pool).await?;
         let deltas = rows.into_iter().map(DeltaSql::read).collect::<Result<_, _>>()?;
@@ -193,7 +196,7 @@ impl Store {
 
     /// The digest of the delta between two blobs.
     pub(crate) async fn delta(&self, from: &Sha256Hex, to: &Sha256Hex) -> Result<Option<Sha256Hex>, StoreError> {
-        let row = sqlx::query_as::<_, (String,)>("SELECT sha256 FROM deltas WHERE from_sha256 = ? AND to_sha256 = ?");
+        let row = sqlx::query_as::<_, (String,)>("SELECT sha256 FROM deltas WHERE from_sha256 = $1 AND to_sha256 = $2");
         let row = row.bind(from.to_string()).bind(to.to_string()).fetch_optional(&self.pool).await?;
         row.map(|(sha256,)| Ok(sha256.parse()?)).transpose()
     }
@@ -201,7 +204,7 @@ impl Store {
     /// The newest version of a role that was signed here, with its bytes.
     pub(crate) async fn newest_metadata(&self, role: &str) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
         let row = sqlx::query_as::<_, (i64, Vec<u8>)>(
-            "SELECT version, body FROM metadata WHERE role = ? ORDER BY version DESC LIMIT 1",
+            "SELECT version, body FROM metadata WHERE role = $1 ORDER BY version DESC LIMIT 1",
         );
         let row = row.bind(role).fetch_optional(&self.pool).await?;
         row.map(|(version, body)| Ok((nat(version)?, body))).transpose()
@@ -209,7 +212,7 @@ impl Store {
 
     /// Every version of a role that is kept, ascending, with its bytes.
     pub(crate) async fn metadata_versions(&self, role: &str) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-        let rows = sqlx::query_as::<_, (i64, Vec<u8>)>("SELECT version, body FROM metadata WHERE role = ? ORDER BY version");
+        let rows = sqlx::query_as::<_, (i64, Vec<u8>)>("SELECT version, body FROM metadata WHERE role = $1 ORDER BY version");
         let rows = rows.bind(role).fetch_all(&self.pool).await?;
         rows.into_iter().map(|(version, body)| Ok((nat(version)?, body))).collect()
     }
@@ -217,7 +220,7 @@ impl Store {
     /// Records a signed version before its file is written; fails when the version exists.
     pub(crate) async fn add_metadata(&self, role: &str, version: u64, body: &[u8]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        sqlx::query("INSERT INTO metadata (role, version, body) VALUES (?, ?, ?)")
+        sqlx::query("INSERT INTO metadata (role, version, body) VALUES ($1, $2, $3)")
             .bind(role)
             .bind(int(version)?)
             .bind(body)
@@ -225,7 +228,7 @@ impl Store {
             .await?;
         if role == "timestamp" {
             // Its file is replaced too; only the newest version can ever be asked for.
-            sqlx::query("DELETE FROM metadata WHERE role = ? AND version < ?")
+            sqlx::query("DELETE FROM metadata WHERE role = $1 AND version < $2")
                 .bind(role)
                 .bind(int(version)?)
                 .execute(&mut *tx)
@@ -242,7 +245,7 @@ impl Store {
     pub(crate) async fn put_next_root(&self, version: u64, body: &[u8]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query("DELETE FROM metadata WHERE role = 'next root'").execute(&mut *tx).await?;
-        sqlx::query("INSERT INTO metadata (role, version, body) VALUES ('next root', ?, ?)")
+        sqlx::query("INSERT INTO metadata (role, version, body) VALUES ('next root', $1, $2)")
             .bind(int(version)?)
             .bind(body)
             .execute(&mut *tx)

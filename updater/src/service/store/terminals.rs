@@ -5,7 +5,7 @@ use crate::Channel;
 use crate::decide::UserRow;
 use crate::keys::PublicKey;
 use crate::wire::{Acknowledge, Assignment, ChannelRelease, CheckIn, Sha256Hex, TerminalFacts, TerminalRow};
-use sqlx::{FromRow, Sqlite, Transaction};
+use sqlx::{Any, FromRow, Transaction};
 use std::collections::HashMap;
 
 /// What became of an attempt to use up an enrolment token.
@@ -27,7 +27,7 @@ pub(crate) struct Terminal {
 
 impl Store {
     pub(crate) async fn add_token(&self, digest: &Sha256Hex) -> Result<(), StoreError> {
-        let insert = sqlx::query("INSERT INTO enrolment_tokens (sha256, created_at) VALUES (?, ?)");
+        let insert = sqlx::query("INSERT INTO enrolment_tokens (sha256, created_at) VALUES ($1, $2)");
         insert.bind(digest.to_string()).bind(now()).execute(&self.pool).await?;
         Ok(())
     }
@@ -44,10 +44,10 @@ impl Store {
         facts: &TerminalFacts,
     ) -> Result<Enrolment, StoreError> {
         let mut tx = self.begin().await?;
-        let known = sqlx::query_as::<_, (String,)>("SELECT terminal FROM terminals WHERE public_key = ?");
+        let known = sqlx::query_as::<_, (String,)>("SELECT terminal FROM terminals WHERE public_key = $1");
         let known = known.bind(key.to_string()).fetch_optional(&mut *tx).await?;
         let terminal = known.as_ref().map_or(terminal, |(known,)| known.as_str());
-        let used = sqlx::query("UPDATE enrolment_tokens SET terminal = ? WHERE sha256 = ? AND terminal IS NULL")
+        let used = sqlx::query("UPDATE enrolment_tokens SET terminal = $1 WHERE sha256 = $2 AND terminal IS NULL")
             .bind(terminal)
             .bind(token.to_string())
             .execute(&mut *tx)
@@ -55,7 +55,7 @@ impl Store {
         if used.rows_affected() == 0 {
             let again = sqlx::query_as::<_, (String,)>(
                 "SELECT t.terminal FROM enrolment_tokens e JOIN terminals t ON t.terminal = e.terminal
-                 WHERE e.sha256 = ? AND t.public_key = ?",
+                 WHERE e.sha256 = $1 AND t.public_key = $2",
             );
             let again = again.bind(token.to_string()).bind(key.to_string()).fetch_optional(&mut *tx).await?;
             return Ok(again.map_or(Enrolment::Refused, |(terminal,)| Enrolment::Accepted(terminal)));
@@ -63,8 +63,9 @@ impl Store {
         // The counter of a known key only grows here too, so that no recorded request becomes worth anything again.
         sqlx::query(
             "INSERT INTO terminals (terminal, public_key, counter, hardware, os, engine_version, designation, subscribed,
-             enrolled_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (public_key) DO UPDATE SET counter = MAX(counter, excluded.counter), hardware = excluded.hardware,
+             enrolled_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             ON CONFLICT (public_key) DO UPDATE SET counter = CASE WHEN
+             terminals.counter < excluded.counter THEN excluded.counter ELSE terminals.counter END, hardware = excluded.hardware,
              os = excluded.os, engine_version = excluded.engine_version, designation = excluded.designation,
              subscribed = excluded.subscribed",
         )
@@ -84,19 +85,19 @@ impl Store {
     }
 
     pub(crate) async fn terminal_key(&self, terminal: &str) -> Result<Option<PublicKey>, StoreError> {
-        let row = sqlx::query_as::<_, (String,)>("SELECT public_key FROM terminals WHERE terminal = ?").bind(terminal);
+        let row = sqlx::query_as::<_, (String,)>("SELECT public_key FROM terminals WHERE terminal = $1").bind(terminal);
         row.fetch_optional(&self.pool).await?.map(|(key,)| Ok(key.parse()?)).transpose()
     }
 
     /// What an idle poll needs of a terminal.
     pub(crate) async fn terminal(&self, terminal: &str) -> Result<Option<Terminal>, StoreError> {
         let row = sqlx::query_as::<_, (String, i64, String, String)>(
-            "SELECT public_key, counter, designation, subscribed FROM terminals WHERE terminal = ?",
+            "SELECT public_key, counter, designation, subscribed FROM terminals WHERE terminal = $1",
         );
         let row = row.bind(terminal).fetch_optional(&self.pool).await?;
         let Some((key, counter, designation, subscribed)) = row else { return Ok(None) };
         let applied = sqlx::query_as::<_, (String, String, i64)>(
-            "SELECT maker, name, release FROM applied WHERE terminal = ? ORDER BY maker, name",
+            "SELECT maker, name, release FROM applied WHERE terminal = $1 ORDER BY maker, name",
         );
         let applied = applied.bind(terminal).fetch_all(&self.pool).await?;
         let applied = applied.iter().map(|(maker, name, release)| channel_release(maker, name, *release));
@@ -113,8 +114,10 @@ impl Store {
         let mut tx = self.begin().await?;
         for (terminal, (at, counter)) in contacts {
             sqlx::query(
-                "UPDATE terminals SET last_contact = MAX(COALESCE(last_contact, 0), ?), counter = MAX(counter, ?)
-                 WHERE terminal = ?",
+                "UPDATE terminals SET
+                 last_contact = CASE WHEN COALESCE(last_contact, 0) < $1 THEN $1 ELSE last_contact END,
+                 counter = CASE WHEN counter < $2 THEN $2 ELSE counter END
+                 WHERE terminal = $3",
             )
             .bind(at)
             .bind(int(*counter)?)
@@ -133,8 +136,8 @@ impl Store {
         }
         let facts = &report.facts;
         sqlx::query(
-            "UPDATE terminals SET hardware = ?, os = ?, engine_version = ?, designation = ?, subscribed = ?
-             WHERE terminal = ?",
+            "UPDATE terminals SET hardware = $1, os = $2, engine_version = $3, designation = $4, subscribed = $5
+             WHERE terminal = $6",
         )
         .bind(&facts.hardware)
         .bind(&facts.os)
@@ -151,7 +154,7 @@ impl Store {
 
     /// Keeps what a terminal was told, for the operator's view.
     pub(crate) async fn put_reason(&self, terminal: &str, assignment: &Assignment) -> Result<(), StoreError> {
-        sqlx::query("UPDATE terminals SET reason = ?, words = ? WHERE terminal = ?")
+        sqlx::query("UPDATE terminals SET reason = $1, words = $2 WHERE terminal = $3")
             .bind(assignment.reason.code())
             .bind(&assignment.words)
             .bind(terminal)
@@ -167,7 +170,7 @@ impl Store {
             return Ok(false);
         }
         let insert = "INSERT INTO reports (terminal, at, outcome, generation, step, code, words)
-                      VALUES (?, ?, ?, ?, ?, ?, ?)";
+                      VALUES ($1, $2, $3, $4, $5, $6, $7)";
         let report = sqlx::query(insert).bind(terminal).bind(now());
         let none = None::<&str>;
         match result {
@@ -212,8 +215,8 @@ impl Store {
     }
 }
 
-async fn take_counter(tx: &mut Transaction<'_, Sqlite>, terminal: &str, counter: u64) -> Result<bool, StoreError> {
-    let taken = sqlx::query("UPDATE terminals SET counter = ?, last_contact = ? WHERE terminal = ? AND counter < ?")
+async fn take_counter(tx: &mut Transaction<'_, Any>, terminal: &str, counter: u64) -> Result<bool, StoreError> {
+    let taken = sqlx::query("UPDATE terminals SET counter = $1, last_contact = $2 WHERE terminal = $3 AND counter < $4")
         .bind(int(counter)?)
         .bind(now())
         .bind(terminal)
@@ -224,13 +227,16 @@ async fn take_counter(tx: &mut Transaction<'_, Sqlite>, terminal: &str, counter:
 }
 
 async fn put_applied(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Transaction<'_, Any>,
     terminal: &str,
     applied: &[ChannelRelease],
 ) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM applied WHERE terminal = ?").bind(terminal).execute(&mut **tx).await?;
+    sqlx::query("DELETE FROM applied WHERE terminal = $1").bind(terminal).execute(&mut **tx).await?;
     for at in applied {
-        sqlx::query("INSERT OR REPLACE INTO applied (terminal, maker, name, release) VALUES (?, ?, ?, ?)")
+        sqlx::query(
+            "INSERT INTO applied (terminal, maker, name, release) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (terminal, maker, name) DO UPDATE SET release = excluded.release",
+        )
             .bind(terminal)
             .bind(at.channel.maker())
             .bind(at.channel.name())

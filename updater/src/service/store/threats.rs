@@ -8,7 +8,7 @@ impl Store {
     /// Enters a maker's news; returns false, and enters nothing, when `counter` is not newer than the last.
     pub(crate) async fn put_news(&self, maker: &MakerName, counter: u64, news: &ThreatNews) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let taken = sqlx::query("UPDATE makers SET counter = ? WHERE maker = ? AND counter < ?")
+        let taken = sqlx::query("UPDATE makers SET counter = $1 WHERE maker = $2 AND counter < $3")
             .bind(int(counter)?)
             .bind(maker.as_str())
             .bind(int(counter)?)
@@ -20,8 +20,11 @@ impl Store {
         let vaccine = news.vaccine.as_ref();
         let release = vaccine.map(|vaccine| int(vaccine.since.release)).transpose()?;
         sqlx::query(
-            "INSERT OR REPLACE INTO threats (maker, threat, danger, discovered, expected, vaccine_date, vaccine_name,
-             vaccine_release, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO threats (maker, threat, danger, discovered, expected, vaccine_date, vaccine_name,
+             vaccine_release, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             ON CONFLICT (maker, threat) DO UPDATE SET danger = excluded.danger, discovered = excluded.discovered,
+             expected = excluded.expected, vaccine_date = excluded.vaccine_date, vaccine_name = excluded.vaccine_name,
+             vaccine_release = excluded.vaccine_release, updated_at = excluded.updated_at",
         )
         .bind(maker.as_str())
         .bind(&news.threat)
