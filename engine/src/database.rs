@@ -14,6 +14,7 @@ use crate::logical::Soundness;
 use crate::matcher::{Literal, Program};
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
+use std::ops::Range;
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -296,6 +297,19 @@ impl<'a> Database<'a> {
         let database = *self;
         (0..self.tiers.len())
             .flat_map(move |tier| database.entries_of(tier).filter_map(move |entry| database.stored_window(tier, entry)))
+    }
+
+    /// How many windows are kept for the tier with index `tier` in [`Database::tiers`], damaged ones too.
+    pub fn windows_len(&self, tier: usize) -> usize {
+        self.entries_of(tier).len()
+    }
+
+    /// Part of [`Database::windows`]: those of one tier whose places among its [`Database::windows_len`] are in `places`, so that threads can
+    /// share them out.
+    pub fn windows_at(&self, tier: usize, places: Range<usize>) -> impl Iterator<Item = StoredWindow> + use<'a> {
+        let database = *self;
+        let entries = self.entries_of(tier).as_slice().get(places).unwrap_or_default();
+        entries.iter().filter_map(move |entry| database.stored_window(tier, entry))
     }
 
     /// The entries of a tier, bucket by bucket.

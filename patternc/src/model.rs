@@ -167,14 +167,15 @@ fn share_of(level: u8) -> f32 {
 const LEVEL_MAX: u8 = 40;
 
 /// The windows of `width` bytes, 1 to 8, of `run` as numbers, the first byte of each lowest.
-pub(crate) fn numbers(run: &[u8], width: usize) -> impl Iterator<Item = u64> + '_ {
+pub(crate) fn numbers(run: &[u8], width: usize) -> impl ExactSizeIterator<Item = u64> + '_ {
     let highest = 8 * (width as u32 - 1);
     let shift_in = move |window: u64, byte: u8| window >> 8 | u64::from(byte) << highest;
     let (first, rest) = run.split_at(run.len().min(width - 1));
-    let before = first.iter().fold(0, |window, &byte| shift_in(window, byte));
-    rest.iter().scan(before, move |window, &byte| {
-        *window = shift_in(*window, byte);
-        Some(*window)
+    let mut window = first.iter().fold(0, |window, &byte| shift_in(window, byte));
+    // Unlike `scan`, `map` says how many there will be, so that whoever collects them allocates once.
+    rest.iter().map(move |&byte| {
+        window = shift_in(window, byte);
+        window
     })
 }
 

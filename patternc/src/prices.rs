@@ -7,7 +7,8 @@
 use crate::link::SIGNATURES_PER_WINDOW;
 use crate::model::{CLASSES, Model};
 use engine::layout::{FOLD, NEAR_REACH, Tier};
-use engine::{Database, FileClass, StoredWindow};
+use engine::{Database, FileClass, SignatureId, StoredWindow};
+use rayon::prelude::*;
 use std::ops::AddAssign;
 
 /// The prices of a database.
@@ -152,9 +153,10 @@ pub fn price(database: &Database<'_>, model: &Model) -> Prices {
     let mut tiers: Vec<TierPrice> = database.tiers().iter().map(|tier| TierPrice::of(database, tier)).collect();
     let mut brought = vec![[0_f32; CLASSES]; database.len()];
     let mut seen: Vec<(u8, u64, u32)> = Vec::new();
-    for stored in database.windows() {
+    let priced = tiers.clone();
+    let look = |stored: StoredWindow| Some((stored, Shares::of(&stored, &priced[stored.tier], model)));
+    each_window(database, look, |(stored, shares)| {
         let tier = &mut tiers[stored.tier];
-        let shares = Shares::of(&stored, tier, model);
         let per_kib = 1024.0 / f64::from(tier.stride);
         tier.windows += 1;
         for (class, candidates) in shares.candidates.into_iter().enumerate() {
@@ -169,20 +171,28 @@ pub fn price(database: &Database<'_>, model: &Model) -> Prices {
         }
         // The format has no more than sixteen tiers.
         seen.push((stored.tier as u8, stored.bytes, stored.signature.index()));
-    }
-    seen.sort_unstable();
+    });
+    seen.par_sort_unstable();
     seen.dedup();
     let mut crowded: Vec<(u8, u32)> = Vec::new();
+    let mut windows = Vec::with_capacity(seen.len());
     for signatures in seen.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
         // A window that several signatures have is one hit.
-        let (index, window, _) = signatures[0];
-        let tier = &mut tiers[usize::from(index)];
-        let shares = tier.shares(window, model);
-        let per_kib = 1024.0 / f64::from(tier.stride);
-        for (expected, share) in tier.expected.iter_mut().zip(shares) {
-            expected.hits += per_kib * share;
-        }
+        let (tier, window, _) = signatures[0];
+        windows.push((tier, window));
         crowded.extend(signatures.iter().skip(SIGNATURES_PER_WINDOW.into()).map(|&(tier, _, signature)| (tier, signature)));
+    }
+    drop(seen);
+    for block in windows.chunks(BLOCKS * BLOCK) {
+        let shares: Vec<[f64; CLASSES]> =
+            block.par_iter().map(|&(tier, window)| tiers[usize::from(tier)].shares(window, model)).collect();
+        for (&(tier, _), shares) in block.iter().zip(shares) {
+            let tier = &mut tiers[usize::from(tier)];
+            let per_kib = 1024.0 / f64::from(tier.stride);
+            for (expected, share) in tier.expected.iter_mut().zip(shares) {
+                expected.hits += per_kib * share;
+            }
+        }
     }
     crowded.sort_unstable();
     crowded.dedup();
@@ -200,16 +210,16 @@ pub fn price(database: &Database<'_>, model: &Model) -> Prices {
 pub fn each(database: &Database<'_>, model: &Model) -> Vec<Found> {
     let tiers: Vec<TierPrice> = database.tiers().iter().map(|tier| TierPrice::of(database, tier)).collect();
     let mut sums = vec![Sum::default(); database.len()];
-    for stored in database.windows() {
+    let look = |stored: StoredWindow| Some((stored, Shares::of(&stored, &tiers[stored.tier], model)));
+    each_window(database, look, |(stored, shares)| {
         let tier = &tiers[stored.tier];
-        let shares = Shares::of(&stored, tier, model);
         let candidates = shares.candidates.map(|share| 1024.0 * 1024.0 / f64::from(tier.stride) * share);
         for signature in database.led_by(&stored) {
             if let Some(sum) = sums.get_mut(signature.index() as usize) {
                 sum.add(&stored, &candidates, &tiers);
             }
         }
-    }
+    });
     let mut found: Vec<Found> = sums.into_iter().map(|sum| sum.found(&tiers)).collect();
     for signature in database.never_led_to() {
         if let Some(found) = found.get_mut(signature.index() as usize) {
@@ -217,6 +227,30 @@ pub fn each(database: &Database<'_>, model: &Model) -> Vec<Found> {
         }
     }
     found
+}
+
+/// Windows that one thread looks at at a time, and how many of such parts before their outcomes are put together.
+const BLOCK: usize = 1 << 12;
+const BLOCKS: usize = 16;
+
+/// Calls `use_of` with what `look` makes of each stored window, in their order. Threads look, one uses, so that sums come out the same on any
+/// number of processors. Some 10 MiB of memory.
+fn each_window<T: Send>(
+    database: &Database<'_>,
+    look: impl Fn(StoredWindow) -> Option<T> + Sync,
+    mut use_of: impl FnMut(T),
+) {
+    for tier in 0..database.tiers().len() {
+        let len = database.windows_len(tier);
+        let starts: Vec<usize> = (0..len).step_by(BLOCK).collect();
+        for starts in starts.chunks(BLOCKS) {
+            let block = |start: &usize| -> Vec<T> {
+                database.windows_at(tier, *start..len.min(start + BLOCK)).filter_map(&look).collect()
+            };
+            let blocks: Vec<Vec<T>> = starts.par_iter().map(block).collect();
+            blocks.into_iter().flatten().for_each(&mut use_of);
+        }
+    }
 }
 
 /// What the windows of one signature bring.
@@ -365,20 +399,27 @@ fn dearest(database: &Database<'_>, tiers: &[TierPrice], brought: &[[f32; CLASSE
         let (name, channel, window) = (String::new(), String::new(), Vec::new());
         listed.push((SignaturePrice { name, channel, tier: 0, class, candidates_per_mib, window }, 0.0));
     }
-    for stored in database.windows() {
-        for signature in database.led_by(&stored) {
-            let Some(place) = ranked.iter().position(|(index, ..)| *index == signature.index()) else { continue };
+    let place_of = |signature: SignatureId| ranked.iter().position(|(index, ..)| *index == signature.index());
+    let is_listed = |stored: &StoredWindow| database.led_by(stored).any(|signature| place_of(signature).is_some());
+    each_window(
+        database,
+        |stored| is_listed(&stored).then_some(stored),
+        |stored| {
             let tier = &tiers[stored.tier];
-            let share = Shares::of(&stored, tier, model).candidates[ranked[place].1 as usize];
-            let (of_signature, most) = &mut listed[place];
-            if share > *most {
-                *most = share;
-                of_signature.name = database.name(signature).into_owned();
-                database.channel(signature).clone_into(&mut of_signature.channel);
-                of_signature.tier = stored.tier;
-                of_signature.window = stored.bytes.to_le_bytes()[..usize::from(tier.width)].to_vec();
+            let shares = Shares::of(&stored, tier, model);
+            for signature in database.led_by(&stored) {
+                let Some(place) = place_of(signature) else { continue };
+                let share = shares.candidates[ranked[place].1 as usize];
+                let (of_signature, most) = &mut listed[place];
+                if share > *most {
+                    *most = share;
+                    of_signature.name = database.name(signature).into_owned();
+                    database.channel(signature).clone_into(&mut of_signature.channel);
+                    of_signature.tier = stored.tier;
+                    of_signature.window = stored.bytes.to_le_bytes()[..usize::from(tier.width)].to_vec();
+                }
             }
-        }
-    }
+        },
+    );
     listed.into_iter().map(|(of_signature, _)| of_signature).collect()
 }

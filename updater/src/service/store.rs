@@ -29,7 +29,8 @@ pub(crate) use terminals::Enrolment;
 
 const CONNECTIONS_MAX: u32 = 8;
 /// Said to every connection to SQLite; a writer waits at most 10 s for another.
-const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+const PRAGMAS: &str =
+    "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
 
 /// Where the tables are.
 #[derive(Clone, PartialEq, Eq)]

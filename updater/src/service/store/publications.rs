@@ -129,12 +129,12 @@ impl Store {
                 "INSERT INTO deltas (from_sha256, to_sha256, sha256, length) VALUES ($1, $2, $3, $4)
                  ON CONFLICT (to_sha256, from_sha256) DO UPDATE SET sha256 = excluded.sha256, length = excluded.length",
             )
-                .bind(delta.from.to_string())
-                .bind(delta.to.to_string())
-                .bind(delta.sha256.to_string())
-                .bind(int(delta.length)?)
-                .execute(&mut *tx)
-                .await?;
+            .bind(delta.from.to_string())
+            .bind(delta.to.to_string())
+            .bind(delta.sha256.to_string())
+            .bind(int(delta.length)?)
+            .execute(&mut *tx)
+            .await?;
         }
         sqlx::query("UPDATE makers SET role_version = $1, role_body = $2 WHERE maker = $3")
             .bind(int(publication.role_version)?)
@@ -212,7 +212,8 @@ impl Store {
 
     /// Every version of a role that is kept, ascending, with its bytes.
     pub(crate) async fn metadata_versions(&self, role: &str) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-        let rows = sqlx::query_as::<_, (i64, Vec<u8>)>("SELECT version, body FROM metadata WHERE role = $1 ORDER BY version");
+        let rows =
+            sqlx::query_as::<_, (i64, Vec<u8>)>("SELECT version, body FROM metadata WHERE role = $1 ORDER BY version");
         let rows = rows.bind(role).fetch_all(&self.pool).await?;
         rows.into_iter().map(|(version, body)| Ok((nat(version)?, body))).collect()
     }

@@ -226,23 +226,19 @@ async fn take_counter(tx: &mut Transaction<'_, Any>, terminal: &str, counter: u6
     Ok(taken.rows_affected() == 1)
 }
 
-async fn put_applied(
-    tx: &mut Transaction<'_, Any>,
-    terminal: &str,
-    applied: &[ChannelRelease],
-) -> Result<(), StoreError> {
+async fn put_applied(tx: &mut Transaction<'_, Any>, terminal: &str, applied: &[ChannelRelease]) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM applied WHERE terminal = $1").bind(terminal).execute(&mut **tx).await?;
     for at in applied {
         sqlx::query(
             "INSERT INTO applied (terminal, maker, name, release) VALUES ($1, $2, $3, $4)
              ON CONFLICT (terminal, maker, name) DO UPDATE SET release = excluded.release",
         )
-            .bind(terminal)
-            .bind(at.channel.maker())
-            .bind(at.channel.name())
-            .bind(int(at.release)?)
-            .execute(&mut **tx)
-            .await?;
+        .bind(terminal)
+        .bind(at.channel.maker())
+        .bind(at.channel.name())
+        .bind(int(at.release)?)
+        .execute(&mut **tx)
+        .await?;
     }
     Ok(())
 }
