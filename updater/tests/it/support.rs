@@ -9,7 +9,7 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::routing::post;
 use patternc::blob::{self, EngineRange, Meta};
 use patternc::compile::{Compiler, SourceKind};
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use sqlx::AnyPool;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use updater::agent::{self, Agent, BoxError, Engine, Enrolment, Manifest, SelfTest, SelfTestError, SelfTestPlan, Status};
 use updater::maker::Maker;
 use updater::operator::Operator;
-use updater::service::{Config, Running, serve};
+use updater::service::{Config, Database, Running, serve};
 use updater::wire::{Assignment, ChannelRelease, Designation, Reason, Sha256Hex};
 use updater::{Channel, installed_database};
 use url::Url;
@@ -136,6 +136,7 @@ impl World {
     /// With other settings than the usual.
     pub(crate) async fn with(change: impl FnOnce(Config) -> Config) -> World {
         let dir = tempfile::tempdir().unwrap();
+        make_schema(dir.path()).await;
         let (running, stop) = start(change(config(dir.path()))).await;
         let url = running.url();
         let operator = Operator::new(&url, running.operator_token()).unwrap();
@@ -163,9 +164,8 @@ impl World {
 
     /// How many reports of this outcome, or of trouble with this code, the service has.
     pub(crate) async fn reported(&self, outcome_or_code: &str) -> i64 {
-        let tables = SqliteConnectOptions::new().filename(self.dir.path().join("service/titer.sqlite3"));
-        let pool = SqlitePool::connect_with(tables).await.unwrap();
-        let count = sqlx::query_scalar("SELECT count(*) FROM reports WHERE outcome = ?1 OR code = ?1");
+        let pool = tables(self.dir.path()).await;
+        let count = sqlx::query_scalar("SELECT count(*) FROM reports WHERE outcome = $1 OR code = $1");
         let count = count.bind(outcome_or_code).fetch_one(&pool).await.unwrap();
         pool.close().await;
         count
@@ -225,7 +225,50 @@ impl World {
 
 /// The service's settings for data below `dir`, at a free port.
 pub(crate) fn config(dir: &Path) -> Config {
-    Config::new(dir.join("service"), "127.0.0.1:0".parse().unwrap())
+    let database = postgres(dir).map(Database::Postgres);
+    Config { database, ..Config::new(dir.join("service"), "127.0.0.1:0".parse().unwrap()) }
+}
+
+/// Address of a PostgreSQL that tests may use; each takes a schema of its own. Without it the tables are in SQLite.
+const POSTGRES: &str = "TITER_TEST_POSTGRES";
+
+pub(crate) fn is_on_postgres() -> bool {
+    std::env::var_os(POSTGRES).is_some()
+}
+
+fn schema(dir: &Path) -> String {
+    format!("t{}", &Sha256Hex::of(dir.to_str().unwrap().as_bytes()).to_string()[..24])
+}
+
+fn postgres(dir: &Path) -> Option<String> {
+    let mut url = std::env::var(POSTGRES).ok()?.parse::<Url>().unwrap();
+    url.query_pairs_mut().append_pair("options[search_path]", &schema(dir));
+    Some(url.into())
+}
+
+pub(crate) async fn make_schema(dir: &Path) {
+    if let Ok(url) = std::env::var(POSTGRES) {
+        sqlx::any::install_default_drivers();
+        let pool = AnyPool::connect(&url).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {}", schema(dir)))).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+}
+
+/// Runs statements on the tables of the service below `dir`, where they are in PostgreSQL.
+pub(crate) async fn run_on_postgres(dir: &Path, statements: &'static str) {
+    if is_on_postgres() {
+        let pool = tables(dir).await;
+        sqlx::raw_sql(statements).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+}
+
+/// The tables of the service below `dir`.
+pub(crate) async fn tables(dir: &Path) -> AnyPool {
+    sqlx::any::install_default_drivers();
+    let file = || format!("sqlite://{}", dir.join("service/titer.sqlite3").display());
+    AnyPool::connect(&postgres(dir).unwrap_or_else(file)).await.unwrap()
 }
 
 async fn start(config: Config) -> (Running, oneshot::Sender<()>) {

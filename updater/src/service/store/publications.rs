@@ -1,6 +1,7 @@
 //! Makers, their releases, and the metadata that was signed.
 
-use super::{Store, StoreError, channel_release, int, nat, now};
+use super::lease::lags;
+use super::{Fence, Store, StoreError, channel_release, int, nat, now};
 use crate::Channel;
 use crate::deltas::Node;
 use crate::keys::PublicKey;
@@ -79,9 +80,10 @@ impl Store {
         rows.into_iter().map(|(maker, name, release)| channel_release(&maker, &name, release)).collect()
     }
 
-    pub(crate) async fn publish(&self, publication: &Publication<'_>) -> Result<(), StoreError> {
+    /// Records a publication, all of it or nothing; from then on the metadata lags.
+    pub(crate) async fn publish(&self, publication: &Publication<'_>, fence: Fence) -> Result<(), StoreError> {
         let maker = publication.maker.as_str();
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_fenced(fence).await?;
         for new in publication.new {
             sqlx::query(
                 "INSERT INTO releases (maker, name, release, sha256, root, length, created, published_at, listed)
@@ -129,12 +131,12 @@ impl Store {
                 "INSERT INTO deltas (from_sha256, to_sha256, sha256, length) VALUES ($1, $2, $3, $4)
                  ON CONFLICT (to_sha256, from_sha256) DO UPDATE SET sha256 = excluded.sha256, length = excluded.length",
             )
-                .bind(delta.from.to_string())
-                .bind(delta.to.to_string())
-                .bind(delta.sha256.to_string())
-                .bind(int(delta.length)?)
-                .execute(&mut *tx)
-                .await?;
+            .bind(delta.from.to_string())
+            .bind(delta.to.to_string())
+            .bind(delta.sha256.to_string())
+            .bind(int(delta.length)?)
+            .execute(&mut *tx)
+            .await?;
         }
         sqlx::query("UPDATE makers SET role_version = $1, role_body = $2 WHERE maker = $3")
             .bind(int(publication.role_version)?)
@@ -142,9 +144,8 @@ impl Store {
             .bind(maker)
             .execute(&mut *tx)
             .await?;
-        tx.commit().await?;
-        self.changed();
-        Ok(())
+        lags(&mut tx).await?;
+        self.commit_change(tx).await
     }
 
     /// Releases that their makers withdrew.
@@ -212,14 +213,15 @@ impl Store {
 
     /// Every version of a role that is kept, ascending, with its bytes.
     pub(crate) async fn metadata_versions(&self, role: &str) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-        let rows = sqlx::query_as::<_, (i64, Vec<u8>)>("SELECT version, body FROM metadata WHERE role = $1 ORDER BY version");
+        let rows =
+            sqlx::query_as::<_, (i64, Vec<u8>)>("SELECT version, body FROM metadata WHERE role = $1 ORDER BY version");
         let rows = rows.bind(role).fetch_all(&self.pool).await?;
         rows.into_iter().map(|(version, body)| Ok((nat(version)?, body))).collect()
     }
 
     /// Records a signed version before its file is written; fails when the version exists.
-    pub(crate) async fn add_metadata(&self, role: &str, version: u64, body: &[u8]) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
+    pub(crate) async fn add_metadata(&self, role: &str, version: u64, body: &[u8], fence: Fence) -> Result<(), StoreError> {
+        let mut tx = self.begin_fenced(fence).await?;
         sqlx::query("INSERT INTO metadata (role, version, body) VALUES ($1, $2, $3)")
             .bind(role)
             .bind(int(version)?)
@@ -234,22 +236,22 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
         }
-        tx.commit().await?;
         if role == "root" {
-            self.changed();
+            return self.commit_change(tx).await;
         }
-        Ok(())
+        Ok(tx.commit().await?)
     }
 
     /// Keeps a root that is to follow the newest; there is one at most.
-    pub(crate) async fn put_next_root(&self, version: u64, body: &[u8]) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
+    pub(crate) async fn put_next_root(&self, version: u64, body: &[u8], fence: Fence) -> Result<(), StoreError> {
+        let mut tx = self.begin_fenced(fence).await?;
         sqlx::query("DELETE FROM metadata WHERE role = 'next root'").execute(&mut *tx).await?;
         sqlx::query("INSERT INTO metadata (role, version, body) VALUES ('next root', $1, $2)")
             .bind(int(version)?)
             .bind(body)
             .execute(&mut *tx)
             .await?;
+        lags(&mut tx).await?;
         Ok(tx.commit().await?)
     }
 
@@ -258,12 +260,10 @@ impl Store {
     }
 
     /// Makes the next root the newest.
-    pub(crate) async fn promote_next_root(&self) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
+    pub(crate) async fn promote_next_root(&self, fence: Fence) -> Result<(), StoreError> {
+        let mut tx = self.begin_fenced(fence).await?;
         sqlx::query("UPDATE metadata SET role = 'root' WHERE role = 'next root'").execute(&mut *tx).await?;
-        tx.commit().await?;
-        self.changed();
-        Ok(())
+        self.commit_change(tx).await
     }
 }
 
