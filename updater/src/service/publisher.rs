@@ -181,7 +181,11 @@ struct Turn<'a> {
 impl Turn<'_> {
     /// Gives the lease back, whatever came of it.
     async fn end<T>(self, result: Result<T, PublishError>) -> Result<T, PublishError> {
-        let Turn { signing, held } = self;
+        let Turn { mut signing, held } = self;
+        if result.is_err() {
+            // What is remembered of root and keys may be why.
+            signing.fence = None;
+        }
         held.release(result.is_ok() && !signing.lags).await;
         result
     }

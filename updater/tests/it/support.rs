@@ -14,14 +14,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use updater::agent::{self, Agent, BoxError, Engine, Enrolment, Manifest, SelfTest, SelfTestError, SelfTestPlan, Status};
 use updater::maker::Maker;
 use updater::operator::Operator;
-use updater::service::{Config, Database, Running, serve};
+use updater::service::{Bucket, Config, Database, Running, serve};
 use updater::wire::{Assignment, ChannelRelease, Designation, Reason, Sha256Hex};
 use updater::{Channel, installed_database};
 use url::Url;
@@ -135,7 +135,10 @@ impl World {
 
     /// With other settings than the usual.
     pub(crate) async fn with(change: impl FnOnce(Config) -> Config) -> World {
-        let dir = tempfile::tempdir().unwrap();
+        World::within(tempfile::tempdir().unwrap(), change).await
+    }
+
+    pub(crate) async fn within(dir: TempDir, change: impl FnOnce(Config) -> Config) -> World {
         make_schema(dir.path()).await;
         let (running, stop) = start(change(config(dir.path()))).await;
         let url = running.url();
@@ -148,6 +151,17 @@ impl World {
         self.stop().await;
         between(&self.dir.path().join("service"));
         self.start().await;
+    }
+
+    /// Starts a replica of the service with a folder of its own, which has the keys and the operator's token.
+    pub(crate) async fn replica(&self, change: impl FnOnce(Config) -> Config) -> Replica {
+        let (first, data) = (self.dir.path().join("service"), self.dir.path().join(format!("replica-{}", next_number())));
+        copy(&first.join("keys"), &data.join("keys"));
+        fs::copy(first.join("operator-token"), data.join("operator-token")).unwrap();
+        let config = change(Config { data_dir: data.clone(), ..config(self.dir.path()) });
+        let (running, stop) = start(config).await;
+        let url = running.url();
+        Replica { operator: Operator::new(&url, running.operator_token()).unwrap(), url, data, running, stop }
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -221,6 +235,33 @@ impl World {
         let engine = FakeEngine::default();
         Terminal { agent: Agent::new(&folder, engine.clone()).clean_folders([]), engine, folder }
     }
+}
+
+/// Another replica of a world's service.
+pub(crate) struct Replica {
+    pub(crate) url: Url,
+    pub(crate) operator: Operator,
+    pub(crate) data: PathBuf,
+    running: Running,
+    stop: oneshot::Sender<()>,
+}
+
+impl Replica {
+    pub(crate) async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.running.finished().await.unwrap();
+    }
+}
+
+fn next_number() -> u32 {
+    static NUMBER: AtomicU32 = AtomicU32::new(2);
+    NUMBER.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Bucket of an S3 that tests may use, with a prefix for what is below `dir`; `None` where there is no such server or no PostgreSQL.
+pub(crate) fn shared(dir: &Path) -> Option<Bucket> {
+    let bucket = std::env::var("TITER_TEST_S3").ok().filter(|_| is_on_postgres())?;
+    Some(format!("{bucket}/{}", schema(dir)).parse().unwrap())
 }
 
 /// The service's settings for data below `dir`, at a free port.
