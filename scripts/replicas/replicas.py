@@ -1,11 +1,13 @@
 """Two replicas under load, one of them killed again and again: nothing that was answered for is lost, and no version is signed twice."""
 
 import argparse
+import collections
 import csv
 import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -30,7 +32,7 @@ class Replica:
 
     def start(self):
         words = ["serve", "--data", self.data, "--listen", "127.0.0.1:0", "--objects", f"{os.environ['TITER_TEST_S3']}/replicas"]
-        environment = self.world.titer.environment | {"TITER_DATABASE": os.environ["TITER_TEST_POSTGRES"], "TITER_LOG": "warn"}
+        environment = self.world.titer.environment | {"TITER_DATABASE": os.environ["TITER_TEST_POSTGRES"]}
         self.process = subprocess.Popen(
             [self.world.titer.binary, *map(str, words)], env=environment, stdout=subprocess.PIPE, stderr=self.log, text=True
         )
@@ -58,7 +60,8 @@ class World:
     def __init__(self, titer, folder):
         self.titer, self.folder, self.balancer = titer, folder, Balancer()
         self.over, self.faults = threading.Event(), []
-        self.published, self.refused, self.updates, self.failed_updates, self.reads, self.retried = {}, 0, 0, 0, 0, 0
+        self.published, self.refused, self.updates, self.reads, self.retried = {}, 0, 0, 0, 0
+        self.failed_updates = collections.Counter()
         self.replicas = [Replica(self, "one"), Replica(self, "two")]
         self.watcher = Watcher()
 
@@ -115,7 +118,10 @@ class World:
     def update(self, number):
         ran = self.titer.run("agent", "update", "--state", f"agent-{number}", code=None)
         self.updates += ran.returncode == 0
-        self.failed_updates += ran.returncode != 0
+        if ran.returncode != 0:
+            assert "panicked" not in ran.stderr, ran.stderr
+            codes = re.findall(r"\(([a-z0-9_]+)\)", ran.stderr + ran.stdout) or [ran.stdout + ran.stderr + f"exit code {ran.returncode}"]
+            self.failed_updates[codes[-1]] += 1
         time.sleep(0.5)
 
     def read(self, readers):
@@ -249,7 +255,10 @@ def tell(world, scratch, args):
     releases = ", ".join(f"{maker} {release}" for maker, release in world.published.items())
     print(f"releases acknowledged: {releases}, all in the tables; {world.refused} publications tried again")
     print(f"versions signed {versions} in the tables, {len(world.watcher.seen)} seen by {world.watcher.looks} looks: none with two contents")
-    print(f"agents: {world.updates} updates, {world.failed_updates} failed and were tried again; all run the newest")
+    print(
+        f"agents: {world.updates} updates, {world.failed_updates.total()} failed and were tried again "
+        f"({', '.join(f'{code} {count}' for code, count in world.failed_updates.items()) or 'none'}); all run the newest"
+    )
     print(f"python-tuf: {world.reads} reads, every acknowledged release found every time; {world.retried} cut off and tried again")
     assert min(check_ins, acknowledged, world.updates, world.reads, world.watcher.looks, kills) > 0, "too little happened"
     assert all(release > 1 for release in world.published.values()), "too little was published"

@@ -61,14 +61,20 @@ impl Store {
         Ok(kept.bind(fence.0).execute(&self.pool).await?.rows_affected() == 1)
     }
 
-    /// Gives the lease back; nothing happens when it is lost. `shown`: the metadata shows all that the tables hold.
+    /// Gives the lease back; nothing happens when it is lost. `shown`: the metadata shows all that the tables hold. If it did not before,
+    /// that is a change: terminals are told of a release once they can fetch it.
     pub(crate) async fn release_lease(&self, fence: Fence, shown: bool) -> Result<(), StoreError> {
-        let release = sqlx::query(
-            "UPDATE leases SET holder = '', lags = CASE WHEN $1 = 1 THEN 0 ELSE lags END
-             WHERE lease = 'signing' AND fence = $2",
-        );
-        release.bind(i64::from(shown)).bind(fence.0).execute(&self.pool).await?;
-        Ok(())
+        let mut tx = self.begin().await?;
+        if shown {
+            let caught_up =
+                sqlx::query("UPDATE leases SET holder = '', lags = 0 WHERE lease = 'signing' AND fence = $1 AND lags = 1");
+            if caught_up.bind(fence.0).execute(&mut *tx).await?.rows_affected() == 1 {
+                return self.commit_change(tx).await;
+            }
+        }
+        let release = sqlx::query("UPDATE leases SET holder = '' WHERE lease = 'signing' AND fence = $1");
+        release.bind(fence.0).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Begins a transaction of the holder.

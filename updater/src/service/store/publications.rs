@@ -145,7 +145,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         lags(&mut tx).await?;
-        self.commit_change(tx).await
+        Ok(tx.commit().await?)
     }
 
     /// Releases that their makers withdrew.
