@@ -10,6 +10,7 @@ pub(crate) use self::sig::*;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use updater::service::Bucket;
 use updater::wire::MakerName;
 use url::Url;
 
@@ -259,6 +260,20 @@ pub(crate) struct ServeArgs {
     /// Keep a second mark of how far was signed in this file, on a disk that no backup of the data folder brings back
     #[arg(long, value_name = "FILE")]
     pub(crate) mark: Option<PathBuf>,
+    /// Where the tables are: postgres://USER@HOST/DATABASE [default: $TITER_DATABASE, which other users of the machine do not see, else
+    /// SQLite in the data folder]
+    #[arg(long, value_name = "URL")]
+    pub(crate) database: Option<String>,
+    /// Where blobs, deltas and metadata are: s3://BUCKET/PREFIX, reached as AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
+    /// AWS_ENDPOINT_URL say [default: in the data folder]
+    #[arg(long, value_name = "URL")]
+    pub(crate) objects: Option<Bucket>,
+    /// Seconds over which terminals that listen for changes spread their questions after one
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) watch_window: u64,
+    /// Most terminals that listen for changes at the same time; the others ask from time to time
+    #[arg(long, value_name = "COUNT", default_value_t = 4096)]
+    pub(crate) watchers: usize,
 }
 
 #[derive(Debug, ClapArgs)]

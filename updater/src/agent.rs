@@ -53,6 +53,7 @@ mod settings;
 mod space;
 mod staging;
 mod state;
+mod watch;
 mod window;
 
 use crate::Channel;

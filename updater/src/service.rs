@@ -1,7 +1,7 @@
 //! The update service: makers publish, terminals are told what to run and fetch it.
 //!
 //! ```text
-//! <data>/lock              one service at a time
+//! <data>/lock              one service at a time; replicas have folders of their own, with the same keys and token
 //! <data>/operator-token    made at first start, 0600
 //! <data>/keys/             targets, snapshot, timestamp: PKCS#8, 0600; several of a role while root changes
 //! <data>/next-root.json    a root to be taken at the next start; removed then
@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Actors: the HTTP server; one task that signs a new timestamp every [`Config::timestamp_every`]; one that writes the contacts of idle polls
-//! every minute. They share `AppState`, whose parts are immutable or guard themselves: the tables by SQLite, signing by the publisher's
+//! every minute; and, where replicas share the tables, one that looks every second what the others did. They share `AppState`, whose parts are immutable or guard themselves: the tables by SQLite, signing by the publisher's
 //! mutex, objects by never changing. A crash loses nothing that was answered for; `publisher.rs` tells what it may leave unfinished.
 
 mod beacon;
@@ -19,6 +19,7 @@ mod body;
 mod conditional;
 mod content;
 mod deltas;
+mod lease;
 mod makers;
 mod mark;
 mod objects;
@@ -31,15 +32,17 @@ mod signer;
 mod start;
 mod store;
 mod terminals;
+mod watchers;
 
 use crate::disk::{Disk, DiskError, Lock};
 use crate::keys::{KeyError, PublicKey};
 use crate::service::beacon::{Beacons, CONTACTS_EVERY};
 use crate::service::objects::Objects;
 use crate::service::problem::Problem;
-use crate::service::publisher::Publisher;
+use crate::service::publisher::{Followed, Publisher};
 use crate::service::start::{open, take_dropped_root};
 use crate::service::store::Store;
+use crate::service::watchers::Watchers;
 use crate::signed::{COUNTER_HEADER, Request as SignedRequest, SIGNATURE_HEADER};
 use crate::tuf::TufError;
 use crate::wire::Sha256Hex;
@@ -49,7 +52,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use axum::serve::ListenerExt;
 use jiff::SignedDuration;
-pub use objects::ObjectError;
+pub use lease::LeaseTimes;
+pub use objects::{Bucket, ObjectError};
 pub use publisher::PublishError;
 use std::fmt;
 use std::future::Future;
@@ -67,6 +71,8 @@ use url::Url;
 const PUBLICATIONS_MAX: usize = 2;
 /// How long requests that run at shutdown may go on.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// Between two looks at what other replicas did.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
 /// Where and how to serve.
 #[derive(Clone, Debug)]
@@ -87,6 +93,14 @@ pub struct Config {
     pub poll_every: Duration,
     /// Where to keep a second mark of how far was signed: a file on another disk, that no backup of the data folder brings back. None.
     pub mark_file: Option<PathBuf>,
+    /// Where blobs, deltas and metadata are. Default: `objects` in the data folder. Replicas need a bucket that they share.
+    pub bucket: Option<Bucket>,
+    /// How long replicas wait for each other's turn to sign.
+    pub lease: LeaseTimes,
+    /// Seconds over which terminals that are told of a change spread their questions. 60 seconds.
+    pub watch_window: Duration,
+    /// Most terminals that wait to be told of changes at the same time; at most half of the files that the process may open. 4,096.
+    pub watchers_max: usize,
     /// Asked before every step on the disk that publishes something. Default: a plain disk.
     pub disk: Disk,
 }
@@ -103,6 +117,10 @@ impl Config {
             publication_patience: Duration::from_secs(30),
             poll_every: Duration::from_mins(10),
             mark_file: None,
+            bucket: None,
+            lease: LeaseTimes::default(),
+            watch_window: Duration::from_mins(1),
+            watchers_max: 4096,
             disk: Disk::default(),
         }
     }
@@ -144,6 +162,11 @@ pub enum ServeError {
     /// The folder of metadata holds a root that the tables do not: they were lost or replaced.
     #[error("`{}` holds no root metadata while the objects do; restore the tables from a copy", .0.display())]
     TablesLost(PathBuf),
+    /// The tables tell of signed metadata and the objects hold none: they were lost, or are those of another service.
+    #[error(
+        "the tables tell of metadata that the objects do not hold; name the right bucket, or restore the objects from a copy"
+    )]
+    ObjectsLost,
     /// A key that root lists is not there.
     #[error("the {role} key `{}` is missing; restore it from a copy, or list a new one in a new root", path.display())]
     RoleKeyMissing {
@@ -189,12 +212,16 @@ impl ServeError {
             ServeError::Busy(_) => "data_dir_busy",
             ServeError::Disk(_) => "disk_failed",
             ServeError::Key(_) => "key_failed",
+            ServeError::Store(StoreError::Unprotected(_)) => "database_unprotected",
             ServeError::Store(_) => "database_failed",
+            ServeError::Object(ObjectError::Unprotected(_)) => "objects_unprotected",
+            ServeError::Object(ObjectError::Unconditional(_)) => "objects_unconditional",
             ServeError::Object(_) => "objects_failed",
             ServeError::Root(e) => e.code(),
             ServeError::Publish(e) => e.code(),
             ServeError::Listen { .. } => "listen_failed",
             ServeError::TablesLost(_) => "tables_lost",
+            ServeError::ObjectsLost => "objects_lost",
             ServeError::RoleKeyMissing { .. } => "role_key_missing",
             ServeError::RoleKeyUnlisted { .. } => "role_key_unlisted",
             ServeError::OperatorTokenShort { .. } => "operator_token_short",
@@ -219,6 +246,8 @@ pub(crate) struct App {
     publications: Semaphore,
     /// [`Config::publication_patience`].
     publication_patience: Duration,
+    /// Who waits to be told of changes.
+    watchers: Watchers,
     /// What idle polls share.
     beacons: Beacons,
     /// [`Config::poll_every`].
@@ -313,6 +342,7 @@ async fn run(
     };
     let resign = tokio::spawn(resign(app.clone(), timestamp_every, until(stopped.clone())));
     let noting = tokio::spawn(note_contacts(app.clone()));
+    let following = tokio::spawn(follow(app.clone()));
     // Answers are small: waiting to fill a packet would cost every request the peer's delayed acknowledgement, 40 ms.
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
@@ -325,6 +355,7 @@ async fn run(
         served = &mut server => served,
         () = shutdown => {
             drop(stop);
+            app.watchers.close();
             if let Ok(served) = tokio::time::timeout(SHUTDOWN_GRACE, &mut server).await {
                 served
             } else {
@@ -336,6 +367,7 @@ async fn run(
     };
     resign.abort();
     noting.abort();
+    following.abort();
     app.beacons.flush(&app.store).await;
     app.store.close().await;
     tracing::info!("the service has stopped");
@@ -350,7 +382,7 @@ async fn resign(app: AppState, every: Duration, stopped: impl Future<Output = ()
             () = &mut stopped => return,
             () = tokio::time::sleep(every) => {}
         }
-        if let Err(error) = app.publisher.refresh().await {
+        if let Err(error) = app.publisher.renew().await {
             tracing::error!(%error, "no new timestamp could be signed; readers keep the last one");
         }
     }
@@ -361,6 +393,17 @@ async fn note_contacts(app: AppState) {
     loop {
         tokio::time::sleep(CONTACTS_EVERY).await;
         app.beacons.flush(&app.store).await;
+    }
+}
+
+/// Looks what other replicas did. Nobody else writes to a file of SQLite.
+async fn follow(app: AppState) {
+    let mut seen = Followed::default();
+    while app.store.is_shared() {
+        tokio::time::sleep(FOLLOW_EVERY).await;
+        if let Err(error) = app.publisher.follow(&mut seen).await {
+            tracing::warn!(%error, "what other replicas did cannot be seen at the moment");
+        }
     }
 }
 

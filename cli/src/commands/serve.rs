@@ -6,11 +6,15 @@ use crate::output::{remark, say, with_hint};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 use updater::disk::{Checkpoint, Disk};
-use updater::service::{Config, serve};
+use updater::service::{Config, Database, serve};
 
 /// For tests of what a crash leaves behind: the service ends itself, as by a kill, before the step on its disk that has this number.
 const DIES_AFTER: &str = "TITER_TEST_DIES_AFTER";
+
+/// Address of the tables. Unlike an argument, other users of the machine do not see it.
+const DATABASE: &str = "TITER_DATABASE";
 
 /// Lets so many steps pass.
 struct Dies(AtomicI64);
@@ -30,6 +34,10 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     updater::block_on(async {
         let mut config = Config::new(&args.data, args.listen);
         config.mark_file.clone_from(&args.mark);
+        config.database = args.database.clone().or_else(|| std::env::var(DATABASE).ok()).map(Database::Postgres);
+        config.bucket.clone_from(&args.objects);
+        config.watch_window = Duration::from_secs(args.watch_window);
+        config.watchers_max = args.watchers;
         if let Some(steps) = std::env::var(DIES_AFTER).ok().and_then(|steps| steps.parse().ok()) {
             config.disk = Disk::with_checkpoint(Arc::new(Dies(AtomicI64::new(steps))));
         }

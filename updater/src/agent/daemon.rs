@@ -6,15 +6,19 @@
 //! Waits are measured by a clock that nobody can set.
 
 use crate::agent::poll::POLL_EVERY;
+use crate::agent::watch::Hint;
 use crate::agent::{
     Agent, AgentError, Polled, Rollback, Settings, StagedStatus, Trigger, UpdateOptions, UpdateReport, probation,
 };
 use crate::disk::Lock;
 use crate::wire::Sha256Hex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// Longest sleep at a time: how soon a window that opens, new settings or a failed generation are noticed.
 const GLANCE: Duration = Duration::from_mins(1);
+/// Least time from one poll to the next that a hint causes, whatever a service says.
+const HINTED_POLLS_APART: Duration = Duration::from_secs(2);
 
 /// What a daemon tells of.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub enum Tick {
     Failed(AgentError),
     /// The service is asked again after this time.
     Next(Duration),
+    /// The service said that something may have changed, and is asked after this time.
+    Hinted(Duration),
 }
 
 /// An agent that runs until it is dropped. One for each state folder.
@@ -54,11 +60,20 @@ impl Daemon {
     /// Goes on for ever, telling `tell` of what happens. Dropped, it ends after the step that it is in: what is on its way is
     /// given up, and begun anew next time.
     pub async fn run(&self, tell: &mut (dyn FnMut(&Tick) + Send)) {
+        let (hints, heard) = watch::channel(Hint::default());
+        // Both in one task, so that dropping this ends both.
+        tokio::select! {
+            () = self.agent.listen(hints) => {}
+            () = self.run_hearing(heard, tell) => {}
+        }
+    }
+
+    async fn run_hearing(&self, mut hints: watch::Receiver<Hint>, tell: &mut (dyn FnMut(&Tick) + Send)) {
         let options = UpdateOptions { trigger: Trigger::Timer, ..UpdateOptions::default() };
         let mut wait = self.first_wait();
         loop {
             tell(&Tick::Next(wait));
-            self.idle(wait, tell).await;
+            self.idle(wait, &mut hints, tell).await;
             let Polled { result, next } = self.agent.poll_with(&options, self.interval()).await;
             match result {
                 Ok(report) => tell(&Tick::Updated(Box::new(report))),
@@ -70,8 +85,9 @@ impl Daemon {
         }
     }
 
-    /// Sleeps, and every minute does what needs no network.
-    async fn idle(&self, mut left: Duration, tell: &mut (dyn FnMut(&Tick) + Send)) {
+    /// Sleeps, for less when there is a hint, and every minute does what needs no network.
+    async fn idle(&self, mut left: Duration, hints: &mut watch::Receiver<Hint>, tell: &mut (dyn FnMut(&Tick) + Send)) {
+        let began = Instant::now();
         let mut probed = false;
         loop {
             let agent = self.agent.clone();
@@ -87,8 +103,19 @@ impl Daemon {
                 return;
             }
             let nap = left.min(GLANCE);
-            tokio::time::sleep(nap).await;
-            left -= nap;
+            let napping = Instant::now();
+            tokio::select! {
+                () = tokio::time::sleep(nap) => left -= nap,
+                Ok(()) = hints.changed() => {
+                    let hinted = hints.borrow_and_update().wait().max(HINTED_POLLS_APART.saturating_sub(began.elapsed()));
+                    left = left.saturating_sub(napping.elapsed());
+                    // A hint puts no poll off.
+                    if hinted < left {
+                        left = hinted;
+                        tell(&Tick::Hinted(hinted));
+                    }
+                }
+            }
         }
     }
 

@@ -68,6 +68,9 @@ pub struct Triggers {
     pub command: bool,
     /// `titer agent run` asks the service from time to time. Default: true.
     pub timer: bool,
+    /// `titer agent run` listens for the service's hints that something may have changed, and asks then. Needs `timer`. Default: true:
+    /// what is new arrives within a minute and not within an interval, for one connection on which next to nothing is sent.
+    pub watch: bool,
     /// `titer scan` asks the service before it scans. Default: false.
     pub scan: bool,
     /// Minutes between two questions of the timer, 1 to 10,080. Default: as the service names, else 10.
@@ -85,6 +88,7 @@ impl Default for Triggers {
         Triggers {
             command: true,
             timer: true,
+            watch: true,
             scan: false,
             interval_minutes: None,
             scan_wait_seconds: 10,

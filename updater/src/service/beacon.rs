@@ -64,6 +64,12 @@ impl Beacons {
         if let Some(tables) = kept.as_ref().filter(|t| t.changes == changes && t.read.elapsed() < TABLES_AGE_MAX) {
             return Ok(tables.clone());
         }
+        // Between a publication's commit and its metadata nobody is told of what they could not verify yet.
+        if let Some(tables) = kept.as_ref().filter(|t| t.read.elapsed() < TABLES_AGE_MAX)
+            && store.lease().await?.lags()
+        {
+            return Ok(tables.clone());
+        }
         let read = Instant::now();
         let root = store.newest_metadata("root").await?.map_or(0, |(version, _)| version);
         let (threats, newest, withdrawn) = (store.threats().await?, store.newest().await?, store.withdrawn().await?);

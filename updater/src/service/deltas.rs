@@ -11,8 +11,8 @@ use crate::service::publisher::PublishError;
 use crate::service::store::NewDelta;
 use crate::tuf::SignedRelease;
 use crate::wire::Sha256Hex;
+use axum::body::Bytes;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How many releases before the new one.
@@ -85,7 +85,7 @@ pub(crate) fn bases(history: &[Earlier]) -> Vec<Sha256Hex> {
 pub(crate) async fn publish(
     objects: &Objects,
     release: &SignedRelease,
-    new: Vec<u8>,
+    new: Bytes,
     beside: &[SignedRelease],
     history: &[Earlier],
     budget: &Budget,
@@ -103,7 +103,6 @@ pub(crate) async fn publish(
     let start = Instant::now();
     let mut left = new.len() as u64 * budget.share / 100;
     let mut made = Vec::new();
-    let new = Arc::new(new);
     for from in bases(&earlier) {
         if start.elapsed() > budget.time || left == 0 {
             tracing::info!(path = release.path(), deltas = made.len(), "the budget for deltas is used up");
@@ -140,7 +139,7 @@ fn make(base: &[u8], new: &[u8], release: &SignedRelease) -> Option<Vec<u8>> {
 }
 
 /// Decodes every blob in full and compares it with what its maker signed.
-pub(crate) fn check(new: &[SignedRelease], blobs: &[Vec<u8>]) -> Result<(), PublishError> {
+pub(crate) fn check(new: &[SignedRelease], blobs: &[Bytes]) -> Result<(), PublishError> {
     for (release, bytes) in new.iter().zip(blobs) {
         blob::check(bytes, release).map_err(|reason| PublishError::Blob { path: release.path(), reason })?;
     }

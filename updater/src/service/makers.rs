@@ -159,6 +159,7 @@ pub(crate) fn refused(error: PublishError) -> Problem {
         }
         PublishError::TooLong { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code, error),
         PublishError::Store(StoreError::TooLarge(_)) => Problem::bad_request("number_too_large", error),
+        PublishError::Store(StoreError::Fenced) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, error),
         // The operator's fault and not the caller's, who may know it by name.
         PublishError::SignerBehind { .. }
         | PublishError::MarkUnreadable(_)

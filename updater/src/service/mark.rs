@@ -3,7 +3,7 @@
 //! Tables that were restored from an old backup would sign versions once more that readers have seen with other content, or publish less
 //! than readers have, and every reader would refuse it from then on. So the newest versions are also written beside the objects, and on
 //! request to a file on another disk, before readers can see the timestamp that names them. A service whose tables are behind either mark
-//! refuses to sign.
+//! refuses to sign. Of replicas that write it one after the other the greater version of each role stays, whoever was late.
 //!
 //! ```text
 //! mark.json   {"root":2,"targets":3,"snapshot":14,"timestamp":60,"m-acme":9}
@@ -53,18 +53,21 @@ impl Mark {
 
     /// Writes that these versions are signed; what the mark says of other roles stays.
     pub(crate) async fn raise(&self, signed: Versions) -> Result<(), PublishError> {
-        let mut versions = self.read().await?;
-        versions.extend(signed);
-        let text = serde_json::to_vec(&versions).expect("a mark is plain JSON");
+        let versions = greater(self.read().await?, signed);
+        let text = |versions: &Versions| serde_json::to_vec(versions).expect("a mark is plain JSON");
         if let Some(file) = &self.file {
-            self.disk.replace(file, &text, Access::Public)?;
+            self.disk.replace(file, &text(&versions), Access::Public)?;
         }
-        Ok(self.objects.replace_mark(text).await?)
+        // What cannot be read was refused above, and is replaced if it was harmed since.
+        let change = |held: Option<&[u8]>| {
+            text(&greater(held.and_then(|held| parse(held).ok()).unwrap_or_default(), versions.clone()))
+        };
+        Ok(self.objects.change_mark(change).await?)
     }
 
     /// The greater of the two marks for each role.
     async fn read(&self) -> Result<Versions, PublishError> {
-        let mut versions = match self.objects.mark().await? {
+        let versions = match self.objects.mark().await? {
             Some(text) => parse(&text)?,
             None => Versions::new(),
         };
@@ -75,12 +78,17 @@ impl Mark {
                 read => Some(read?),
             },
         };
-        for (role, version) in elsewhere.map(|text| parse(&text)).transpose()?.unwrap_or_default() {
-            let held = versions.entry(role).or_default();
-            *held = version.max(*held);
-        }
-        Ok(versions)
+        Ok(greater(versions, elsewhere.map(|text| parse(&text)).transpose()?.unwrap_or_default()))
     }
+}
+
+/// The greater version of each role.
+fn greater(mut versions: Versions, others: Versions) -> Versions {
+    for (role, version) in others {
+        let held = versions.entry(role).or_default();
+        *held = version.max(*held);
+    }
+    versions
 }
 
 fn parse(text: &[u8]) -> Result<Versions, PublishError> {

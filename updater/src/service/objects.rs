@@ -5,21 +5,60 @@
 //! metadata/<n>.<role>.json never changes
 //! metadata/timestamp.json  the one file of them that is replaced
 //! mark.json                how far was signed; not handed out
+//! probe                    what a bucket is tried with
 //! ```
 //!
-//! Writes are durable on return (fsync of file and folder) and atomic: a reader sees the old file or the new one.
+//! They are in a folder, where writes are durable on return (fsync of file and folder) and atomic, or in a bucket of S3, which promises the
+//! same. Several replicas share a bucket: what never changes is created and never replaced, and the two files that do change are replaced
+//! only as they were read (`If-Match`), and only by newer ones. A bucket that does not keep to such conditions is refused at start.
 
 use crate::disk::{Disk, DiskError};
 use crate::wire::Sha256Hex;
 use axum::body::{Body, Bytes};
+use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use object_store::prefix::PrefixStore;
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion};
+use serde::Deserialize;
+use std::net::IpAddr;
 use std::ops::Range;
+use std::str::FromStr;
 use std::sync::Arc;
+use url::Url;
 
 const METADATA: &str = "metadata";
 const MARK: &str = "mark.json";
+const TIMESTAMP: &str = "timestamp.json";
+const PROBE: &str = "probe";
+/// How often a file that others replace at the same time is read and written anew.
+const REPLACE_TRIES: usize = 16;
+
+/// A bucket of S3 and a prefix in it: `s3://bucket/prefix`. Its region, its keys and, for others than Amazon's, its endpoint come from
+/// the environment, as every client of S3 takes them: `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_ENDPOINT_URL`.
+/// Plain HTTP is taken to loopback, and elsewhere with `AWS_ALLOW_HTTP=true`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    name: String,
+    prefix: Path,
+}
+
+impl FromStr for Bucket {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|e| e.to_string())?;
+        let is_plain =
+            url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.port().is_none();
+        match url.host_str() {
+            Some(name) if url.scheme() == "s3" && is_plain => {
+                let prefix = Path::parse(url.path()).map_err(|e| e.to_string())?;
+                Ok(Bucket { name: name.to_owned(), prefix })
+            }
+            _ => Err("a bucket is written s3://bucket/prefix".to_owned()),
+        }
+    }
+}
 
 /// A file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +75,15 @@ pub enum ObjectError {
     /// A name that says its content is there with other content: whoever wrote it signed a version that the tables do not know.
     #[error("object `{0}` is there with other content; the tables may come from an old backup")]
     Changed(String),
+    /// A bucket that replaces a file although it was told not to; two replicas could undo each other's work.
+    #[error("the bucket `{0}` does not keep to conditional writes (If-None-Match, If-Match), which the service needs")]
+    Unconditional(String),
+    /// The bucket would be reached in the clear, and nobody said that it may.
+    #[error("the bucket's endpoint `{0}` is not https; set AWS_ALLOW_HTTP=true if the network to it is trusted")]
+    Unprotected(String),
+    /// The same file was replaced by others again and again.
+    #[error("object `{0}` is replaced by others all the time")]
+    Contended(String),
     /// A test stopped the service here.
     #[error(transparent)]
     Stopped(#[from] DiskError),
@@ -44,6 +92,8 @@ pub enum ObjectError {
 #[derive(Clone, Debug)]
 pub(crate) struct Objects {
     store: Arc<dyn ObjectStore>,
+    /// Whether others may write too, so that a file is replaced only as it was read.
+    is_shared: bool,
     /// Told of each write.
     disk: Disk,
 }
@@ -53,19 +103,65 @@ impl Objects {
     pub(crate) fn open(folder: &std::path::Path, disk: Disk) -> Result<Self, ObjectError> {
         let store = LocalFileSystem::new_with_prefix(folder);
         let store = store.map_err(|source| ObjectError::Store { path: folder.display().to_string(), source })?;
-        Ok(Objects { store: Arc::new(store.with_fsync(true)), disk })
+        Ok(Objects { store: Arc::new(store.with_fsync(true)), is_shared: false, disk })
     }
 
-    pub(crate) async fn put_blob(&self, digest: &Sha256Hex, bytes: Vec<u8>) -> Result<(), ObjectError> {
-        self.create(&blob_path(digest), bytes).await
+    /// Opens a bucket that exists, and tries that it keeps to conditions.
+    pub(crate) async fn open_bucket(bucket: &Bucket, disk: Disk) -> Result<Self, ObjectError> {
+        let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
+            .into_iter()
+            .find_map(|name| std::env::var(name).ok());
+        let mut builder = AmazonS3Builder::from_env().with_bucket_name(&bucket.name);
+        if let Some(endpoint) = &endpoint {
+            builder = builder.with_endpoint(endpoint);
+        }
+        if let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.starts_with("https:")) {
+            let is_said = std::env::var("AWS_ALLOW_HTTP").is_ok_and(|said| said.eq_ignore_ascii_case("true"));
+            if !is_said && !is_loopback(&endpoint) {
+                return Err(ObjectError::Unprotected(endpoint));
+            }
+            builder = builder.with_allow_http(true);
+        }
+        let store = builder.build().map_err(|source| ObjectError::Store { path: bucket.name.clone(), source })?;
+        let store = Arc::new(PrefixStore::new(store, bucket.prefix.clone()));
+        let objects = Objects { store, is_shared: true, disk };
+        objects.probe(bucket).await?;
+        Ok(objects)
+    }
+
+    /// Creates a file that is there, and replaces one that is not as it was; neither may happen.
+    async fn probe(&self, bucket: &Bucket) -> Result<(), ObjectError> {
+        let path = Path::from(PROBE);
+        let other = UpdateVersion { e_tag: Some("\"00000000000000000000000000000000\"".to_owned()), version: None };
+        let mut refusals = Vec::new();
+        for mode in [PutMode::Create, PutMode::Create, PutMode::Update(other)] {
+            refusals.push(match self.store.put_opts(&path, PutPayload::from_static(b"probe"), mode.into()).await {
+                Ok(_) => false,
+                Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => true,
+                Err(source) => return Err(ObjectError::Store { path: path.to_string(), source }),
+            });
+        }
+        if refusals[1..] == [true, true] { Ok(()) } else { Err(ObjectError::Unconditional(bucket.name.clone())) }
+    }
+
+    pub(crate) async fn put_blob(&self, digest: &Sha256Hex, bytes: impl Into<Bytes>) -> Result<(), ObjectError> {
+        self.create(&blob_path(digest), bytes.into()).await
     }
 
     pub(crate) async fn put_metadata(&self, file: &str, bytes: Vec<u8>) -> Result<(), ObjectError> {
-        self.create(&metadata_path(file), bytes).await
+        self.create(&metadata_path(file), bytes.into()).await
     }
 
-    pub(crate) async fn replace_metadata(&self, file: &str, bytes: Vec<u8>) -> Result<(), ObjectError> {
-        self.replace(&metadata_path(file), bytes).await
+    /// Puts the timestamp of `version` in the place of the one that is there, unless that is newer; its version then.
+    pub(crate) async fn advance_timestamp(&self, version: u64, bytes: Vec<u8>) -> Result<Option<u64>, ObjectError> {
+        let mut newer = None;
+        let path = metadata_path(TIMESTAMP);
+        let replaced = self.replace(&path, |held| {
+            newer = held.and_then(version_of).filter(|held| *held > version);
+            newer.is_none().then(|| bytes.clone())
+        });
+        replaced.await?;
+        Ok(newer)
     }
 
     /// How far was signed; nothing before the first time.
@@ -73,8 +169,12 @@ impl Objects {
         self.read(&Path::from(MARK)).await
     }
 
-    pub(crate) async fn replace_mark(&self, bytes: Vec<u8>) -> Result<(), ObjectError> {
-        self.replace(&Path::from(MARK), bytes).await
+    /// Replaces the mark by what `change` makes of it.
+    pub(crate) async fn change_mark(
+        &self,
+        mut change: impl FnMut(Option<&[u8]>) -> Vec<u8> + Send,
+    ) -> Result<(), ObjectError> {
+        self.replace(&Path::from(MARK), |held| Some(change(held))).await
     }
 
     pub(crate) async fn has_metadata(&self, file: &str) -> Result<bool, ObjectError> {
@@ -110,16 +210,38 @@ impl Objects {
         found(path, read).map(|bytes| bytes.map(|bytes| bytes.to_vec()))
     }
 
-    async fn replace(&self, path: &Path, bytes: Vec<u8>) -> Result<(), ObjectError> {
+    /// Replaces a file by what `change` makes of what is there, if it makes anything of it. Where others may write too it is asked
+    /// again when they did.
+    async fn replace(
+        &self,
+        path: &Path,
+        mut change: impl FnMut(Option<&[u8]>) -> Option<Vec<u8>> + Send,
+    ) -> Result<(), ObjectError> {
         self.disk.step("replace object")?;
-        let put = self.store.put(path, PutPayload::from(bytes)).await;
-        put.map(|_| ()).map_err(|source| ObjectError::Store { path: path.to_string(), source })
+        let fault = |source| ObjectError::Store { path: path.to_string(), source };
+        for _ in 0..REPLACE_TRIES {
+            let held = match found(path, self.store.get(path).await)? {
+                None => None,
+                Some(held) => Some((held.meta.e_tag.clone(), held.bytes().await.map_err(fault)?)),
+            };
+            let Some(bytes) = change(held.as_ref().map(|(_, bytes)| bytes.as_ref())) else { return Ok(()) };
+            let mode = match held {
+                _ if !self.is_shared => PutMode::Overwrite,
+                None => PutMode::Create,
+                Some((e_tag, _)) => PutMode::Update(UpdateVersion { e_tag, version: None }),
+            };
+            match self.store.put_opts(path, PutPayload::from(bytes), mode.into()).await {
+                Ok(_) => return Ok(()),
+                Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {}
+                Err(source) => return Err(fault(source)),
+            }
+        }
+        Err(ObjectError::Contended(path.to_string()))
     }
 
     /// Puts a file whose name says its content, by digest or by a version that is signed once. One that is there stays.
-    async fn create(&self, path: &Path, bytes: Vec<u8>) -> Result<(), ObjectError> {
+    async fn create(&self, path: &Path, bytes: Bytes) -> Result<(), ObjectError> {
         self.disk.step("put object")?;
-        let bytes = Bytes::from(bytes);
         let is_metadata = path.prefix_matches(&Path::from(METADATA));
         match self.store.put_opts(path, PutPayload::from_bytes(bytes.clone()), PutMode::Create.into()).await {
             // A blob that the disk harmed is refused by whoever fetches it; metadata would be named by another digest.
@@ -148,4 +270,56 @@ fn blob_path(digest: &Sha256Hex) -> Path {
 
 fn metadata_path(file: &str) -> Path {
     Path::from(format!("{METADATA}/{file}"))
+}
+
+/// The version that a metadata file says it is of; `None` for what is no metadata, which any version may replace.
+fn version_of(bytes: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct File {
+        signed: Role,
+    }
+    #[derive(Deserialize)]
+    struct Role {
+        version: u64,
+    }
+    serde_json::from_slice::<File>(bytes).ok().map(|file| file.signed.version)
+}
+
+fn is_loopback(endpoint: &str) -> bool {
+    let url = Url::parse(endpoint).ok();
+    let host = url.as_ref().and_then(Url::host_str).map(|host| host.trim_matches(['[', ']']));
+    host.is_some_and(|host| host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_named_in_one_way() {
+        let bucket = "s3://releases/titer/eu".parse::<Bucket>().unwrap();
+        assert_eq!((bucket.name.as_str(), bucket.prefix.as_ref()), ("releases", "titer/eu"));
+        assert_eq!("s3://releases".parse::<Bucket>().unwrap().prefix, Path::default());
+        for wrong in
+            ["releases", "https://releases/", "s3://", "s3://key:secret@releases/", "s3://releases?region=x", "s3://r/a//b"]
+        {
+            wrong.parse::<Bucket>().unwrap_err();
+        }
+        assert!(is_loopback("http://127.0.0.1:9000") && is_loopback("http://[::1]:1/") && is_loopback("http://localhost:1"));
+        assert!(!is_loopback("http://10.0.0.1") && !is_loopback("http://127.0.0.1.example/") && !is_loopback("none"));
+    }
+
+    #[tokio::test]
+    async fn a_timestamp_never_goes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let objects = Objects::open(dir.path(), Disk::default()).unwrap();
+        let timestamp = |version: u64| format!(r#"{{"signed":{{"version":{version}}}}}"#).into_bytes();
+        for (version, newer) in [(3, None), (2, Some(3)), (4, None), (4, None)] {
+            assert_eq!(objects.advance_timestamp(version, timestamp(version)).await.unwrap(), newer);
+        }
+        assert_eq!(objects.metadata(TIMESTAMP).await.unwrap(), Some(timestamp(4)));
+        std::fs::write(dir.path().join("metadata/timestamp.json"), "harmed").unwrap();
+        assert_eq!(objects.advance_timestamp(5, timestamp(5)).await.unwrap(), None);
+        assert_eq!(objects.metadata(TIMESTAMP).await.unwrap(), Some(timestamp(5)));
+    }
 }

@@ -3,30 +3,39 @@
 //! Order of a publication, so that no reader ever sees a name without its file: verify everything; put blobs and deltas as
 //! objects; commit one SQL transaction; then have the metadata signed and put ([`Signer`]).
 //!
-//! Actors and locks: one mutex is held for a whole publication or refresh, so versions are signed one after another. Readers
-//! take no lock. A crash before the commit leaves objects nobody names; a crash after it leaves metadata that lags the
-//! tables, and [`Publisher::refresh`], which the service runs at start and then periodically, completes it.
+//! Actors and locks: one mutex is held for a whole publication or refresh, and under it the lease that replicas share (`lease.rs`), so
+//! versions are signed one after another. Readers take no lock. A crash before the commit leaves objects nobody names; a crash after it
+//! leaves metadata that lags the tables, which the lease's row says: [`Publisher::refresh`], which the service runs at start and then
+//! periodically, completes it, or another replica does ([`Publisher::follow`]).
 
 use crate::deltas::Index;
 use crate::disk::DiskError;
 use crate::keys::{KeyError, PublicKey, SigningKey};
 use crate::root::RootRole;
 use crate::service::deltas::{self, Budget};
+use crate::service::lease::{Held, Lease};
 use crate::service::objects::{ObjectError, Objects};
 use crate::service::signer::{Signer, Signing};
 use crate::service::store::{NewDelta, Publication, Store, StoreError};
 use crate::statement::KeyStatement;
 use crate::tuf::{self, MakerKeys, MakerRole, SignedRelease, TufError};
 use crate::wire::{MakerName, ReleaseView};
+use axum::body::Bytes;
 use jiff::Timestamp as Time;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::Mutex;
+use std::time::Instant;
+use tokio::sync::{Mutex, MutexGuard};
+use tough::schema::Root;
 
 /// Blobs of one publication, in bytes altogether.
 const PUBLICATION_LEN_MAX: u64 = 512 << 20;
 
 /// Versions of a role that a maker may sign without publishing them.
 const ROLE_VERSION_STEP_MAX: u64 = 1 << 20;
+
+/// How often a publication is tried whose lease another replica took meanwhile.
+const LEASE_TRIES: usize = 3;
 
 /// A publication was refused, or the service failed at it.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +150,7 @@ impl PublishError {
             PublishError::RoleKeys { .. } => "role_key_missing",
             PublishError::SignerBehind { .. } | PublishError::Object(ObjectError::Changed(_)) => "signer_behind",
             PublishError::MarkUnreadable(_) => "mark_unreadable",
+            PublishError::Store(StoreError::Fenced) => "signer_busy",
             PublishError::Key(_)
             | PublishError::Disk(_)
             | PublishError::Store(_)
@@ -154,9 +164,38 @@ pub(crate) struct Publisher {
     store: Store,
     objects: Objects,
     signer: Signer,
+    lease: Lease,
     signing: Mutex<Signing>,
+    /// Version of the newest timestamp that was signed here, or seen by [`Publisher::renew`].
+    last_timestamp: AtomicU64,
     /// A timestamp key that the root in force counts, for delta indexes, which are signed while a publication may hold the mutex.
     index_key: RwLock<Option<Arc<SigningKey>>>,
+}
+
+/// This replica's time to sign: nobody else does, in this process or in another.
+struct Turn<'a> {
+    signing: MutexGuard<'a, Signing>,
+    held: Held,
+}
+
+impl Turn<'_> {
+    /// Gives the lease back, whatever came of it.
+    async fn end<T>(self, result: Result<T, PublishError>) -> Result<T, PublishError> {
+        let Turn { mut signing, held } = self;
+        if result.is_err() {
+            // What is remembered of root and keys may be why.
+            signing.fence = None;
+        }
+        held.release(result.is_ok() && !signing.lags).await;
+        result
+    }
+}
+
+/// What [`Publisher::follow`] saw last.
+#[derive(Default)]
+pub(crate) struct Followed {
+    change: Option<u64>,
+    lags_since: Option<Instant>,
 }
 
 /// What is to be done with a maker's role that was verified.
@@ -174,10 +213,33 @@ pub(crate) enum Plan {
 }
 
 impl Publisher {
-    pub(crate) fn new(signer: Signer, signing: Signing) -> Self {
+    pub(crate) fn new(signer: Signer, signing: Signing, lease: Lease) -> Self {
         let (store, objects) = (signer.store.clone(), signer.objects.clone());
         let index_key = RwLock::new(signing.index_key());
-        Publisher { store, objects, signer, signing: Mutex::new(signing), index_key }
+        Publisher {
+            store,
+            objects,
+            signer,
+            lease,
+            signing: Mutex::new(signing),
+            last_timestamp: AtomicU64::new(0),
+            index_key,
+        }
+    }
+
+    /// Waits until this replica may sign, with what another one changed meanwhile.
+    async fn turn(&self) -> Result<Turn<'_>, PublishError> {
+        let mut signing = self.signing.lock().await;
+        let held = self.lease.take().await?;
+        let is_next = signing.fence.replace(held.fence).is_some_and(|last| held.fence.follows(last));
+        if !is_next {
+            // Unread, it is read again next time.
+            signing.fence = None;
+            self.signer.reload(&mut signing).await?;
+            signing.fence = Some(held.fence);
+        }
+        signing.lags |= held.lags;
+        Ok(Turn { signing, held })
     }
 
     /// Verifies a maker's role, and new keys of theirs when they come with it, and says which blobs must come too. Takes no lock: what it
@@ -219,9 +281,28 @@ impl Publisher {
         role_body: &[u8],
         blobs: Vec<(SignedRelease, Vec<u8>)>,
     ) -> Result<(), PublishError> {
-        let mut signing = self.signing.lock().await;
+        let blobs = blobs.into_iter().map(|(release, bytes)| (release, Bytes::from(bytes))).collect::<Vec<_>>();
+        let mut tries = 1;
+        loop {
+            let mut turn = self.turn().await?;
+            let accepted = self.accept_in(&mut turn, maker, statement, role_body, &blobs).await;
+            match turn.end(accepted).await {
+                Err(PublishError::Store(StoreError::Fenced)) if tries < LEASE_TRIES => tries += 1,
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn accept_in(
+        &self,
+        turn: &mut Turn<'_>,
+        maker: &MakerName,
+        statement: Option<&KeyStatement>,
+        role_body: &[u8],
+        blobs: &[(SignedRelease, Bytes)],
+    ) -> Result<(), PublishError> {
         let Plan::New { role, keys, new } = self.plan(maker, statement, role_body).await? else {
-            return self.complete_metadata(&mut signing).await;
+            return self.complete_metadata(turn).await;
         };
         let blobs = blobs_of(&new, blobs)?;
         let made = self.put_objects(&new, blobs).await?;
@@ -235,44 +316,84 @@ impl Publisher {
             keys: keys.as_ref(),
             deltas: &made,
         };
-        signing.lags = true;
+        turn.signing.lags = true;
         self.signer.disk.step("record publication")?;
-        self.store.publish(&publication).await?;
+        self.store.publish(&publication, turn.held.fence).await?;
         for release in &new {
             tracing::info!(channel = %release.channel, release = release.release, "{} is published", release.path());
         }
-        self.complete_metadata(&mut signing).await
+        self.complete_metadata(turn).await
     }
 
     /// Brings the metadata in line with the tables and signs a new timestamp.
     pub(crate) async fn refresh(&self) -> Result<(), PublishError> {
-        let mut signing = self.signing.lock().await;
-        signing.lags = true;
-        self.complete_metadata(&mut signing).await
+        let mut turn = self.turn().await?;
+        turn.signing.lags = true;
+        let completed = self.complete_metadata(&mut turn).await;
+        turn.end(completed).await
+    }
+
+    /// The same, but not when another replica signed a timestamp since this one last did or looked: one for all is enough.
+    pub(crate) async fn renew(&self) -> Result<(), PublishError> {
+        let newest = self.store.newest_metadata("timestamp").await?.map_or(0, |(version, _)| version);
+        if self.last_timestamp.swap(newest, Ordering::Relaxed) != newest {
+            return self.complete().await;
+        }
+        self.refresh().await
     }
 
     /// The same, but only when an earlier publication could not do it. A maker's role is public: sending it again must not
     /// make the service sign.
     pub(crate) async fn complete(&self) -> Result<(), PublishError> {
-        let mut signing = self.signing.lock().await;
-        self.complete_metadata(&mut signing).await
+        if !self.store.lease().await?.lags() {
+            return Ok(());
+        }
+        let mut turn = self.turn().await?;
+        let completed = self.complete_metadata(&mut turn).await;
+        turn.end(completed).await
     }
 
-    async fn complete_metadata(&self, signing: &mut Signing) -> Result<(), PublishError> {
-        if signing.lags {
-            self.signer.publish(signing).await?;
-            *self.index_key.write().unwrap_or_else(PoisonError::into_inner) = signing.index_key();
-            signing.lags = false;
+    async fn complete_metadata(&self, turn: &mut Turn<'_>) -> Result<(), PublishError> {
+        if turn.signing.lags {
+            let timestamp = self.signer.publish(&mut turn.signing, turn.held.fence).await?;
+            self.last_timestamp.store(timestamp, Ordering::Relaxed);
+            *self.index_key.write().unwrap_or_else(PoisonError::into_inner) = turn.signing.index_key();
+            turn.signing.lags = false;
+        }
+        Ok(())
+    }
+
+    /// Looks after what another replica did, or died over: the key of delta indexes goes with the newest root, and metadata that lags
+    /// behind the tables for longer than a lease lives is completed. To be called now and then while several replicas share the tables.
+    pub(crate) async fn follow(&self, seen: &mut Followed) -> Result<(), PublishError> {
+        self.store.look().await?;
+        if seen.change.replace(self.store.changes()) != Some(self.store.changes())
+            && let Some((_, root)) = self.store.newest_metadata("root").await?
+        {
+            let root = tuf::read::<Root>(&root)?;
+            let key = self.signer.load_keys()?.counted(&root.signed, RootRole::Timestamp).next().cloned();
+            *self.index_key.write().unwrap_or_else(PoisonError::into_inner) = key;
+        }
+        let lease = self.store.lease().await?;
+        seen.lags_since = lease.lags().then(|| seen.lags_since.unwrap_or_else(Instant::now));
+        if seen.lags_since.is_some_and(|since| since.elapsed() > self.lease.lost_after()) {
+            seen.lags_since = None;
+            return self.complete().await;
         }
         Ok(())
     }
 
     /// Takes the next root; the one in force once more changes nothing. Returns its version.
     pub(crate) async fn accept_root(&self, bytes: &[u8]) -> Result<u64, PublishError> {
-        let mut signing = self.signing.lock().await;
-        signing.lags = true;
-        let version = self.signer.accept_root(&signing, bytes).await?;
-        self.complete_metadata(&mut signing).await?;
+        let mut turn = self.turn().await?;
+        turn.signing.lags = true;
+        let accepted = self.accept_root_in(&mut turn, bytes).await;
+        turn.end(accepted).await
+    }
+
+    async fn accept_root_in(&self, turn: &mut Turn<'_>, bytes: &[u8]) -> Result<u64, PublishError> {
+        let version = self.signer.accept_root(&turn.signing, bytes, turn.held.fence).await?;
+        self.complete_metadata(turn).await?;
         Ok(version)
     }
 
@@ -282,7 +403,7 @@ impl Publisher {
     }
 
     /// Verifies the blobs and puts them and their deltas as objects.
-    async fn put_objects(&self, new: &[SignedRelease], blobs: Vec<Vec<u8>>) -> Result<Vec<NewDelta>, PublishError> {
+    async fn put_objects(&self, new: &[SignedRelease], blobs: Vec<Bytes>) -> Result<Vec<NewDelta>, PublishError> {
         let of_new = new.to_vec();
         let checked = tokio::task::spawn_blocking(move || deltas::check(&of_new, &blobs).map(|()| blobs));
         let blobs = checked.await??;
@@ -329,8 +450,9 @@ fn new_releases(role: &MakerRole, known: &[ReleaseView]) -> Result<Vec<SignedRel
 }
 
 /// The blobs of `new` in its order. Blobs that another publication brought meanwhile are left out.
-fn blobs_of(new: &[SignedRelease], blobs: Vec<(SignedRelease, Vec<u8>)>) -> Result<Vec<Vec<u8>>, PublishError> {
-    let blobs = blobs.into_iter().filter(|(release, _)| new.contains(release)).map(|(_, bytes)| bytes).collect::<Vec<_>>();
+fn blobs_of(new: &[SignedRelease], blobs: &[(SignedRelease, Bytes)]) -> Result<Vec<Bytes>, PublishError> {
+    let wanted = blobs.iter().filter(|(release, _)| new.contains(release));
+    let blobs = wanted.map(|(_, bytes)| bytes.clone()).collect::<Vec<_>>();
     match new.get(blobs.len()) {
         None => Ok(blobs),
         Some(release) => Err(PublishError::Blob { path: release.path(), reason: "it did not come".to_owned() }),

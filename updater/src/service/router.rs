@@ -1,7 +1,7 @@
 //! Contents page of the service: every route, by who calls it.
 
 use crate::service::problem::uniform;
-use crate::service::{AppState, beacon, content, makers, operator, terminals, trace};
+use crate::service::{AppState, beacon, content, makers, operator, terminals, trace, watchers};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -16,6 +16,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/v1/health", get(content::health))
         .route("/metadata/{file}", get(content::metadata))
         .route("/targets/m/{maker}/{name}/{file}", get(content::target))
+        .route("/v1/watch", get(watchers::watch))
         .route("/v1/deltas/{to}", get(content::deltas))
         .route("/v1/deltas/{from}/{to}", get(content::delta))
         .route("/v1/makers/{maker}", get(makers::show))

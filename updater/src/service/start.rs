@@ -4,12 +4,14 @@ use crate::disk::{Access, Disk};
 use crate::keys::{SigningKey, random_hex};
 use crate::root::RootRole;
 use crate::service::beacon::Beacons;
+use crate::service::lease::Lease;
 use crate::service::mark::Mark;
 use crate::service::objects::Objects;
 use crate::service::online_keys::OnlineKeys;
 use crate::service::publisher::Publisher;
 use crate::service::signer::{Signer, Signing};
-use crate::service::store::{Database, Store};
+use crate::service::store::{Database, Fence, Store};
+use crate::service::watchers::Watchers;
 use crate::service::{App, Config, PUBLICATIONS_MAX, ServeError};
 use crate::tuf;
 use crate::wire::Sha256Hex;
@@ -26,6 +28,8 @@ const DROPPED_ROOT: &str = "next-root.json";
 const OPERATOR_TOKEN_BYTES: usize = 24;
 /// Shortest operator's token that is taken, in bytes of text.
 const OPERATOR_TOKEN_LEN_MIN: usize = 16;
+/// Random bytes in the name that a replica has while it runs.
+const REPLICA_BYTES: usize = 8;
 
 pub(crate) async fn open(disk: &Disk, config: &Config, timestamp_lifetime: SignedDuration) -> Result<App, ServeError> {
     let data = config.data_dir.as_path();
@@ -35,20 +39,27 @@ pub(crate) async fn open(disk: &Disk, config: &Config, timestamp_lifetime: Signe
     let tables = data.join("titer.sqlite3");
     let database = config.database.clone().unwrap_or_else(|| Database::Sqlite(tables.clone()));
     let store = Store::open(&database).await?;
-    let objects = Objects::open(&data.join("objects"), disk.clone())?;
+    let objects = match &config.bucket {
+        None => Objects::open(&data.join("objects"), disk.clone())?,
+        Some(bucket) => Objects::open_bucket(bucket, disk.clone()).await?,
+    };
     let keys_folder = data.join("keys");
+    let lease = Lease::new(store.clone(), random_hex(REPLICA_BYTES)?, config.lease);
     let mut roots = store.metadata_versions("root").await?;
+    let has_files = objects.has_metadata(FIRST_ROOT).await?;
     if roots.is_empty() {
-        if objects.has_metadata(FIRST_ROOT).await? {
+        if has_files {
             return Err(ServeError::TablesLost(tables));
         }
-        roots.push((1, first_root(disk, data, &store).await?));
+        roots = first_roots(disk, data, &store, &lease).await?;
+    } else if !has_files && store.newest_metadata("timestamp").await?.is_some() {
+        return Err(ServeError::ObjectsLost);
     }
     for (version, root) in &roots {
         objects.put_metadata(&format!("{version}.root.json"), root.clone()).await?;
     }
     let newest = &roots.last().expect("there is one now").1;
-    let signing = Signing { lags: true, keys: OnlineKeys::load(disk, &keys_folder)?, root: tuf::read(newest)? };
+    let signing = Signing { lags: true, keys: OnlineKeys::load(disk, &keys_folder)?, root: tuf::read(newest)?, fence: None };
     if !will_change_root(disk, data, &store).await? {
         check_keys(&signing, &keys_folder)?;
     }
@@ -59,7 +70,8 @@ pub(crate) async fn open(disk: &Disk, config: &Config, timestamp_lifetime: Signe
     Ok(App {
         first_root: Sha256Hex::of(&roots[0].1),
         operator_token: operator_token(disk, &data.join("operator-token"))?,
-        publisher: Publisher::new(signer, signing),
+        publisher: Publisher::new(signer, signing, lease),
+        watchers: Watchers::new(config.watchers_max, config.watch_window),
         publications: Semaphore::new(PUBLICATIONS_MAX),
         publication_patience: config.publication_patience,
         beacons: Beacons::default(),
@@ -69,9 +81,20 @@ pub(crate) async fn open(disk: &Disk, config: &Config, timestamp_lifetime: Signe
     })
 }
 
+/// The first root; of replicas that start on empty tables at the same time one makes it.
+async fn first_roots(disk: &Disk, data: &Path, store: &Store, lease: &Lease) -> Result<Vec<(u64, Vec<u8>)>, ServeError> {
+    let held = lease.take().await?;
+    let mut roots = store.metadata_versions("root").await?;
+    if roots.is_empty() {
+        roots.push((1, first_root(disk, data, store, held.fence).await?));
+    }
+    held.release(false).await;
+    Ok(roots)
+}
+
 /// Makes keys and root version 1, at the first start. One that broke off before root was recorded goes on with its keys; one that finds a
 /// root in its data takes that, when it is by somebody who has its key elsewhere.
-async fn first_root(disk: &Disk, data: &Path, store: &Store) -> Result<Vec<u8>, ServeError> {
+async fn first_root(disk: &Disk, data: &Path, store: &Store, fence: Fence) -> Result<Vec<u8>, ServeError> {
     let mut keys = Vec::new();
     for role in RootRole::ONLINE {
         keys.push((role.tuf(), SigningKey::load_or_create(disk, &data.join(format!("keys/{role}.pk8")))?.public()));
@@ -85,7 +108,7 @@ async fn first_root(disk: &Disk, data: &Path, store: &Store) -> Result<Vec<u8>, 
     };
     let parsed: Signed<Root> = tuf::read(&root)?;
     tuf::verify_first_root(&parsed, jiff::Timestamp::now())?;
-    store.add_metadata("root", 1, &root).await?;
+    store.add_metadata("root", 1, &root, fence).await?;
     Ok(root)
 }
 

@@ -1,13 +1,16 @@
 //! The tables, in SQLite (the default, in the data folder) or PostgreSQL. Knows no HTTP.
 //!
 //! What was answered for is on the disk: SQLite with WAL and `synchronous=FULL`, PostgreSQL with its own log. Every change is one
-//! transaction; in SQLite it is `BEGIN IMMEDIATE`, so that writers wait for each other at its begin and readers never wait.
+//! transaction; in SQLite it is `BEGIN IMMEDIATE`, so that writers wait for each other at its begin and readers never wait; in PostgreSQL it
+//! is read committed, and every change names, in its own `WHERE` or `ON CONFLICT`, the state that it is a change of. `docs/service.md` has
+//! what that means for several replicas on one database.
 //!
 //! One text of SQL for both. It keeps to what both understand: `$1` for values, 64-bit integers, text and bytes, `ON CONFLICT … DO UPDATE`,
 //! no scalar `MAX`, sums cast to `BIGINT`. Only the schemas differ, in the names of types: `migrations/sqlite` and `migrations/postgres`.
 //! Queries are checked when they run, so that a build needs no database. Rejected: two modules of queries, of which one is always the less
 //! tested; the texts differ in nothing that speed asks for.
 
+mod lease;
 mod publications;
 mod terminals;
 mod threats;
@@ -15,17 +18,20 @@ mod threats;
 use crate::Channel;
 use crate::keys::KeyError;
 use crate::wire::{ChannelRelease, ShapeError};
+pub(crate) use lease::{Fence, LeaseRow};
 pub(crate) use publications::{Maker, NewDelta, Publication};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, Executor, Transaction};
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use terminals::Enrolment;
+use tokio::sync::watch;
+use url::Url;
 
 const CONNECTIONS_MAX: u32 = 8;
 /// Said to every connection to SQLite; a writer waits at most 10 s for another.
@@ -37,7 +43,9 @@ const PRAGMAS: &str =
 pub enum Database {
     /// A file, made when missing; in the folder of the service's data.
     Sqlite(PathBuf),
-    /// A PostgreSQL database, 15 or newer: `postgres://user:password@host:port/database`.
+    /// A PostgreSQL database, 15 or newer: `postgres://user:password@host:port/database`. What `libpq` takes from the environment, such as
+    /// `PGPASSWORD`, is taken here. This build speaks no TLS to it, so a host that is not this one needs `?sslmode=disable`, which says
+    /// that the network in between is trusted.
     Postgres(String),
 }
 
@@ -71,6 +79,17 @@ pub enum StoreError {
     /// A number from outside does not fit a table.
     #[error("{0} is larger than the database can hold")]
     TooLarge(u64),
+    /// The tables' address is none.
+    #[error("the address of the database cannot be read: {0}")]
+    Address(url::ParseError),
+    /// The connection would cross a network in the clear, and nobody said that it may.
+    #[error(
+        "the connection to the database at `{0}` is not encrypted; add `sslmode=disable` to its address if that network is trusted"
+    )]
+    Unprotected(String),
+    /// Another replica signs.
+    #[error("another replica of the service signs")]
+    Fenced,
     /// A value in a table does not have its form.
     #[error("database holds a value that cannot be read: {0}")]
     Value(String),
@@ -98,7 +117,8 @@ impl From<serde_json::Error> for StoreError {
 pub(crate) struct Store {
     pool: AnyPool,
     dialect: Dialect,
-    changes: Arc<AtomicU64>,
+    /// The newest number of a change that is known here.
+    changes: Arc<watch::Sender<u64>>,
 }
 
 impl Store {
@@ -116,23 +136,55 @@ impl Store {
                 });
                 (Dialect::Sqlite, options.connect_with(sqlite_at(path)?).await?)
             }
-            Database::Postgres(url) => (Dialect::Postgres, options.connect_with(AnyConnectOptions::from_str(url)?).await?),
+            Database::Postgres(url) => (Dialect::Postgres, options.connect_with(postgres_at(url)?).await?),
         };
         match dialect {
             Dialect::Sqlite => sqlx::migrate!("migrations/sqlite").run(&pool).await?,
             Dialect::Postgres => sqlx::migrate!("migrations/postgres").run(&pool).await?,
         }
-        Ok(Store { pool, dialect, changes: Arc::default() })
+        let store = Store { pool, dialect, changes: Arc::default() };
+        store.look().await?;
+        Ok(store)
+    }
+
+    /// Whether other replicas may work on the same tables.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.dialect == Dialect::Postgres
     }
 
     /// A number that grows whenever what assignments are made of has changed: releases and what of them is withdrawn, threats, root.
     pub(crate) fn changes(&self) -> u64 {
-        self.changes.load(Ordering::Acquire)
+        *self.changes.borrow()
     }
 
-    /// To be called after the commit of such a change.
-    fn changed(&self) {
-        self.changes.fetch_add(1, Ordering::Release);
+    /// The same as it grows.
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Looks whether another replica changed something; one row is read.
+    pub(crate) async fn look(&self) -> Result<(), StoreError> {
+        let number = sqlx::query_scalar::<_, i64>("SELECT number FROM changes").fetch_one(&self.pool).await?;
+        self.know(nat(number)?);
+        Ok(())
+    }
+
+    /// Commits such a change. Its number is in the same transaction, so that no other replica sees the one without the other, and is
+    /// known here only after the commit, so that nobody reads the tables as they were before and takes them for those after it.
+    async fn commit_change(&self, mut tx: Transaction<'_, Any>) -> Result<(), StoreError> {
+        let number = sqlx::query_scalar::<_, i64>("UPDATE changes SET number = number + 1 RETURNING number");
+        let number = number.fetch_one(&mut *tx).await?;
+        tx.commit().await?;
+        self.know(nat(number)?);
+        Ok(())
+    }
+
+    fn know(&self, number: u64) {
+        self.changes.send_if_modified(|known| {
+            let grows = number > *known;
+            *known = number.max(*known);
+            grows
+        });
     }
 
     pub(crate) async fn close(&self) {
@@ -152,10 +204,36 @@ impl Store {
 fn sqlite_at(path: &Path) -> Result<AnyConnectOptions, StoreError> {
     let absolute = std::path::absolute(path).map_err(sqlx::Error::Io)?;
     let not_a_path = || StoreError::Value(format!("`{}` cannot be named in an address", path.display()));
-    let mut url = url::Url::from_file_path(absolute).map_err(|()| not_a_path())?;
+    let mut url = Url::from_file_path(absolute).map_err(|()| not_a_path())?;
     url.set_query(Some("mode=rwc"));
     let url = url.as_str().replacen("file:", "sqlite:", 1);
     Ok(AnyConnectOptions::from_str(&url)?)
+}
+
+/// The address of a PostgreSQL database, where it is on this machine or its network was said to be trusted.
+fn postgres_at(address: &str) -> Result<AnyConnectOptions, StoreError> {
+    let url = Url::parse(address).map_err(StoreError::Address)?;
+    let mut hosts = url.host_str().map(|host| host.trim_matches(['[', ']']).to_owned()).into_iter().collect::<Vec<_>>();
+    let mut is_said = false;
+    for (name, value) in url.query_pairs() {
+        match name.as_ref() {
+            "host" | "hostaddr" => hosts.push(value.into_owned()),
+            "sslmode" | "ssl-mode" => is_said = !matches!(value.as_ref(), "allow" | "prefer"),
+            _ => {}
+        }
+    }
+    // A name that begins with a slash, plain or escaped, is the folder of a socket.
+    let is_here = |host: &String| {
+        let is_socket = host.starts_with('/') || host.to_ascii_lowercase().starts_with("%2f");
+        host.is_empty()
+            || host == "localhost"
+            || is_socket
+            || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    };
+    match hosts.into_iter().find(|host| !is_said && !is_here(host)) {
+        Some(host) => Err(StoreError::Unprotected(host)),
+        None => Ok(AnyConnectOptions::from_str(address)?),
+    }
 }
 
 fn channel(text: &str) -> Result<Channel, StoreError> {
@@ -191,3 +269,6 @@ fn nat(number: i64) -> Result<u64, StoreError> {
 fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }
+
+#[cfg(test)]
+mod tests;

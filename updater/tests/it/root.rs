@@ -1,6 +1,6 @@
 //! Root and the keys of the service: changed in band, from elsewhere from the beginning, and a service that was restored from an old copy.
 
-use crate::support::{World, at, config};
+use crate::support::{World, at, config, make_schema, run_on_postgres};
 use std::fs;
 use std::num::NonZeroU64;
 use std::path::Path;
@@ -120,6 +120,7 @@ async fn a_lost_online_key_is_replaced_by_a_root_in_the_data() {
 #[tokio::test(flavor = "multi_thread")]
 async fn root_is_made_elsewhere_before_the_first_start() {
     let dir = tempfile::tempdir().unwrap();
+    make_schema(dir.path()).await;
     let data = dir.path().join("service");
     fs::create_dir_all(data.join("keys")).unwrap();
     let holder = key(&dir.path().join("holder.pk8"));
@@ -147,11 +148,12 @@ async fn a_service_restored_from_an_old_copy_does_not_sign() {
     world.stop().await;
     let data = world.dir.path().join("service");
     let backup = world.dir.path().join("backup");
-    let tables = ["titer.sqlite3", "titer.sqlite3-wal", "titer.sqlite3-shm"];
+    let files = ["titer.sqlite3", "titer.sqlite3-wal", "titer.sqlite3-shm"];
     fs::create_dir_all(&backup).unwrap();
-    for file in tables.iter().filter(|file| data.join(file).exists()) {
+    for file in files.iter().filter(|file| data.join(file).exists()) {
         fs::copy(data.join(file), backup.join(file)).unwrap();
     }
+    run_on_postgres(world.dir.path(), "CREATE TABLE backup AS TABLE metadata").await;
     fs::copy(data.join("objects/mark.json"), backup.join("mark.json")).unwrap();
     world.start().await;
     world.publish(&maker, "acme/stable", 2, 0..110).await;
@@ -159,10 +161,11 @@ async fn a_service_restored_from_an_old_copy_does_not_sign() {
     let newest = fs::read(data.join("objects/metadata/timestamp.json")).unwrap();
 
     // The tables alone: the mark beside the objects tells.
-    for file in tables {
+    for file in files {
         _ = fs::remove_file(data.join(file));
         _ = fs::copy(backup.join(file), data.join(file));
     }
+    run_on_postgres(world.dir.path(), "TRUNCATE metadata; INSERT INTO metadata SELECT * FROM backup").await;
     assert_eq!(refusal(config(world.dir.path())).await, "signer_behind");
     // The objects' mark as well, as when the whole folder is restored: the mark on another disk tells.
     fs::copy(backup.join("mark.json"), data.join("objects/mark.json")).unwrap();

@@ -1,7 +1,6 @@
 //! Starts of the service on data that is not as it was left.
 
-use crate::support::{World, at, config};
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use crate::support::{World, at, config, run_on_postgres, tables};
 use std::fs;
 use std::num::NonZeroU64;
 use std::path::Path;
@@ -59,6 +58,7 @@ async fn no_key_is_invented_once_there_is_a_root() {
     fs::remove_dir_all(data.join("root-keys")).unwrap();
     world.start().await;
     world.stop().await;
+    run_on_postgres(world.dir.path(), "TRUNCATE metadata").await;
     for entry in fs::read_dir(&data).unwrap() {
         let path = entry.unwrap().path();
         if path.file_name().unwrap().to_str().unwrap().starts_with("titer.sqlite3") {
@@ -75,9 +75,8 @@ async fn enter_second_root(data: &Path) {
     root.signed.version = NonZeroU64::new(2).unwrap();
     let key = SigningKey::load(&Disk::default(), &data.join("root-keys/root.pk8")).unwrap();
     root.signatures[0].sig = key.sign(&root.signed.canonical_form().unwrap()).into();
-    let tables = SqliteConnectOptions::new().filename(data.join("titer.sqlite3"));
-    let pool = SqlitePool::connect_with(tables).await.unwrap();
-    let insert = sqlx::query("INSERT INTO metadata (role, version, body) VALUES ('root', 2, ?)");
+    let pool = tables(data.parent().unwrap()).await;
+    let insert = sqlx::query("INSERT INTO metadata (role, version, body) VALUES ('root', 2, $1)");
     insert.bind(serde_json::to_vec(&root).unwrap()).execute(&pool).await.unwrap();
     pool.close().await;
 }

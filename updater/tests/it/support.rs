@@ -9,19 +9,19 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::routing::post;
 use patternc::blob::{self, EngineRange, Meta};
 use patternc::compile::{Compiler, SourceKind};
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use sqlx::AnyPool;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use updater::agent::{self, Agent, BoxError, Engine, Enrolment, Manifest, SelfTest, SelfTestError, SelfTestPlan, Status};
 use updater::maker::Maker;
 use updater::operator::Operator;
-use updater::service::{Config, Running, serve};
+use updater::service::{Bucket, Config, Database, Running, serve};
 use updater::wire::{Assignment, ChannelRelease, Designation, Reason, Sha256Hex};
 use updater::{Channel, installed_database};
 use url::Url;
@@ -135,7 +135,11 @@ impl World {
 
     /// With other settings than the usual.
     pub(crate) async fn with(change: impl FnOnce(Config) -> Config) -> World {
-        let dir = tempfile::tempdir().unwrap();
+        World::within(tempfile::tempdir().unwrap(), change).await
+    }
+
+    pub(crate) async fn within(dir: TempDir, change: impl FnOnce(Config) -> Config) -> World {
+        make_schema(dir.path()).await;
         let (running, stop) = start(change(config(dir.path()))).await;
         let url = running.url();
         let operator = Operator::new(&url, running.operator_token()).unwrap();
@@ -147,6 +151,17 @@ impl World {
         self.stop().await;
         between(&self.dir.path().join("service"));
         self.start().await;
+    }
+
+    /// Starts a replica of the service with a folder of its own, which has the keys and the operator's token.
+    pub(crate) async fn replica(&self, change: impl FnOnce(Config) -> Config) -> Replica {
+        let (first, data) = (self.dir.path().join("service"), self.dir.path().join(format!("replica-{}", next_number())));
+        copy(&first.join("keys"), &data.join("keys"));
+        fs::copy(first.join("operator-token"), data.join("operator-token")).unwrap();
+        let config = change(Config { data_dir: data.clone(), ..config(self.dir.path()) });
+        let (running, stop) = start(config).await;
+        let url = running.url();
+        Replica { operator: Operator::new(&url, running.operator_token()).unwrap(), url, data, running, stop }
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -163,9 +178,8 @@ impl World {
 
     /// How many reports of this outcome, or of trouble with this code, the service has.
     pub(crate) async fn reported(&self, outcome_or_code: &str) -> i64 {
-        let tables = SqliteConnectOptions::new().filename(self.dir.path().join("service/titer.sqlite3"));
-        let pool = SqlitePool::connect_with(tables).await.unwrap();
-        let count = sqlx::query_scalar("SELECT count(*) FROM reports WHERE outcome = ?1 OR code = ?1");
+        let pool = tables(self.dir.path()).await;
+        let count = sqlx::query_scalar("SELECT count(*) FROM reports WHERE outcome = $1 OR code = $1");
         let count = count.bind(outcome_or_code).fetch_one(&pool).await.unwrap();
         pool.close().await;
         count
@@ -223,9 +237,79 @@ impl World {
     }
 }
 
+/// Another replica of a world's service.
+pub(crate) struct Replica {
+    pub(crate) url: Url,
+    pub(crate) operator: Operator,
+    pub(crate) data: PathBuf,
+    running: Running,
+    stop: oneshot::Sender<()>,
+}
+
+impl Replica {
+    pub(crate) async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.running.finished().await.unwrap();
+    }
+}
+
+fn next_number() -> u32 {
+    static NUMBER: AtomicU32 = AtomicU32::new(2);
+    NUMBER.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Bucket of an S3 that tests may use, with a prefix for what is below `dir`; `None` where there is no such server or no PostgreSQL.
+pub(crate) fn shared(dir: &Path) -> Option<Bucket> {
+    let bucket = std::env::var("TITER_TEST_S3").ok().filter(|_| is_on_postgres())?;
+    Some(format!("{bucket}/{}", schema(dir)).parse().unwrap())
+}
+
 /// The service's settings for data below `dir`, at a free port.
 pub(crate) fn config(dir: &Path) -> Config {
-    Config::new(dir.join("service"), "127.0.0.1:0".parse().unwrap())
+    let database = postgres(dir).map(Database::Postgres);
+    Config { database, ..Config::new(dir.join("service"), "127.0.0.1:0".parse().unwrap()) }
+}
+
+/// Address of a PostgreSQL that tests may use; each takes a schema of its own. Without it the tables are in SQLite.
+const POSTGRES: &str = "TITER_TEST_POSTGRES";
+
+pub(crate) fn is_on_postgres() -> bool {
+    std::env::var_os(POSTGRES).is_some()
+}
+
+fn schema(dir: &Path) -> String {
+    format!("t{}", &Sha256Hex::of(dir.to_str().unwrap().as_bytes()).to_string()[..24])
+}
+
+fn postgres(dir: &Path) -> Option<String> {
+    let mut url = std::env::var(POSTGRES).ok()?.parse::<Url>().unwrap();
+    url.query_pairs_mut().append_pair("options[search_path]", &schema(dir));
+    Some(url.into())
+}
+
+pub(crate) async fn make_schema(dir: &Path) {
+    if let Ok(url) = std::env::var(POSTGRES) {
+        sqlx::any::install_default_drivers();
+        let pool = AnyPool::connect(&url).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {}", schema(dir)))).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+}
+
+/// Runs statements on the tables of the service below `dir`, where they are in PostgreSQL.
+pub(crate) async fn run_on_postgres(dir: &Path, statements: &'static str) {
+    if is_on_postgres() {
+        let pool = tables(dir).await;
+        sqlx::raw_sql(statements).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+}
+
+/// The tables of the service below `dir`.
+pub(crate) async fn tables(dir: &Path) -> AnyPool {
+    sqlx::any::install_default_drivers();
+    let file = || format!("sqlite://{}", dir.join("service/titer.sqlite3").display());
+    AnyPool::connect(&postgres(dir).unwrap_or_else(file)).await.unwrap()
 }
 
 async fn start(config: Config) -> (Running, oneshot::Sender<()>) {

@@ -36,6 +36,7 @@ fn report(tick: &Tick) {
         Tick::Applied(staged) => say!("generation {}, which was staged, is in force", staged.generation),
         Tick::FellBack(back) => remark!("generation {} failed; {} is in force again", back.from, back.to),
         Tick::Failed(error) => remark!("{error} ({})", error.code()),
+        Tick::Hinted(wait) => say!("the service has news; next in {} s", wait.as_secs()),
         Tick::Next(wait) => say!("next in {} min", wait.as_secs().div_ceil(60)),
     }
 }

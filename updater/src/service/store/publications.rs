@@ -1,6 +1,7 @@
 //! Makers, their releases, and the metadata that was signed.
 
-use super::{Store, StoreError, channel_release, int, nat, now};
+use super::lease::lags;
+use super::{Fence, Store, StoreError, channel_release, int, nat, now};
 use crate::Channel;
 use crate::deltas::Node;
 use crate::keys::PublicKey;
@@ -79,9 +80,10 @@ impl Store {
         rows.into_iter().map(|(maker, name, release)| channel_release(&maker, &name, release)).collect()
     }
 
-    pub(crate) async fn publish(&self, publication: &Publication<'_>) -> Result<(), StoreError> {
+    /// Records a publication, all of it or nothing; from then on the metadata lags.
+    pub(crate) async fn publish(&self, publication: &Publication<'_>, fence: Fence) -> Result<(), StoreError> {
         let maker = publication.maker.as_str();
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_fenced(fence).await?;
         for new in publication.new {
             sqlx::query(
                 "INSERT INTO releases (maker, name, release, sha256, root, length, created, published_at, listed)
@@ -142,9 +144,8 @@ impl Store {
             .bind(maker)
             .execute(&mut *tx)
             .await?;
-        tx.commit().await?;
-        self.changed();
-        Ok(())
+        lags(&mut tx).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Releases that their makers withdrew.
@@ -219,8 +220,8 @@ impl Store {
     }
 
     /// Records a signed version before its file is written; fails when the version exists.
-    pub(crate) async fn add_metadata(&self, role: &str, version: u64, body: &[u8]) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
+    pub(crate) async fn add_metadata(&self, role: &str, version: u64, body: &[u8], fence: Fence) -> Result<(), StoreError> {
+        let mut tx = self.begin_fenced(fence).await?;
         sqlx::query("INSERT INTO metadata (role, version, body) VALUES ($1, $2, $3)")
             .bind(role)
             .bind(int(version)?)
@@ -235,22 +236,22 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
         }
-        tx.commit().await?;
         if role == "root" {
-            self.changed();
+            return self.commit_change(tx).await;
         }
-        Ok(())
+        Ok(tx.commit().await?)
     }
 
     /// Keeps a root that is to follow the newest; there is one at most.
-    pub(crate) async fn put_next_root(&self, version: u64, body: &[u8]) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
+    pub(crate) async fn put_next_root(&self, version: u64, body: &[u8], fence: Fence) -> Result<(), StoreError> {
+        let mut tx = self.begin_fenced(fence).await?;
         sqlx::query("DELETE FROM metadata WHERE role = 'next root'").execute(&mut *tx).await?;
         sqlx::query("INSERT INTO metadata (role, version, body) VALUES ('next root', $1, $2)")
             .bind(int(version)?)
             .bind(body)
             .execute(&mut *tx)
             .await?;
+        lags(&mut tx).await?;
         Ok(tx.commit().await?)
     }
 
@@ -259,12 +260,10 @@ impl Store {
     }
 
     /// Makes the next root the newest.
-    pub(crate) async fn promote_next_root(&self) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
+    pub(crate) async fn promote_next_root(&self, fence: Fence) -> Result<(), StoreError> {
+        let mut tx = self.begin_fenced(fence).await?;
         sqlx::query("UPDATE metadata SET role = 'root' WHERE role = 'next root'").execute(&mut *tx).await?;
-        tx.commit().await?;
-        self.changed();
-        Ok(())
+        self.commit_change(tx).await
     }
 }
 

@@ -61,13 +61,13 @@ impl Store {
             return Ok(again.map_or(Enrolment::Refused, |(terminal,)| Enrolment::Accepted(terminal)));
         }
         // The counter of a known key only grows here too, so that no recorded request becomes worth anything again.
-        sqlx::query(
+        let entered = sqlx::query_scalar::<_, String>(
             "INSERT INTO terminals (terminal, public_key, counter, hardware, os, engine_version, designation, subscribed,
              enrolled_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (public_key) DO UPDATE SET counter = CASE WHEN
              terminals.counter < excluded.counter THEN excluded.counter ELSE terminals.counter END, hardware = excluded.hardware,
              os = excluded.os, engine_version = excluded.engine_version, designation = excluded.designation,
-             subscribed = excluded.subscribed",
+             subscribed = excluded.subscribed RETURNING terminal",
         )
         .bind(terminal)
         .bind(key.to_string())
@@ -78,10 +78,15 @@ impl Store {
         .bind(serde_json::to_string(&facts.designation)?)
         .bind(subscribed_text(facts)?)
         .bind(now())
-        .execute(&mut *tx)
+        .fetch_one(&mut *tx)
         .await?;
+        if entered != terminal {
+            // The same key enrolled with another token, after this transaction looked for it.
+            let renamed = sqlx::query("UPDATE enrolment_tokens SET terminal = $1 WHERE sha256 = $2").bind(&entered);
+            renamed.bind(token.to_string()).execute(&mut *tx).await?;
+        }
         tx.commit().await?;
-        Ok(Enrolment::Accepted(terminal.to_owned()))
+        Ok(Enrolment::Accepted(entered))
     }
 
     pub(crate) async fn terminal_key(&self, terminal: &str) -> Result<Option<PublicKey>, StoreError> {

@@ -37,8 +37,7 @@ impl Store {
         .bind(now())
         .execute(&mut *tx)
         .await?;
-        tx.commit().await?;
-        self.changed();
+        self.commit_change(tx).await?;
         Ok(true)
     }
 

@@ -1,0 +1,219 @@
+//! The same on both databases: SQLite always, PostgreSQL where `TITER_TEST_POSTGRES` names one (`scripts/postgres`).
+
+use super::*;
+use crate::disk::Disk;
+use crate::keys::SigningKey;
+use crate::service::lease::{Lease, LeaseTimes};
+use crate::wire::{CheckIn, Danger, Designation, MakerName, Sha256Hex, TerminalFacts, ThreatNews};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Empty tables of each kind that can be had, and what they need.
+struct Tables {
+    databases: Vec<Database>,
+    dir: TempDir,
+}
+
+impl Tables {
+    async fn new() -> Tables {
+        let dir = tempfile::tempdir().unwrap();
+        let mut databases = vec![Database::Sqlite(dir.path().join("tables.sqlite3"))];
+        if let Ok(url) = std::env::var("TITER_TEST_POSTGRES") {
+            let schema = format!("u{}", &Sha256Hex::of(dir.path().to_str().unwrap().as_bytes()).to_string()[..24]);
+            sqlx::any::install_default_drivers();
+            let pool = AnyPool::connect(&url).await.unwrap();
+            let create = sqlx::AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
+            sqlx::raw_sql(create).execute(&pool).await.unwrap();
+            pool.close().await;
+            let mut url = Url::parse(&url).unwrap();
+            url.query_pairs_mut().append_pair("options[search_path]", &schema);
+            databases.push(Database::Postgres(url.into()));
+        }
+        Tables { databases, dir }
+    }
+
+    fn key(&self, name: &str) -> SigningKey {
+        SigningKey::load_or_create(&Disk::default(), &self.dir.path().join(name)).unwrap()
+    }
+}
+
+fn facts(engine: &str) -> TerminalFacts {
+    TerminalFacts {
+        hardware: "x86_64".to_owned(),
+        os: "linux".to_owned(),
+        engine_version: engine.to_owned(),
+        designation: Designation::Own,
+        subscribed: Vec::new(),
+    }
+}
+
+fn news(threat: &str) -> ThreatNews {
+    let discovered = "2026-01-01".parse().unwrap();
+    ThreatNews { threat: threat.to_owned(), danger: Danger::High, discovered, expected: None, vaccine: None }
+}
+
+async fn take(store: &Store, replica: &str) -> Fence {
+    loop {
+        let seen = store.lease().await.unwrap();
+        if let Some(fence) = store.take_lease(&seen, replica).await.unwrap() {
+            return fence;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lost_the_lease_records_nothing() {
+    let tables = Tables::new().await;
+    for database in &tables.databases {
+        let (one, two) = (Store::open(database).await.unwrap(), Store::open(database).await.unwrap());
+        let first = take(&one, "one").await;
+        one.add_metadata("snapshot", 1, b"1", first).await.unwrap();
+        assert!(one.keep_lease(first).await.unwrap());
+        let seen = one.lease().await.unwrap();
+        let second = take(&two, "two").await;
+        assert!(second.follows(first) && !first.follows(second));
+        assert_eq!(one.take_lease(&seen, "one").await.unwrap(), None, "it was taken as it was seen");
+        assert!(!one.keep_lease(first).await.unwrap());
+        let late = [
+            one.add_metadata("snapshot", 2, b"late", first).await,
+            one.put_next_root(2, b"late", first).await,
+            one.promote_next_root(first).await,
+        ];
+        assert!(late.iter().all(|late| matches!(late, Err(StoreError::Fenced))), "{database:?}: {late:?}");
+        one.release_lease(first, true).await.unwrap();
+        two.add_metadata("snapshot", 2, b"2", second).await.unwrap();
+        let twice = two.add_metadata("snapshot", 2, b"other", second).await;
+        assert!(matches!(twice, Err(StoreError::Sql(_))), "a version is signed once: {twice:?}");
+        two.release_lease(second, true).await.unwrap();
+        assert!(matches!(two.add_metadata("snapshot", 3, b"3", second).await, Err(StoreError::Fenced)), "given back");
+        assert_eq!(one.newest_metadata("snapshot").await.unwrap(), Some((2, b"2".to_vec())));
+    }
+}
+
+/// The holder commits while another takes over: one of them comes first, and never both as if alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_and_a_takeover_at_the_same_time_come_one_after_the_other() {
+    let tables = Tables::new().await;
+    for database in &tables.databases {
+        let (one, two) = (Store::open(database).await.unwrap(), Store::open(database).await.unwrap());
+        for version in 1..=30 {
+            let old = take(&one, "one").await;
+            let (recorded, new) = tokio::join!(one.add_metadata("snapshot", version, b"one", old), take(&two, "two"));
+            let again = two.add_metadata("snapshot", version, b"two", new).await;
+            assert_ne!(recorded.is_ok(), again.is_ok(), "{database:?}: {recorded:?}, {again:?}");
+            assert!(recorded.is_ok() || matches!(recorded, Err(StoreError::Fenced)), "{recorded:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_is_waited_for_and_taken_from_the_dead() {
+    let tables = Tables::new().await;
+    let times = LeaseTimes { lost_after: Duration::from_millis(900), patience: Duration::from_secs(60) };
+    for database in &tables.databases {
+        let store = Store::open(database).await.unwrap();
+        let lease = |replica: &str, times| Lease::new(store.clone(), replica.to_owned(), times);
+        // A holder that does not give up its lease, and says that it lives.
+        let held = lease("one", times).take().await.unwrap();
+        if store.is_shared() {
+            let hurried = LeaseTimes { patience: Duration::from_secs(2), ..times };
+            assert_eq!(lease("two", hurried).take().await.map(|_| ()).unwrap_err().code(), "signer_busy");
+        }
+        held.release(true).await;
+        let held = lease("two", times).take().await.unwrap();
+        assert!(!held.lags, "what was signed is shown");
+        drop(held);
+        // One that died without a word.
+        let dead = take(&store, "three").await;
+        let held = lease("four", times).take().await.unwrap();
+        assert!(held.fence.follows(dead), "{database:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_seen_by_every_replica() {
+    let tables = Tables::new().await;
+    let maker = "acme".parse::<MakerName>().unwrap();
+    for database in &tables.databases {
+        let (one, two) = (Store::open(database).await.unwrap(), Store::open(database).await.unwrap());
+        assert!(one.register_maker(&maker, &tables.key("maker").public()).await.unwrap());
+        let mut told = two.watch();
+        for counter in 1..=3 {
+            let before = (one.changes(), two.changes());
+            assert!(one.put_news(&maker, counter, &news("x")).await.unwrap());
+            assert!(!two.put_news(&maker, counter, &news("x")).await.unwrap(), "a counter is taken once");
+            assert!(one.changes() > before.0 && two.changes() == before.1, "{database:?}");
+            two.look().await.unwrap();
+            assert_eq!(two.changes(), one.changes());
+            assert!(told.has_changed().unwrap());
+            told.mark_unchanged();
+            two.look().await.unwrap();
+            assert!(!told.has_changed().unwrap(), "nothing is new");
+        }
+    }
+}
+
+/// The same terminal, and others, at two replicas at once: every counter is taken once, every key has one row.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_user_table_takes_each_counter_once_from_whichever_replica() {
+    let tables = Tables::new().await;
+    let token = |name: &str| Sha256Hex::of(name.as_bytes());
+    for database in &tables.databases {
+        let (one, two) = (Store::open(database).await.unwrap(), Store::open(database).await.unwrap());
+        for round in 0..10 {
+            let key = tables.key(&format!("terminal-{round}")).public();
+            let (first, second) = (token(&format!("{round} a")), token(&format!("{round} b")));
+            one.add_token(&first).await.unwrap();
+            one.add_token(&second).await.unwrap();
+            let (names, facts) = ([format!("{round}-a"), format!("{round}-b")], facts("1"));
+            let (a, b) =
+                tokio::join!(one.enrol(&first, &names[0], &key, 1, &facts), two.enrol(&second, &names[1], &key, 1, &facts));
+            let Enrolment::Accepted(terminal) = a.unwrap() else { panic!("{round}") };
+            assert_eq!(b.unwrap(), Enrolment::Accepted(terminal.clone()), "{database:?}: one key is one terminal");
+            // The answer was lost; the same token and key ask again.
+            let again = one.enrol(&second, "another", &key, 2, &facts).await.unwrap();
+            assert_eq!(again, Enrolment::Accepted(terminal.clone()));
+
+            let report = CheckIn { facts: facts.clone(), applied: Vec::new() };
+            let mut asks = Vec::new();
+            for at in 0..8 {
+                let (store, terminal, report) = (if at % 2 == 0 { &one } else { &two }, terminal.clone(), report.clone());
+                let store = store.clone();
+                asks.push(tokio::spawn(async move { store.check_in(&terminal, 7, &report).await.unwrap() }));
+            }
+            let mut taken = 0;
+            for ask in asks {
+                taken += usize::from(ask.await.unwrap());
+            }
+            assert_eq!(taken, 1, "{database:?}");
+        }
+        assert_eq!(one.terminals().await.unwrap().len(), 10);
+    }
+}
+
+#[test]
+fn a_connection_in_the_clear_stays_on_this_machine_unless_it_is_said() {
+    let refused = |address: &str| matches!(postgres_at(address), Err(StoreError::Unprotected(_)));
+    for here in [
+        "postgres://u:p@127.0.0.1:5432/d",
+        "postgres://localhost/d",
+        "postgres://[::1]/d",
+        "postgres:///d?host=/run/postgresql",
+        "postgres://%2Frun%2Fpostgresql/d",
+        "postgres://db.example/d?sslmode=disable",
+        "postgres://db.example/d?sslmode=verify-full",
+    ] {
+        assert!(!refused(here), "{here}");
+    }
+    for away in [
+        "postgres://db.example/d",
+        "postgres://10.0.0.7/d?sslmode=prefer",
+        "postgres://localhost/d?host=db.example",
+        "postgres://[2001:db8::1]/d",
+    ] {
+        assert!(refused(away), "{away}");
+    }
+    let error = postgres_at("postgres://me:secret@db.example/d").unwrap_err().to_string();
+    assert!(error.contains("db.example") && !error.contains("secret"), "{error}");
+    assert!(!format!("{:?}", Database::Postgres("postgres://me:secret@h/d".to_owned())).contains("secret"));
+}
