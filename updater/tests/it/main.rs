@@ -1,6 +1,7 @@
 //! Behaviour of service, makers and agents together: over real HTTP on loopback, in temporary folders.
 #![allow(missing_docs)]
 
+mod audit;
 mod back_off;
 mod bundles;
 mod clocks;
@@ -8,7 +9,10 @@ mod crash;
 mod damage;
 mod deltas;
 mod idle;
+mod limits;
 mod maker_keys;
+mod metrics;
+mod openapi;
 mod partial;
 mod probation;
 mod publications;
@@ -16,6 +20,7 @@ mod ranges;
 mod reaching;
 mod refusals;
 mod resume;
+mod roles;
 mod root;
 mod self_tests;
 mod slow_and_endless;
@@ -24,5 +29,6 @@ mod starting;
 mod support;
 mod switching;
 mod threats;
+mod tls;
 mod updates;
 mod withdrawal;

@@ -1,6 +1,7 @@
 //! A service, its makers and terminals, all in one temporary folder.
 
 pub(crate) mod fault;
+pub(crate) mod web;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -16,12 +17,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use updater::agent::{self, Agent, BoxError, Engine, Enrolment, Manifest, SelfTest, SelfTestError, SelfTestPlan, Status};
 use updater::maker::Maker;
 use updater::operator::Operator;
-use updater::service::{Config, Running, serve};
+use updater::service::{Config, Limits, Rate, Running, serve};
 use updater::wire::{Assignment, ChannelRelease, Designation, Reason, Sha256Hex};
 use updater::{Channel, installed_database};
 use url::Url;
@@ -171,6 +173,11 @@ impl World {
         count
     }
 
+    /// What has the service read its certificate anew.
+    pub(crate) fn certificate_reader(&self) -> impl Fn() + Send + Sync + 'static {
+        self.running.as_ref().unwrap().certificate_reader()
+    }
+
     pub(crate) fn token(&self) -> &str {
         self.running.as_ref().unwrap().operator_token()
     }
@@ -225,7 +232,11 @@ impl World {
 
 /// The service's settings for data below `dir`, at a free port.
 pub(crate) fn config(dir: &Path) -> Config {
-    Config::new(dir.join("service"), "127.0.0.1:0".parse().unwrap())
+    let mut config = Config::new(dir.join("service"), "127.0.0.1:0".parse().unwrap());
+    // Tests do in a second what terminals do in a day; those of the limits set their own.
+    let plenty = Rate::new(1_000_000, Duration::from_nanos(100));
+    config.limits = Limits { terminal: plenty, address: plenty, strangers: plenty, ..Limits::default() };
+    config
 }
 
 async fn start(config: Config) -> (Running, oneshot::Sender<()>) {

@@ -5,6 +5,7 @@ use crate::Channel;
 use crate::decide::UserRow;
 use crate::keys::PublicKey;
 use crate::wire::{Acknowledge, Assignment, ChannelRelease, CheckIn, Sha256Hex, TerminalFacts, TerminalRow};
+use serde_json::json;
 use sqlx::{Any, FromRow, Transaction};
 use std::collections::HashMap;
 
@@ -80,6 +81,8 @@ impl Store {
         .bind(now())
         .execute(&mut *tx)
         .await?;
+        let told = json!({ "key": key, "token_sha256": token, "again": known.is_some() });
+        self.audit_in(&mut tx, &format!("terminal:{terminal}"), "terminal-enrolled", &told).await?;
         tx.commit().await?;
         Ok(Enrolment::Accepted(terminal.to_owned()))
     }
