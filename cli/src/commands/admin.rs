@@ -58,7 +58,7 @@ async fn command(args: &AdminArgs, operator: &Operator) -> anyhow::Result<Exit> 
         AdminCommand::Terminals => {
             let rows = operator.terminals().await?;
             if json {
-                rows.iter().try_for_each(|row| write_json(&mut std::io::stdout(), &serde_json::json!(row)))?;
+                rows.iter().try_for_each(|row| print(&json!(row)))?;
             } else {
                 print_terminals(&rows);
             }
@@ -66,7 +66,7 @@ async fn command(args: &AdminArgs, operator: &Operator) -> anyhow::Result<Exit> 
         AdminCommand::Threats => {
             let rows = operator.threats().await?;
             if json {
-                rows.iter().try_for_each(|row| write_json(&mut std::io::stdout(), &serde_json::json!(row)))?;
+                rows.iter().try_for_each(|row| print(&json!(row)))?;
             } else {
                 print_threats(&rows);
             }

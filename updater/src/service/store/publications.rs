@@ -48,7 +48,7 @@ impl Publication<'_> {
         let releases = self.new.iter().map(|new| json!({ "path": new.path(), "sha256": new.sha256 })).collect::<Vec<_>>();
         let withdrawn = self.withdrawn.iter().map(|old| format!("{} {}", old.at.channel, old.at.release));
         let withdrawn = withdrawn.collect::<Vec<_>>();
-        let mut told = json!({ "role_version": self.role_version, "new": releases, "withdrawn": withdrawn });
+        let mut told = json!({ "version": self.role_version, "new": releases, "withdrawn": withdrawn });
         if let Some(keys) = self.keys {
             told["keys"] = json!(keys);
         }
