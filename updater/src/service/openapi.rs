@@ -94,7 +94,14 @@ fn complete(operation: &mut Map<String, Value>, route: &Route) {
         "description": "A refusal.",
         "content": { problem::MEDIA_TYPE: { "schema": { "$ref": "#/components/schemas/ProblemDocument" } } },
     });
-    operation.entry("responses").or_insert_with(|| json!({}))["default"] = refusal;
+    let responses = operation.entry("responses").or_insert_with(|| json!({}));
+    for response in responses.as_object_mut().into_iter().flat_map(|responses| responses.values_mut()) {
+        let described = response["description"].as_str().is_some_and(|words| !words.is_empty());
+        if !described {
+            response["description"] = json!("What was asked for.");
+        }
+    }
+    responses["default"] = refusal;
 }
 
 const STYLE: &str = "\

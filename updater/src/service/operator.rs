@@ -71,7 +71,7 @@ pub(crate) async fn enrolment_token(State(app): State<AppState>, caller: Caller)
     let token = format!("te1.{secret}.{}", app.first_root);
     let digest = Sha256Hex::of(token.as_bytes());
     app.store.add_token(&digest).await?;
-    app.audit(&caller.who, "enrolment-token-made", &json!({ "token": digest })).await?;
+    app.audit(&caller.who, "enrolment-token-made", &json!({ "digest": digest })).await?;
     Ok(Json(EnrolmentToken { token }))
 }
 

@@ -30,7 +30,12 @@ pub(crate) async fn add(State(app): State<AppState>, caller: Caller, body: Bytes
 }
 
 /// Takes an operator's token out of force, at once. Code: `operator_unknown`.
-#[utoipa::path(post, path = "/v1/operators/{name}/revoke", responses((status = 200, body = Empty)))]
+#[utoipa::path(
+    post,
+    path = "/v1/operators/{name}/revoke",
+    params(("name" = OperatorName, Path, description = "The operator.")),
+    responses((status = 200, body = Empty))
+)]
 pub(crate) async fn revoke(
     State(app): State<AppState>,
     caller: Caller,

@@ -81,7 +81,7 @@ impl Store {
         .bind(now())
         .execute(&mut *tx)
         .await?;
-        let told = json!({ "key": key, "token": token, "again": known.is_some() });
+        let told = json!({ "key": key, "digest": token, "again": known.is_some() });
         self.audit_in(&mut tx, &format!("terminal:{terminal}"), "terminal-enrolled", &told).await?;
         tx.commit().await?;
         Ok(Enrolment::Accepted(terminal.to_owned()))
