@@ -165,7 +165,7 @@ mod tests {
         let mut rows = Vec::new();
         for n in 1..=length {
             let (who, what) = ("operator:alice".to_owned(), "maker-registered".to_owned());
-            let mut row = AuditRow { n, at: n as i64, who, what, detail: "{}".to_owned(), previous, hash: previous };
+            let mut row = AuditRow { n, at: 1_700_000_000, who, what, detail: "{}".to_owned(), previous, hash: previous };
             row.hash = row.computed_hash();
             previous = row.hash;
             rows.push(row);
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn the_hash_is_as_the_page_says() {
         let row = &chain(1)[0];
-        let text = format!("titer-audit-v1\n{}\n1\n1\noperator:alice\nmaker-registered\n{{}}\n", "0".repeat(64));
+        let text = format!("titer-audit-v1\n{}\n1\n1700000000\noperator:alice\nmaker-registered\n{{}}\n", "0".repeat(64));
         assert_eq!(row.hash, Sha256Hex::of(text.as_bytes()));
     }
 

@@ -276,6 +276,7 @@ pub struct Vaccine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ThreatNews {
     /// The maker's name for it.
+    #[schema(min_length = 1, max_length = 200)]
     pub threat: String,
     /// How harmful it is.
     pub danger: Danger,

@@ -34,23 +34,26 @@ async fn command(args: &AdminArgs, operator: &Operator) -> anyhow::Result<Exit> 
     match &args.command {
         AdminCommand::Root { file } => {
             let version = operator.put_root(read(file)?).await?;
-            match json {
-                true => print(&json!({ "version": version }))?,
-                false => say!("root version {version} is in force at {}", args.service),
+            if json {
+                print(&json!({ "version": version }))?;
+            } else {
+                say!("root version {version} is in force at {}", args.service);
             }
         }
         AdminCommand::RoleKey { role } => {
             let key = operator.role_key(*role).await?;
-            match json {
-                true => print(&json!({ "role": role.name(), "public_key": key }))?,
-                false => say!("{key}"),
+            if json {
+                print(&json!({ "role": role.name(), "public_key": key }))?;
+            } else {
+                say!("{key}");
             }
         }
         AdminCommand::EnrolmentToken => {
             let token = operator.enrolment_token().await?;
-            match json {
-                true => print(&json!({ "token": token }))?,
-                false => say!("{token}"),
+            if json {
+                print(&json!({ "token": token }))?;
+            } else {
+                say!("{token}");
             }
         }
         AdminCommand::Operator(asked) => operators::run(asked, operator, json).await?,
@@ -95,7 +98,7 @@ fn hinted(error: HttpError) -> anyhow::Error {
         "rate_limited" | "service_busy" => "wait as long as the message says, then try again",
         _ => "docs/codes.md says what each code means and what to do",
     };
-    coded(&error, &error.code().to_owned(), Some(hint))
+    coded(&error, error.code(), Some(hint))
 }
 
 /// The operator's token: from the file named, else from `$TITER_OPERATOR_TOKEN`.

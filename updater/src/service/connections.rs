@@ -198,13 +198,11 @@ async fn requests(
         ended = connection.as_mut() => Some(ended),
         _ = stopped.changed() => None,
     };
-    match ended {
-        Some(ended) => Ok(ended?),
-        None => {
-            connection.as_mut().graceful_shutdown();
-            Ok(connection.await?)
-        }
+    if let Some(ended) = ended {
+        return Ok(ended?);
     }
+    connection.as_mut().graceful_shutdown();
+    Ok(connection.await?)
 }
 
 /// A stream that fails when the peer takes nothing of what is sent for too long.

@@ -1,7 +1,7 @@
 //! The API's description (OpenAPI 3.1), made of the routes and of what handlers say of themselves; as JSON and as a page.
 
 use crate::service::problem::{self, ProblemDocument};
-use crate::service::router::{Handlers, ROUTES, Route, Who};
+use crate::service::router::{Handlers, Pace, ROUTES, Route, Who};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -80,10 +80,10 @@ fn complete(operation: &mut Map<String, Value>, route: &Route) {
     };
     operation.insert("tags".to_owned(), json!([GROUPS[group].0]));
     let security = match route.who {
-        Who::Anybody => json!([]),
-        Who::Maker if route.path.ends_with("/news") => json!([{ "signature": [], "counter": [] }]),
-        Who::Maker => json!([]),
+        Who::Maker if route.pace == Pace::Quick => json!([{ "signature": [], "counter": [] }]),
         Who::Terminal => json!([{ "signature": [], "counter": [] }]),
+        // What a publication is proven by is in its body.
+        Who::Anybody | Who::Maker => json!([]),
         Who::Viewer | Who::Operator | Who::KeyHolder => json!([{ "operator": [] }]),
     };
     operation.insert("security".to_owned(), security);

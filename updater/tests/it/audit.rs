@@ -100,7 +100,13 @@ async fn audit_log_written_anew() {
         before = row.hash;
         let AuditRow { n, who, previous, hash, .. } = row;
         let query = sqlx::query("UPDATE audit SET who = ?, previous = ?, hash = ? WHERE n = ?").bind(who.as_str());
-        query.bind(previous.to_string()).bind(hash.to_string()).bind(*n as i64).execute(&tables).await.unwrap();
+        query
+            .bind(previous.to_string())
+            .bind(hash.to_string())
+            .bind(i64::try_from(*n).unwrap())
+            .execute(&tables)
+            .await
+            .unwrap();
     }
     sqlx::query("UPDATE audit_head SET hash = ?").bind(before.to_string()).execute(&tables).await.unwrap();
     world.operator.verify_audit(None).await.unwrap();

@@ -25,8 +25,8 @@ fn certify(folder: &Path) -> String {
     authority.pem()
 }
 
-fn files(folder: &Path) -> Option<TlsFiles> {
-    Some(TlsFiles { certificate: folder.join("cert.pem"), key: folder.join("key.pem") })
+fn files(folder: &Path) -> TlsFiles {
+    TlsFiles { certificate: folder.join("cert.pem"), key: folder.join("key.pem") }
 }
 
 fn by(folder: &Path, authority: &str) -> Network {
@@ -40,7 +40,7 @@ async fn everybody_works_over_tls() {
     let folder = tempfile::tempdir().unwrap();
     let authority = certify(folder.path());
     let network = by(folder.path(), &authority);
-    let mut world = World::with(|config| Config { tls: files(folder.path()), ..config }).await;
+    let mut world = World::with(|config| Config { tls: Some(files(folder.path())), ..config }).await;
     assert_eq!(world.url.scheme(), "https");
     world.operator = Operator::with(&world.url, world.token(), &network).unwrap();
     let maker = Maker::init(&world.dir.path().join("acme"), &"acme".parse().unwrap()).unwrap();
@@ -76,7 +76,7 @@ async fn everybody_works_over_tls() {
 async fn a_certificate_is_replaced_while_the_service_runs() {
     let folder = tempfile::tempdir().unwrap();
     let first = certify(folder.path());
-    let world = World::with(|config| Config { tls: files(folder.path()), ..config }).await;
+    let world = World::with(|config| Config { tls: Some(files(folder.path())), ..config }).await;
     let read = world.certificate_reader();
     let trusts = async |authority: &str| {
         Web::trusting(&world.url, Some(authority)).try_send("GET".parse().unwrap(), "/v1/health", &[], "").await.is_ok()
@@ -106,9 +106,9 @@ async fn without_tls_only_this_machine_is_served() {
     let refused = |config| async { serve(config, std::future::pending()).await.unwrap_err().code() };
     assert_eq!(refused(open()).await, "listen_insecure");
     assert_eq!(refused(Config { listen: "[::]:0".parse().unwrap(), ..open() }).await, "listen_insecure");
-    assert_eq!(refused(Config { tls: files(folder.path()), ..open() }).await, "tls_failed", "there is no certificate");
+    assert_eq!(refused(Config { tls: Some(files(folder.path())), ..open() }).await, "tls_failed", "there is no certificate");
     certify(folder.path());
     fs::write(folder.path().join("key.pem"), KeyPair::generate().unwrap().serialize_pem()).unwrap();
-    let other = serve(Config { tls: files(folder.path()), ..open() }, std::future::pending()).await.unwrap_err();
+    let other = serve(Config { tls: Some(files(folder.path())), ..open() }, std::future::pending()).await.unwrap_err();
     assert!(matches!(other, ServeError::Tls(_)), "{other}");
 }

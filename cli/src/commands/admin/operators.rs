@@ -32,9 +32,10 @@ pub(super) async fn run(args: &OperatorArgs, operator: &Operator, json: bool) ->
         }
         OperatorCommand::Revoke { name } => {
             operator.revoke_operator(name).await?;
-            match json {
-                true => print(&json!({ "revoked": name }))?,
-                false => say!("{name}'s token is out of force"),
+            if json {
+                print(&json!({ "revoked": name }))?;
+            } else {
+                say!("{name}'s token is out of force");
             }
         }
     }
