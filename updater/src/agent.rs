@@ -45,6 +45,7 @@ mod metadata;
 mod poll;
 mod probation;
 mod random;
+pub(crate) use random::fraction;
 mod repair;
 mod report;
 mod route;

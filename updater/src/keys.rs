@@ -85,8 +85,9 @@ impl fmt::Debug for SigningKey {
 }
 
 /// An Ed25519 public key; written as 64 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[0-9a-fA-F]{64}$")]
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
@@ -149,9 +150,4 @@ pub(crate) fn random_hex(bytes: usize) -> Result<String, KeyError> {
     let mut buffer = vec![0; bytes];
     rand::fill(&mut buffer).map_err(|_| KeyError::NoRandomness)?;
     Ok(hex::encode(buffer))
-}
-
-/// Whether two secrets are equal, in time that does not tell where they differ.
-pub(crate) fn same_secret(a: &[u8], b: &[u8]) -> bool {
-    aws_lc_rs::constant_time::verify_slices_are_equal(a, b).is_ok()
 }

@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod audit;
 mod blob;
 pub mod decide;
 #[doc(hidden)]

@@ -26,7 +26,7 @@ mod rotate;
 
 use crate::blob;
 use crate::disk::{Access, Disk, DiskError};
-use crate::http::{Client, Proof};
+use crate::http::{Client, Network, Proof};
 use crate::keys::{PublicKey, SigningKey};
 use crate::operator::Operator;
 use crate::tuf::{self, MakerKeys, MakerRole, SignedRelease};
@@ -56,6 +56,7 @@ pub struct Maker {
     /// The maker's first key, which made the registration.
     first_key: PublicKey,
     disk: Disk,
+    network: Network,
 }
 
 /// A maker's role as a file, and read.
@@ -98,9 +99,16 @@ impl Maker {
         let registration: Registration =
             serde_json::from_slice(&text).map_err(|e| MakerError::Damaged { path, reason: e.to_string() })?;
         let first_key = registration.public_key;
-        let maker = Maker { folder: folder.to_owned(), name: registration.maker, first_key, disk };
+        let maker =
+            Maker { folder: folder.to_owned(), name: registration.maker, first_key, disk, network: Network::default() };
         maker.key()?;
         Ok(maker)
+    }
+
+    /// The same, which reaches services in this way. Default: [`Network::default`].
+    #[must_use]
+    pub fn reached_by(self, network: Network) -> Self {
+        Maker { network, ..self }
     }
 
     /// Who speaks for the maker, as the service last knew it.
@@ -126,7 +134,7 @@ impl Maker {
     /// # Errors
     /// [`MakerError::Http`].
     pub async fn register(&self, service: &Url, operator_token: &str) -> Result<(), MakerError> {
-        Ok(Operator::new(service, operator_token)?.register_maker(&self.registration()).await?)
+        Ok(Operator::with(service, operator_token, &self.network)?.register_maker(&self.registration()).await?)
     }
 
     /// Takes a compiled blob as the next release of its channel and signs a role that offers it.
@@ -205,7 +213,7 @@ impl Maker {
         let counter = next_counter(&self.disk, &self.folder.join("counter"))?;
         let body = serde_json::to_vec(news).expect("news is plain JSON");
         let path = format!("/v1/makers/{}/news", self.name);
-        let client = Client::new(service)?;
+        let client = Client::with(service, &self.network)?;
         client.call::<Value>(Method::POST, &path, Proof::Key(&self.key()?, counter), body).await?;
         Ok(())
     }

@@ -1,6 +1,10 @@
 //! The operator's side of the service's API.
 
-use crate::http::{Client, HttpError, Proof};
+mod access;
+mod audit;
+
+pub use self::audit::AuditCheckError;
+use crate::http::{Client, HttpError, Network, Proof};
 use crate::keys::PublicKey;
 use crate::root::RootRole;
 use crate::wire::{EnrolmentToken, Registration, RoleKey, RootTaken, TerminalRow, ThreatRow};
@@ -8,7 +12,7 @@ use reqwest::Method;
 use serde_json::Value;
 use url::Url;
 
-/// Calls the service with the operator's token.
+/// Calls the service with an operator's token.
 #[derive(Clone)]
 pub struct Operator {
     client: Client,
@@ -16,12 +20,20 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// `token` is the content of the service's `operator-token` file.
+    /// `token` is one that a key-holder made, or the content of the service's `operator-token` file.
     ///
     /// # Errors
     /// [`HttpError`] when no client can be made for the address.
     pub fn new(service: &Url, token: &str) -> Result<Self, HttpError> {
-        Ok(Operator { client: Client::new(service)?, token: token.to_owned() })
+        Operator::with(service, token, &Network::default())
+    }
+
+    /// The same, reached in a particular way.
+    ///
+    /// # Errors
+    /// [`HttpError`] when no client can be made for the address.
+    pub fn with(service: &Url, token: &str, network: &Network) -> Result<Self, HttpError> {
+        Ok(Operator { client: Client::with(service, network)?, token: token.to_owned() })
     }
 
     /// Enters a maker and their public key; entering the same again changes nothing.

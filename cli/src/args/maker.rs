@@ -12,6 +12,8 @@ pub(crate) struct MakerArgs {
     /// The maker's folder, where its key stays
     #[arg(long, value_name = "DIR", default_value = "maker", global = true)]
     pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) network: super::NetworkArgs,
     #[command(subcommand)]
     pub(crate) command: MakerCommand,
 }

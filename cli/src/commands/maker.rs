@@ -113,7 +113,7 @@ async fn run_async(args: &MakerArgs) -> anyhow::Result<Exit> {
 }
 
 fn open(args: &MakerArgs) -> anyhow::Result<Maker> {
-    Maker::open(&args.dir).map_err(hinted)
+    Ok(Maker::open(&args.dir).map_err(hinted)?.reached_by(args.network.network()))
 }
 
 /// The error with its code, and advice where there is some.

@@ -1,5 +1,6 @@
 //! The `titer` binary as a person or a program meets it.
 
+mod admin;
 mod agent;
 mod artefacts;
 mod codes;

@@ -8,14 +8,20 @@ use crate::service::store::{Maker, StoreError};
 use crate::service::{AppState, counter_of};
 use crate::statement::KeyStatement;
 use crate::tuf::METADATA_LEN_MAX;
-use crate::wire::{MakerName, MakerView, Sha256Hex, ThreatNews};
+use crate::wire::{Empty, MakerName, MakerView, Sha256Hex, ThreatNews};
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
-use serde_json::{Value, json};
 use tokio::time::timeout;
 
+/// What the service holds of a maker. Code: `maker_unknown`.
+#[utoipa::path(
+    get,
+    path = "/v1/makers/{maker}",
+    params(("maker" = MakerName, Path, description = "The maker.")),
+    responses((status = 200, body = MakerView))
+)]
 pub(crate) async fn show(State(app): State<AppState>, Path(maker): Path<MakerName>) -> Result<Json<MakerView>, Problem> {
     let held = find(&app, &maker).await?;
     let releases = app.store.releases(&maker).await?;
@@ -27,6 +33,13 @@ pub(crate) async fn show(State(app): State<AppState>, Path(maker): Path<MakerNam
 ///
 /// Anybody may send one, so nothing is kept of it beyond what is proven so far: the role, which is short; then, when the role is
 /// its maker's and newer than the held one, the blobs that it lists, to the byte.
+#[utoipa::path(
+    post,
+    path = "/v1/makers/{maker}/releases",
+    params(("maker" = MakerName, Path, description = "The maker.")),
+    request_body(content_type = "application/octet-stream"),
+    responses((status = 200, body = MakerView))
+)]
 pub(crate) async fn publish(
     State(app): State<AppState>,
     Path(maker): Path<MakerName>,
@@ -42,6 +55,13 @@ pub(crate) async fn publish(
 /// Body: length of the statement (4 bytes, little-endian), the statement, then a publication whose role is signed by the new keys.
 ///
 /// Keys and role change in one transaction, as the old role would not be believed under the new keys, nor the new one under the old.
+#[utoipa::path(
+    post,
+    path = "/v1/makers/{maker}/keys",
+    params(("maker" = MakerName, Path, description = "The maker.")),
+    request_body(content_type = "application/octet-stream"),
+    responses((status = 200, body = MakerView))
+)]
 pub(crate) async fn rotate(
     State(app): State<AppState>,
     Path(maker): Path<MakerName>,
@@ -88,7 +108,11 @@ async fn take_in(
         blobs.push((release, bytes));
     }
     match body.surplus().await.map_err(broken)? {
-        0 => app.publisher.accept(maker, statement, &role, blobs).await.map_err(refused),
+        0 => {
+            app.publisher.accept(maker, statement, &role, blobs).await.map_err(refused)?;
+            app.metrics.published();
+            Ok(())
+        }
         surplus => Err(refused(PublishError::TrailingBytes(surplus))),
     }
 }
@@ -116,13 +140,22 @@ fn slow() -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the body stopped coming")
 }
 
+/// News of a threat, signed by any one of the maker's keys. Codes: `maker_unknown`, `signature_missing`, `signature_refused`,
+/// `request_replayed`, `news_of_another_maker`, `threat_name_length`.
+#[utoipa::path(
+    post,
+    path = "/v1/makers/{maker}/news",
+    params(("maker" = MakerName, Path, description = "The maker.")),
+    request_body = ThreatNews,
+    responses((status = 200, body = Empty))
+)]
 pub(crate) async fn news(
     State(app): State<AppState>,
     Path(maker): Path<MakerName>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Empty>, Problem> {
     let held = find(&app, &maker).await?;
     let counter = counter_of(&headers, &held.keys.keys, &Method::POST, uri.path(), &body)?;
     let news: ThreatNews = serde_json::from_slice(&body).map_err(|e| Problem::bad_request("body_malformed", e))?;
@@ -137,7 +170,7 @@ pub(crate) async fn news(
         return Err(Problem::conflict("request_replayed", format!("counter {counter} was used before")));
     }
     tracing::info!(%maker, threat = news.threat, cured = news.vaccine.is_some(), "news of {} from {maker}", news.threat);
-    Ok(Json(json!({})))
+    Ok(Json(Empty {}))
 }
 
 async fn find(app: &AppState, maker: &MakerName) -> Result<Maker, Problem> {

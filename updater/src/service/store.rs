@@ -10,8 +10,11 @@
 //! Queries are checked when they run, so that a build needs no database. Rejected: two modules of queries, of which one is always the less
 //! tested; the texts differ in nothing that speed asks for.
 
+mod audit;
 mod lease;
+mod operators;
 mod publications;
+mod sizes;
 mod terminals;
 mod threats;
 
@@ -22,6 +25,7 @@ pub(crate) use lease::{Fence, LeaseRow};
 pub(crate) use publications::{Maker, NewDelta, Publication};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+pub(crate) use sizes::Sizes;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, Executor, Transaction};
 use std::fmt;

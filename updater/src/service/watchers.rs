@@ -20,6 +20,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
+use prometheus_client::metrics::gauge::Gauge;
 use serde_json::json;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -75,6 +76,13 @@ struct Listener {
     window: Duration,
     told: bool,
     _place: OwnedSemaphorePermit,
+    counted: Gauge,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.counted.dec();
+    }
 }
 
 impl Listener {
@@ -94,7 +102,12 @@ impl Listener {
     }
 }
 
-/// `GET /v1/watch`: events as long as the connection lasts.
+/// A hint whenever something may have changed, as server-sent events, as long as the connection lasts.
+#[utoipa::path(
+    get,
+    path = "/v1/watch",
+    responses((status = 200, description = "Events of `{\"change\",\"window_seconds\"}`.", content_type = "text/event-stream"))
+)]
 pub(crate) async fn watch(State(app): State<AppState>) -> Response {
     let Ok(place) = app.watchers.places.clone().try_acquire_owned() else {
         let detail = "as many terminals as may listen do; ask from time to time";
@@ -109,7 +122,9 @@ pub(crate) async fn watch(State(app): State<AppState>) -> Response {
         window: app.watchers.window,
         told: false,
         _place: place,
+        counted: app.metrics.watchers.clone(),
     };
+    listener.counted.inc();
     let events = unfold(listener, |mut listener| async {
         let event = listener.next().await?;
         Some((Ok::<_, Infallible>(event), listener))

@@ -1,6 +1,7 @@
 //! Behaviour of service, makers and agents together: over real HTTP on loopback, in temporary folders.
 #![allow(missing_docs)]
 
+mod audit;
 mod back_off;
 mod bundles;
 mod clocks;
@@ -8,7 +9,10 @@ mod crash;
 mod damage;
 mod deltas;
 mod idle;
+mod limits;
 mod maker_keys;
+mod metrics;
+mod openapi;
 mod partial;
 mod probation;
 mod publications;
@@ -17,6 +21,7 @@ mod reaching;
 mod refusals;
 mod replicas;
 mod resume;
+mod roles;
 mod root;
 mod self_tests;
 mod slow_and_endless;
@@ -25,6 +30,7 @@ mod starting;
 mod support;
 mod switching;
 mod threats;
+mod tls;
 mod updates;
 mod watching;
 mod withdrawal;

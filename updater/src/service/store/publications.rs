@@ -8,6 +8,7 @@ use crate::keys::PublicKey;
 use crate::service::deltas::Earlier;
 use crate::tuf::{MakerKeys, SignedRelease};
 use crate::wire::{ChannelRelease, MakerName, ReleaseView, Sha256Hex, Withdrawn};
+use serde_json::{Value, json};
 use sqlx::FromRow;
 
 /// A maker and what they last published.
@@ -42,15 +43,35 @@ pub(crate) struct Publication<'a> {
     pub(crate) deltas: &'a [NewDelta],
 }
 
+impl Publication<'_> {
+    /// For the audit log: what is new in it.
+    fn told(&self) -> Value {
+        let releases = self.new.iter().map(|new| json!({ "path": new.path(), "sha256": new.sha256 })).collect::<Vec<_>>();
+        let withdrawn = self.withdrawn.iter().map(|old| format!("{} {}", old.at.channel, old.at.release));
+        let withdrawn = withdrawn.collect::<Vec<_>>();
+        let mut told = json!({ "version": self.role_version, "new": releases, "withdrawn": withdrawn });
+        if let Some(keys) = self.keys {
+            told["keys"] = json!(keys);
+        }
+        told
+    }
+}
+
 impl Store {
     /// Enters a maker; returns false when the name is taken by another key.
-    pub(crate) async fn register_maker(&self, maker: &MakerName, key: &PublicKey) -> Result<bool, StoreError> {
-        sqlx::query("INSERT INTO makers (maker, keys, registered_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-            .bind(maker.as_str())
-            .bind(serde_json::to_string(&MakerKeys::single(*key))?)
-            .bind(now())
-            .execute(&self.pool)
-            .await?;
+    pub(crate) async fn register_maker(&self, by: &str, maker: &MakerName, key: &PublicKey) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let entered =
+            sqlx::query("INSERT INTO makers (maker, keys, registered_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+                .bind(maker.as_str())
+                .bind(serde_json::to_string(&MakerKeys::single(*key))?)
+                .bind(now())
+                .execute(&mut *tx)
+                .await?;
+        if entered.rows_affected() > 0 {
+            self.audit_in(&mut tx, by, "maker-registered", &json!({ "maker": maker, "key": key })).await?;
+        }
+        tx.commit().await?;
         Ok(self.maker(maker).await?.is_some_and(|held| held.keys.keys.contains(key)))
     }
 
@@ -144,6 +165,7 @@ impl Store {
             .bind(maker)
             .execute(&mut *tx)
             .await?;
+        self.audit_in(&mut tx, &format!("maker:{maker}"), "published", &publication.told()).await?;
         lags(&mut tx).await?;
         Ok(tx.commit().await?)
     }
@@ -263,6 +285,12 @@ impl Store {
     pub(crate) async fn promote_next_root(&self, fence: Fence) -> Result<(), StoreError> {
         let mut tx = self.begin_fenced(fence).await?;
         sqlx::query("UPDATE metadata SET role = 'root' WHERE role = 'next root'").execute(&mut *tx).await?;
+        let newest = sqlx::query_as::<_, (i64, Vec<u8>)>(
+            "SELECT version, body FROM metadata WHERE role = 'root' ORDER BY version DESC LIMIT 1",
+        );
+        let (version, body) = newest.fetch_one(&mut *tx).await?;
+        let told = json!({ "version": version, "sha256": Sha256Hex::of(&body) });
+        self.audit_in(&mut tx, "service", "root-in-force", &told).await?;
         self.commit_change(tx).await
     }
 }

@@ -5,6 +5,7 @@ use crate::Channel;
 use crate::decide::UserRow;
 use crate::keys::PublicKey;
 use crate::wire::{Acknowledge, Assignment, ChannelRelease, CheckIn, Sha256Hex, TerminalFacts, TerminalRow};
+use serde_json::json;
 use sqlx::{Any, FromRow, Transaction};
 use std::collections::HashMap;
 
@@ -85,6 +86,8 @@ impl Store {
             let renamed = sqlx::query("UPDATE enrolment_tokens SET terminal = $1 WHERE sha256 = $2").bind(&entered);
             renamed.bind(token.to_string()).execute(&mut *tx).await?;
         }
+        let told = json!({ "key": key, "digest": token, "again": known.is_some() });
+        self.audit_in(&mut tx, &format!("terminal:{entered}"), "terminal-enrolled", &told).await?;
         tx.commit().await?;
         Ok(Enrolment::Accepted(entered))
     }

@@ -136,7 +136,7 @@ async fn changes_are_seen_by_every_replica() {
     let maker = "acme".parse::<MakerName>().unwrap();
     for database in &tables.databases {
         let (one, two) = (Store::open(database).await.unwrap(), Store::open(database).await.unwrap());
-        assert!(one.register_maker(&maker, &tables.key("maker").public()).await.unwrap());
+        assert!(one.register_maker("operator:test", &maker, &tables.key("maker").public()).await.unwrap());
         let mut told = two.watch();
         for counter in 1..=3 {
             let before = (one.changes(), two.changes());
