@@ -3,10 +3,12 @@
 mod maker;
 mod root;
 mod sig;
+mod source;
 
 pub(crate) use self::maker::*;
 pub(crate) use self::root::*;
 pub(crate) use self::sig::*;
+pub(crate) use self::source::*;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -80,8 +82,14 @@ impl Command {
             Command::Bundle(BundleArgs { command: BundleCommand::Export { json, .. } }) => *json,
             Command::Root(args) => matches!(args.command, RootCommand::Show { json: true, .. }),
             Command::Admin(args) => match args.command {
-                AdminCommand::Terminals { json } | AdminCommand::Threats { json } => json,
+                AdminCommand::Terminals { json } | AdminCommand::Threats { json, .. } => json,
+                AdminCommand::Source(SourceArgs { json, .. }) => json,
                 AdminCommand::EnrolmentToken | AdminCommand::Root { .. } | AdminCommand::RoleKey { .. } => false,
+            },
+            Command::Maker(args) => match &args.command {
+                MakerCommand::Import(args) => args.json,
+                MakerCommand::Export { json, .. } => *json,
+                _ => false,
             },
             _ => false,
         }
@@ -296,10 +304,17 @@ pub(crate) enum AdminCommand {
     },
     /// Show the countering table: which maker cures what.
     Threats {
+        /// Only threats with this in their names, whatever the case
+        name: Option<String>,
+        /// Show what terminals reported instead
+        #[arg(long, conflicts_with = "name")]
+        reported: bool,
         /// Print JSON lines
         #[arg(long)]
         json: bool,
     },
+    /// Fetch makers' releases from their own sites, or from other services.
+    Source(SourceArgs),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -344,6 +359,14 @@ pub(crate) enum AgentCommand {
     Probe,
     /// Record that a scanner died with the generation in force.
     ReportCrash,
+    /// Tell the service of a threat that was met here; it asks every maker about what none has told of.
+    ReportThreat {
+        /// What it is called
+        threat: String,
+        /// A file that has it; its SHA-256 is told, and the file stays here
+        #[arg(long, value_name = "FILE")]
+        sample: Option<PathBuf>,
+    },
     /// Show what is installed and what the service last said.
     Status,
     /// Go back to the generation before, without the network.

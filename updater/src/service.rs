@@ -8,10 +8,11 @@
 //! <data>/root-keys/        the root key; needed only to make or change root, so it may be kept offline
 //! <data>/titer.sqlite3     the tables
 //! <data>/objects/          blobs, deltas, metadata
+//! <data>/incoming/         what is being fetched from makers' sites
 //! ```
 //!
 //! Actors: the HTTP server; one task that signs a new timestamp every [`Config::timestamp_every`]; one that writes the contacts of idle polls
-//! every minute. They share `AppState`, whose parts are immutable or guard themselves: the tables by SQLite, signing by the publisher's
+//! every minute; those that fetch from makers' sources (`sources.rs`), take over names of records (`names.rs`) and watch over promises. They share `AppState`, whose parts are immutable or guard themselves: the tables by SQLite, signing by the publisher's
 //! mutex, objects by never changing. A crash loses nothing that was answered for; `publisher.rs` tells what it may leave unfinished.
 
 mod beacon;
@@ -21,6 +22,8 @@ mod content;
 mod deltas;
 mod makers;
 mod mark;
+mod names;
+mod news;
 mod objects;
 mod online_keys;
 mod operator;
@@ -28,16 +31,19 @@ mod problem;
 mod publisher;
 mod router;
 mod signer;
+mod sources;
 mod start;
 mod store;
 mod terminals;
 
 use crate::disk::{Disk, DiskError, Lock};
+use crate::http::Network;
 use crate::keys::{KeyError, PublicKey};
 use crate::service::beacon::{Beacons, CONTACTS_EVERY};
 use crate::service::objects::Objects;
 use crate::service::problem::Problem;
 use crate::service::publisher::Publisher;
+use crate::service::sources::Sources;
 use crate::service::start::{open, take_dropped_root};
 use crate::service::store::Store;
 use crate::signed::{COUNTER_HEADER, Request as SignedRequest, SIGNATURE_HEADER};
@@ -59,8 +65,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 pub use store::{Database, StoreError};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
 use url::Url;
 
 /// Publications whose blobs are in memory at the same time; others wait, with no more than their roles.
@@ -89,6 +95,14 @@ pub struct Config {
     pub mark_file: Option<PathBuf>,
     /// Asked before every step on the disk that publishes something. Default: a plain disk.
     pub disk: Disk,
+    /// How long one attempt to fetch a maker's releases from a source may take. 10 minutes.
+    pub source_time: Duration,
+    /// How sources are reached. The defaults of [`Network`].
+    pub source_network: Network,
+    /// How long a maker may take to answer a question about a threat. 5 seconds.
+    pub ask_time: Duration,
+    /// How long makers are not asked about the same threat again. One hour.
+    pub ask_every: Duration,
 }
 
 impl Config {
@@ -104,6 +118,10 @@ impl Config {
             poll_every: Duration::from_mins(10),
             mark_file: None,
             disk: Disk::default(),
+            source_time: Duration::from_mins(10),
+            source_network: Network::default(),
+            ask_time: Duration::from_secs(5),
+            ask_every: Duration::from_hours(1),
         }
     }
 }
@@ -227,6 +245,20 @@ pub(crate) struct App {
     operator_token: String,
     /// Digest of root version 1, which enrolment tokens carry.
     first_root: Sha256Hex,
+    /// Wakes who takes over the names of new releases.
+    names: Notify,
+    /// What is known of sources beside the tables.
+    sources: Sources,
+    /// [`Config::source_time`].
+    source_time: Duration,
+    /// [`Config::source_network`].
+    source_network: Network,
+    /// Held by each threat that makers are being asked about.
+    asking: Arc<Semaphore>,
+    /// [`Config::ask_time`].
+    ask_time: Duration,
+    /// [`Config::ask_every`].
+    ask_every: Duration,
 }
 
 /// A running service; dropping it lets the service run on until its shutdown comes.
@@ -313,6 +345,10 @@ async fn run(
     };
     let resign = tokio::spawn(resign(app.clone(), timestamp_every, until(stopped.clone())));
     let noting = tokio::spawn(note_contacts(app.clone()));
+    let mut makers_in = JoinSet::new();
+    makers_in.spawn(sources::run(app.clone()));
+    makers_in.spawn(names::run(app.clone()));
+    makers_in.spawn(news::watch_promises(app.clone()));
     // Answers are small: waiting to fill a packet would cost every request the peer's delayed acknowledgement, 40 ms.
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
@@ -336,6 +372,7 @@ async fn run(
     };
     resign.abort();
     noting.abort();
+    makers_in.shutdown().await;
     app.beacons.flush(&app.store).await;
     app.store.close().await;
     tracing::info!("the service has stopped");

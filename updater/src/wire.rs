@@ -3,12 +3,20 @@
 //! Names from the network are types that cannot leave their folder: a [`MakerName`] or a [`Sha256Hex`] is safe as one part of
 //! a path. Unknown fields are ignored, so that an older side understands a newer one.
 
+mod news;
+mod sources;
+
 use crate::Channel;
 use crate::keys::PublicKey;
 pub use crate::tuf::MakerKeys;
 use jiff::civil::Date;
+pub use news::{
+    Alias, CureFrom, NEWS_MAX, News, NewsBody, NewsError, NewsList, RecordSpan, ReportedThreat, SignedNews, ThreatQuery,
+    ThreatReport, ThreatReported, ThreatView, check_name, check_news,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+pub use sources::{NewSource, SourceId, SourceView};
 use std::fmt;
 use std::fs::File;
 use std::io::Read;

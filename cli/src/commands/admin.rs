@@ -1,5 +1,8 @@
 //! `titer admin`: what the operator of a service does.
 
+mod source;
+mod threats;
+
 use crate::args::{AdminArgs, AdminCommand};
 use crate::exit::Exit;
 use crate::output::say;
@@ -31,14 +34,9 @@ async fn run_async(args: &AdminArgs) -> anyhow::Result<Exit> {
                 print_terminals(&rows);
             }
         }
-        AdminCommand::Threats { json } => {
-            let rows = operator.threats().await?;
-            if *json {
-                rows.iter().try_for_each(|row| write_json(&mut std::io::stdout(), &serde_json::json!(row)))?;
-            } else {
-                print_threats(&rows);
-            }
-        }
+        AdminCommand::Threats { json, reported: true, .. } => return threats::reported(&operator, *json).await,
+        AdminCommand::Threats { json, name, .. } => return threats::run(&operator, name.as_deref(), *json).await,
+        AdminCommand::Source(args) => return source::run(&operator, args).await,
     }
     Ok(Exit::Fine)
 }

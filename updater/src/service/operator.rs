@@ -5,7 +5,7 @@ use crate::root::RootRole;
 use crate::service::AppState;
 use crate::service::makers::refused;
 use crate::service::problem::Problem;
-use crate::wire::{EnrolmentToken, Registration, RoleKey, RootTaken, Sha256Hex, TerminalRow, ThreatRow};
+use crate::wire::{EnrolmentToken, Registration, RoleKey, RootTaken, Sha256Hex, TerminalRow};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -67,12 +67,7 @@ pub(crate) async fn terminals(State(app): State<AppState>, headers: HeaderMap) -
     Ok(Json(app.store.terminals().await?))
 }
 
-pub(crate) async fn threats(State(app): State<AppState>, headers: HeaderMap) -> Result<Json<Vec<ThreatRow>>, Problem> {
-    operator(&app, &headers)?;
-    Ok(Json(app.store.threats().await?))
-}
-
-fn operator(app: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn operator(app: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
     let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = sent.and_then(|value| value.strip_prefix("Bearer "));
     if token.is_some_and(|token| same_secret(token.as_bytes(), app.operator_token.as_bytes())) {

@@ -1,11 +1,11 @@
 //! Contents page of the service: every route, by who calls it.
 
 use crate::service::problem::uniform;
-use crate::service::{AppState, beacon, content, makers, operator, terminals, trace};
+use crate::service::{AppState, beacon, content, makers, news, operator, sources, terminals, trace};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 /// Largest JSON body, in bytes.
 const JSON_BODY_MAX: usize = 256 << 10;
@@ -19,21 +19,27 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/v1/deltas/{to}", get(content::deltas))
         .route("/v1/deltas/{from}/{to}", get(content::delta))
         .route("/v1/makers/{maker}", get(makers::show))
+        .route("/v1/makers/{maker}/site/{file}", get(sources::site))
         // Makers, by their signatures. A publication's body is read in steps, each within bounds of its own.
         .route("/v1/makers/{maker}/releases", post(makers::publish))
         .route("/v1/makers/{maker}/keys", post(makers::rotate))
-        .route("/v1/makers/{maker}/news", post(makers::news))
+        .route("/v1/makers/{maker}/news", post(news::tell).layer(DefaultBodyLimit::max(news::NEWS_BODY_MAX)))
         // Terminals, by their keys; the first call by a one-time token.
         .route("/v1/terminals", post(terminals::enrol).get(operator::terminals))
         .route("/v1/terminals/{terminal}/beacon", get(beacon::beacon))
         .route("/v1/terminals/{terminal}/check-in", post(terminals::check_in))
         .route("/v1/terminals/{terminal}/acknowledge", post(terminals::acknowledge))
+        .route("/v1/terminals/{terminal}/threats", post(news::report))
         // The operator, by their token (and GET /v1/terminals above).
         .route("/v1/makers", post(operator::register_maker))
         .route("/v1/root", post(operator::root))
         .route("/v1/role-keys/{role}", post(operator::role_key))
         .route("/v1/enrolment-tokens", post(operator::enrolment_token))
-        .route("/v1/threats", get(operator::threats))
+        .route("/v1/threats", get(news::threats))
+        .route("/v1/threats/reported", get(news::reported))
+        .route("/v1/sources", get(sources::list).post(sources::add))
+        .route("/v1/sources/{id}", delete(sources::remove))
+        .route("/v1/sources/{id}/now", post(sources::now))
         .fallback(content::unknown)
         .layer(DefaultBodyLimit::max(JSON_BODY_MAX))
         .layer(middleware::from_fn(uniform))

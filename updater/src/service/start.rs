@@ -5,17 +5,20 @@ use crate::keys::{SigningKey, random_hex};
 use crate::root::RootRole;
 use crate::service::beacon::Beacons;
 use crate::service::mark::Mark;
+use crate::service::news::ASKED_MAX;
 use crate::service::objects::Objects;
 use crate::service::online_keys::OnlineKeys;
 use crate::service::publisher::Publisher;
 use crate::service::signer::{Signer, Signing};
+use crate::service::sources::Sources;
 use crate::service::store::{Database, Store};
 use crate::service::{App, Config, PUBLICATIONS_MAX, ServeError};
 use crate::tuf;
 use crate::wire::Sha256Hex;
 use jiff::SignedDuration;
 use std::path::Path;
-use tokio::sync::Semaphore;
+use std::sync::Arc;
+use tokio::sync::{Notify, Semaphore};
 use tough::schema::{Root, Signed};
 
 /// The root that enrolment tokens vouch for.
@@ -64,6 +67,13 @@ pub(crate) async fn open(disk: &Disk, config: &Config, timestamp_lifetime: Signe
         publication_patience: config.publication_patience,
         beacons: Beacons::default(),
         poll_every: config.poll_every,
+        names: Notify::new(),
+        sources: Sources::new(data.join("incoming")),
+        source_time: config.source_time,
+        source_network: config.source_network.clone(),
+        asking: Arc::new(Semaphore::new(ASKED_MAX)),
+        ask_time: config.ask_time,
+        ask_every: config.ask_every,
         store,
         objects,
     })

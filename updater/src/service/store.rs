@@ -8,16 +8,20 @@
 //! Queries are checked when they run, so that a build needs no database. Rejected: two modules of queries, of which one is always the less
 //! tested; the texts differ in nothing that speed asks for.
 
+mod names;
 mod publications;
+mod sources;
 mod terminals;
 mod threats;
 
 use crate::Channel;
 use crate::keys::KeyError;
 use crate::wire::{ChannelRelease, ShapeError};
+pub(crate) use names::{NAMES_IN_ONE_GO, Unnamed};
 pub(crate) use publications::{Maker, NewDelta, Publication};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+pub(crate) use sources::{Attempt, Source, Validators};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, Executor, Transaction};
 use std::fmt;
@@ -26,6 +30,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use terminals::Enrolment;
+pub(crate) use threats::{Reported, Told};
 
 const CONNECTIONS_MAX: u32 = 8;
 /// Said to every connection to SQLite; a writer waits at most 10 s for another.

@@ -1,6 +1,7 @@
 //! A service, its makers and terminals, all in one temporary folder.
 
 pub(crate) mod fault;
+pub(crate) mod site;
 
 use axum::Router;
 use axum::body::Bytes;
