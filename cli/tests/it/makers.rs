@@ -78,7 +78,8 @@ fn news_comes_from_a_file_and_is_taken_back() {
     ]);
     bench.file("list.json", &list.to_string());
     bench.expect(0, &format!("maker news --file list.json --service {}", service.url));
-    let threats = |name: &str| bench.expect(0, &format!("admin threats {name} --service {} {OPERATOR} --json", service.url)).json();
+    let threats =
+        |name: &str| bench.expect(0, &format!("admin threats {name} --service {} {OPERATOR} --json", service.url)).json();
     let rows = threats("Y");
     assert_eq!((rows.len(), &rows[0]["threat"], &rows[0]["missed"]), (1, &json!("x"), &json!(true)));
     let text = bench.expect(0, &format!("admin threats --service {} {OPERATOR}", service.url)).out;

@@ -6,6 +6,9 @@
 //! pieces, so that others who write wait for none of it as a whole; killed between two, the next start does the release again, which
 //! changes nothing that is there. A publication does not wait for any of this, and so a cure can be seen in the table some seconds late.
 //!
+//! A first release of 1,000,000 names takes 1.1 s in SQLite and 42 MB, and 8 to 11 s in PostgreSQL; taking 200,000 of them out, 0.4 s and 5 s
+//! (the statements alone, on two busy cores).
+//!
 //! Rejected: an object with the names of each release, to be merged for each question. It would spare the rows, and cost 30 MB for each
 //! release of a large channel and a reading of all of them for each answer.
 
@@ -51,6 +54,9 @@ async fn write(app: &AppState, next: &Unnamed, changes: &Changes) -> Result<bool
         if !app.store.add_names(&next.at, came).await? {
             return Ok(false);
         }
+    }
+    if changes.came.len() > NAMES_IN_ONE_GO {
+        app.store.analyze_names().await?;
     }
     let last = next.before.map_or(0, |(release, _)| release);
     for went in changes.went.chunks(NAMES_IN_ONE_GO) {

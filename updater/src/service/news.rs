@@ -1,6 +1,7 @@
 //! What is known of threats: makers tell, terminals report, and of what is new every maker is asked at once.
 //!
-//! A threat is new when no maker told of it before. Then each source of every maker is fetched from, whether or not it is due, and each
+//! A threat is new when no maker told of it before. Then each source of every maker is fetched from, whether or not it is due, unless it
+//! waits after a fault, and each
 //! maker who answers questions is asked `GET ADDRESS?threat=NAME&sha256=DIGEST`; the answer is a signed list of news, as in
 //! `news.json`. Each question is a task with a time limit of its own ([`Config::ask_time`](crate::service::Config::ask_time)), so a maker
 //! who hangs holds up nobody. About one threat makers are asked at most once in
@@ -9,7 +10,7 @@
 
 use crate::service::operator::operator;
 use crate::service::problem::Problem;
-use crate::service::sources::{self, Site, SourceError};
+use crate::service::sources::{Site, SourceError};
 use crate::service::store::{Reported, Told};
 use crate::service::{App, AppState, counter_of, makers};
 use crate::wire::{
@@ -159,6 +160,7 @@ async fn ask_about(app: &AppState, threat: &str, sample: Option<Sha256Hex>) -> R
     }
     let askable = app.store.askable_sources().await?;
     tracing::info!(threat, makers = askable.len(), "makers are asked about {threat}");
+    app.sources.fetch_all();
     let (app, threat) = (app.clone(), threat.to_owned());
     tokio::spawn(async move {
         let mut asking = JoinSet::new();
@@ -166,13 +168,6 @@ async fn ask_about(app: &AppState, threat: &str, sample: Option<Sha256Hex>) -> R
             let (app, threat) = (app.clone(), threat.clone());
             asking.spawn(async move { ask(&app, &view, &threat, sample).await });
         }
-        let fetching = app.clone();
-        // A source that hangs ends in its own time, and holds no turn meanwhile.
-        tokio::spawn(async move {
-            if let Err(error) = sources::fetch_all(&fetching, |_| true).await {
-                tracing::error!(%error, "sources could not be fetched from");
-            }
-        });
         while asking.join_next().await.is_some() {}
         drop(turn);
     });
@@ -194,7 +189,7 @@ async fn ask(app: &App, view: &SourceView, threat: &str, sample: Option<Sha256He
     match timeout(app.ask_time, question).await {
         Ok(Ok(told)) => tracing::info!(%maker, threat, taken = told.taken, "{maker} answers about {threat}"),
         Ok(Err(error)) => {
-            tracing::warn!(%maker, threat, code = error.code(), "{maker} does not answer about {threat}: {error}")
+            tracing::warn!(%maker, threat, code = error.code(), "{maker} does not answer about {threat}: {error}");
         }
         Err(_) => tracing::warn!(%maker, threat, "{maker} does not answer about {threat} in time"),
     }

@@ -40,8 +40,9 @@ pub(crate) use site::{Fetched, Site, SiteError, check_url};
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -54,6 +55,8 @@ const EVERY_SECONDS: RangeInclusive<u64> = 10..=86_400 * 7;
 const NOW_ANSWERED_WITHIN: Duration = Duration::from_secs(20);
 /// Longest sleep between two looks at the tables, in which another replica may have entered a source.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// Least time between two rounds in which every source is fetched from.
+const ROUNDS_APART: Duration = Duration::from_secs(1);
 /// Largest part of the time between two looks at a source that is added by chance.
 const JITTER: f64 = 0.1;
 
@@ -62,6 +65,8 @@ const JITTER: f64 = 0.1;
 pub(crate) struct Sources {
     /// Something changed in the tables.
     pub(crate) wake: Notify,
+    /// Every source is to be fetched from, also those that are not due.
+    all: AtomicBool,
     running: Mutex<HashSet<SourceId>>,
     /// Where blobs are kept until they are complete.
     pub(crate) incoming: PathBuf,
@@ -70,6 +75,12 @@ pub(crate) struct Sources {
 impl Sources {
     pub(crate) fn new(incoming: PathBuf) -> Self {
         Sources { incoming, ..Sources::default() }
+    }
+
+    /// Has every source fetched from now, or a second after the last time that somebody wanted that.
+    pub(crate) fn fetch_all(&self) {
+        self.all.store(true, Ordering::Release);
+        self.wake.notify_one();
     }
 
     pub(crate) fn is_running(&self, id: &SourceId) -> bool {
@@ -137,19 +148,28 @@ impl SourceError {
 
 /// Fetches from sources that are due, for as long as the service runs.
 pub(crate) async fn run(app: AppState) {
+    // What an earlier run left.
+    let _ = tokio::fs::remove_dir_all(&app.sources.incoming).await;
     let mut fetching = JoinSet::new();
+    let mut last_round = None::<Instant>;
     loop {
-        match app.store.due_sources().await {
+        let is_round =
+            last_round.is_none_or(|last| last.elapsed() >= ROUNDS_APART) && app.sources.all.swap(false, Ordering::AcqRel);
+        if is_round {
+            last_round = Some(Instant::now());
+        }
+        match if is_round { all_sources(&app).await } else { app.store.due_sources().await } {
             Ok(due) => {
                 for id in due.into_iter().filter(|id| !app.sources.is_running(id)) {
                     let app = app.clone();
-                    fetching.spawn(async move { fetch(&app, &id, false).await });
+                    fetching.spawn(async move { fetch(&app, &id, is_round).await });
                 }
             }
             Err(error) => tracing::error!(%error, "sources that are due could not be found"),
         }
         while fetching.try_join_next().is_some() {}
-        let _ = timeout(sleep(&app).await, app.sources.wake.notified()).await;
+        let pause = if app.sources.all.load(Ordering::Acquire) { ROUNDS_APART } else { sleep(&app).await };
+        let _ = timeout(pause, app.sources.wake.notified()).await;
     }
 }
 
@@ -162,15 +182,12 @@ async fn sleep(app: &App) -> Duration {
     }
 }
 
-/// Fetches from every source of a maker, or of all, whether or not they are due; each ends within the time of a source. Returns when all did.
-pub(crate) async fn fetch_all(app: &AppState, only: impl Fn(&NewSource) -> bool) -> Result<(), StoreError> {
-    let mut fetching = JoinSet::new();
-    for view in app.store.sources().await?.into_iter().filter(|view| only(&view.source)) {
-        let app = app.clone();
-        fetching.spawn(async move { fetch(&app, &view.id, true).await });
-    }
-    while fetching.join_next().await.is_some() {}
-    Ok(())
+/// Every source but those that wait after a fault: whoever refuses is left alone, whatever terminals meet.
+async fn all_sources(app: &App) -> Result<Vec<SourceId>, StoreError> {
+    let now = jiff::Timestamp::now().as_second();
+    let mut views = app.store.sources().await?;
+    views.retain(|view| view.failures == 0 || view.next_at <= now);
+    Ok(views.into_iter().map(|view| view.id).collect())
 }
 
 /// Fetches from a source, unless somebody does already, and notes what it came to.
@@ -207,12 +224,12 @@ struct Had {
 
 /// What is noted of an outcome, and when the source is tried again.
 fn attempt(source: &Source, outcome: Result<Had, SourceError>) -> Attempt {
-    let (maker, url) = (&source.source.maker, &source.source.url);
+    let (maker, url) = (&source.said.maker, &source.said.url);
     let now = jiff::Timestamp::now().as_second();
     let after = |wait: Duration| now.saturating_add(wait.as_secs_f64().ceil() as i64);
     match outcome {
         Ok(Had { changed, role, news }) => {
-            let every = Duration::from_secs(source.source.every_seconds);
+            let every = Duration::from_secs(source.said.every_seconds);
             let code = if changed { "ok" } else { "unchanged" }.to_owned();
             let next_at = after(every + every.mul_f64(JITTER * random::fraction()));
             Attempt { code, words: None, success: true, role, news, next_at }
@@ -230,8 +247,8 @@ fn attempt(source: &Source, outcome: Result<Had, SourceError>) -> Attempt {
 }
 
 async fn fetch_from(app: &AppState, source: &Source, folder: &Path) -> Result<Had, SourceError> {
-    let site = Site::new(&source.source, &app.source_network)?;
-    let file = format!("{}.json", role_name(&source.source.maker));
+    let site = Site::new(&source.said, &app.source_network)?;
+    let file = format!("{}.json", role_name(&source.said.maker));
     let (released, role) = match site.fetch(&file, &source.role, METADATA_LEN_MAX).await? {
         Fetched::Unchanged => (false, source.role.clone()),
         Fetched::Missing => return Err(SourceError::NoRole(file)),
@@ -240,14 +257,14 @@ async fn fetch_from(app: &AppState, source: &Source, folder: &Path) -> Result<Ha
     let (told, news) = match site.fetch("news.json", &source.news, METADATA_LEN_MAX).await? {
         Fetched::Unchanged => (false, source.news.clone()),
         Fetched::Missing => (false, Validators::default()),
-        Fetched::New(list, validators) => (news::take_list(app, &source.source.maker, &list).await?, validators),
+        Fetched::New(list, validators) => (news::take_list(app, &source.said.maker, &list).await?, validators),
     };
     Ok(Had { changed: released || told, role, news })
 }
 
 /// Publishes a role with its blobs as if it had been uploaded; false when it is held already.
 async fn take_role(app: &App, source: &Source, site: &Site, role: &[u8], folder: &Path) -> Result<bool, SourceError> {
-    let maker = &source.source.maker;
+    let maker = &source.said.maker;
     let Plan::New { new, .. } = app.publisher.plan(maker, None, role).await? else { return Ok(false) };
     tokio::fs::create_dir_all(folder).await.map_err(SiteError::Disk)?;
     for release in &new {
@@ -323,8 +340,15 @@ pub(crate) async fn now(
     operator(&app, &headers)?;
     let fetching = (app.clone(), id.clone());
     let fetching = tokio::spawn(async move { fetch(&fetching.0, &fetching.1, true).await });
-    // An error would be a panic of the task, which its runtime tells of.
-    let _ = timeout(NOW_ANSWERED_WITHIN, fetching).await;
+    let ended = async {
+        // An error would be a panic of the task, which its runtime tells of.
+        let _ = fetching.await;
+        // Somebody else may have been at it already.
+        while app.sources.is_running(&id) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let _ = timeout(NOW_ANSWERED_WITHIN, ended).await;
     let view = views(&app).await?.into_iter().find(|view| view.id == id);
     view.map(Json).ok_or_else(|| unknown(&id))
 }

@@ -47,21 +47,42 @@ impl Store {
     }
 
     /// Enters names that came with a release; false when it was done meanwhile, by another replica.
+    ///
+    /// A name that was gone and comes again counts from here: between, it was not covered.
     pub(crate) async fn add_names(&self, at: &ChannelRelease, names: &[String]) -> Result<bool, StoreError> {
+        let update = "first_release = excluded.first_release, last_release = NULL";
+        self.put_names(at, (at.release, None), names, update).await
+    }
+
+    /// Ends the spans of names that are gone since release `last`; false when it was done meanwhile.
+    pub(crate) async fn end_names(&self, at: &ChannelRelease, last: u64, names: &[String]) -> Result<bool, StoreError> {
+        // The rows are there. An update of rows by a list of names would do the same, and PostgreSQL reads the whole table for each list
+        // as long as it has no statistics of a table that was just filled: 7 s for 200 names among a million.
+        self.put_names(at, (last, Some(last)), names, "last_release = excluded.last_release").await
+    }
+
+    /// Writes one span for each name, and where there is one does `update` to it.
+    async fn put_names(
+        &self,
+        at: &ChannelRelease,
+        (first, last): (u64, Option<u64>),
+        names: &[String],
+        update: &str,
+    ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         if !still_to_do(&mut tx, at).await? {
             return Ok(false);
         }
         for batch in names.chunks(BATCH) {
-            let mut sql = "INSERT INTO names (maker, threat, name, first_release, last_release) VALUES ".to_owned();
+            let mut sql = "INSERT INTO names (maker, name, first_release, last_release, threat) VALUES ".to_owned();
             for number in 0..batch.len() {
                 let comma = if number == 0 { "" } else { ", " };
-                write!(sql, "{comma}($1, ${}, $2, $3, NULL)", number + 4).expect("a string takes all");
+                write!(sql, "{comma}($1, $2, $3, $4, ${})", number + 5).expect("a string takes all");
             }
-            // A name that was gone and comes again counts from here: between, it was not covered.
-            sql.push_str(" ON CONFLICT (maker, threat, name) DO UPDATE SET first_release = excluded.first_release, last_release = NULL");
+            write!(sql, " ON CONFLICT (maker, threat, name) DO UPDATE SET {update}").expect("a string takes all");
             let mut insert = sqlx::query(sqlx::AssertSqlSafe(sql));
-            insert = insert.bind(at.channel.maker()).bind(at.channel.name()).bind(int(at.release)?);
+            insert = insert.bind(at.channel.maker()).bind(at.channel.name());
+            insert = insert.bind(int(first)?).bind(last.map(int).transpose()?);
             for name in batch {
                 insert = insert.bind(name);
             }
@@ -71,30 +92,10 @@ impl Store {
         Ok(true)
     }
 
-    /// Ends the spans of names that are gone since release `last`; false when it was done meanwhile.
-    pub(crate) async fn end_names(&self, at: &ChannelRelease, last: u64, names: &[String]) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
-        if !still_to_do(&mut tx, at).await? {
-            return Ok(false);
-        }
-        for batch in names.chunks(BATCH) {
-            let mut sql =
-                "UPDATE names SET last_release = $3 WHERE maker = $1 AND name = $2 AND last_release IS NULL AND threat IN ("
-                    .to_owned();
-            for number in 0..batch.len() {
-                let comma = if number == 0 { "" } else { ", " };
-                write!(sql, "{comma}${}", number + 4).expect("a string takes all");
-            }
-            sql.push(')');
-            let mut update = sqlx::query(sqlx::AssertSqlSafe(sql));
-            update = update.bind(at.channel.maker()).bind(at.channel.name()).bind(int(last)?);
-            for name in batch {
-                update = update.bind(name);
-            }
-            update.execute(&mut *tx).await?;
-        }
-        tx.commit().await?;
-        Ok(true)
+    /// Has the database learn what the table of names holds, after many came: else it may read all of it to find one.
+    pub(crate) async fn analyze_names(&self) -> Result<(), StoreError> {
+        sqlx::query("ANALYZE names").execute(&self.pool).await?;
+        Ok(())
     }
 
     /// Notes that a release's names are all there, or that they cannot be had.

@@ -14,7 +14,7 @@ pub(crate) struct Validators {
 /// A source that is to be fetched from, with what its last answer was known by.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
-    pub(crate) source: NewSource,
+    pub(crate) said: NewSource,
     pub(crate) role: Validators,
     pub(crate) news: Validators,
     pub(crate) failures: u32,
@@ -171,11 +171,11 @@ impl SourceSql {
     }
 
     fn read(self) -> Result<Source, StoreError> {
-        let source = self.source()?;
+        let said = self.source()?;
         let failures = u32::try_from(self.failures).unwrap_or(u32::MAX);
         let role = Validators { etag: self.etag, modified: self.modified };
         let news = Validators { etag: self.news_etag, modified: self.news_modified };
-        Ok(Source { source, role, news, failures })
+        Ok(Source { said, role, news, failures })
     }
 
     fn view(self) -> Result<SourceView, StoreError> {
