@@ -82,8 +82,9 @@ impl Command {
             Command::Bundle(BundleArgs { command: BundleCommand::Export { json, .. } }) => *json,
             Command::Root(args) => matches!(args.command, RootCommand::Show { json: true, .. }),
             Command::Admin(args) => match args.command {
-                AdminCommand::Terminals { json } | AdminCommand::Threats { json, .. } => json,
-                AdminCommand::Source(SourceArgs { json, .. }) => json,
+                AdminCommand::Terminals { json }
+                | AdminCommand::Threats { json, .. }
+                | AdminCommand::Source(SourceArgs { json, .. }) => json,
                 AdminCommand::EnrolmentToken | AdminCommand::Root { .. } | AdminCommand::RoleKey { .. } => false,
             },
             Command::Maker(args) => match &args.command {

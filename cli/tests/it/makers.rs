@@ -76,7 +76,7 @@ fn news_comes_from_a_file_and_is_taken_back() {
         {"threat": "x", "danger": "high", "discovered": "2026-11-10", "expected": "2026-01-01", "aliases": ["best:y"]},
         {"threat": "z", "danger": "low", "discovered": "2026-11-10"},
     ]);
-    bench.file("list.json", &list.to_string());
+    bench.file("list.json", list.to_string());
     bench.expect(0, &format!("maker news --file list.json --service {}", service.url));
     let threats =
         |name: &str| bench.expect(0, &format!("admin threats {name} --service {} {OPERATOR} --json", service.url)).json();

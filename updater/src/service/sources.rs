@@ -283,6 +283,8 @@ async fn take_role(app: &App, source: &Source, site: &Site, role: &[u8], folder:
     Ok(true)
 }
 
+/// Every source and how it fares.
+#[utoipa::path(get, path = "/v1/sources", responses((status = 200, body = Vec<SourceView>)))]
 pub(crate) async fn list(State(app): State<AppState>, headers: HeaderMap) -> Result<Json<Vec<SourceView>>, Problem> {
     operator(&app, &headers)?;
     Ok(Json(views(&app).await?))
@@ -297,6 +299,7 @@ async fn views(app: &App) -> Result<Vec<SourceView>, StoreError> {
 }
 
 /// Enters a source or changes one; it is fetched from at once.
+#[utoipa::path(post, path = "/v1/sources", request_body = NewSource, responses((status = 200, body = SourceView)))]
 pub(crate) async fn add(State(app): State<AppState>, headers: HeaderMap, body: Bytes) -> Result<Json<SourceView>, Problem> {
     operator(&app, &headers)?;
     let source: NewSource = serde_json::from_slice(&body).map_err(|e| Problem::bad_request("body_malformed", e))?;
@@ -318,6 +321,8 @@ pub(crate) async fn add(State(app): State<AppState>, headers: HeaderMap, body: B
     view.map(Json).ok_or_else(|| unknown(&id))
 }
 
+/// Takes a source out.
+#[utoipa::path(delete, path = "/v1/sources/{id}", params(("id" = String, Path)), responses((status = 200)))]
 pub(crate) async fn remove(
     State(app): State<AppState>,
     At(id): At<SourceId>,
@@ -332,6 +337,7 @@ pub(crate) async fn remove(
 }
 
 /// Fetches from a source now, whatever it asked for before, and answers how it fares then. One that takes longer than a request may goes on.
+#[utoipa::path(post, path = "/v1/sources/{id}/now", params(("id" = String, Path)), responses((status = 200, body = SourceView)))]
 pub(crate) async fn now(
     State(app): State<AppState>,
     At(id): At<SourceId>,
@@ -358,6 +364,8 @@ fn unknown(id: &SourceId) -> Problem {
 }
 
 /// What a service has of a maker, as a source for other services: the role as `m-<maker>.json`, and blobs as `<sha256>.titer`.
+#[utoipa::path(get, path = "/v1/makers/{maker}/site/{file}", params(("maker" = String, Path), ("file" = String, Path)),
+    responses((status = 200), (status = 304)))]
 pub(crate) async fn site(
     State(app): State<AppState>,
     At((maker, file)): At<(MakerName, String)>,

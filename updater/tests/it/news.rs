@@ -32,7 +32,7 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
         if let Some(found) = look().await {
             return found;
         }
-        assert!(began.elapsed() < Duration::from_secs(60), "{what} does not come");
+        assert!(began.elapsed() < Duration::from_mins(1), "{what} does not come");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -67,13 +67,14 @@ async fn answer(State(site): State<Site>, uri: Uri, headers: HeaderMap) -> Respo
     let mood = site.mood.lock().unwrap().clone();
     let response = match mood {
         Mood::Serves => site.file(uri.path().trim_start_matches("/sigs/"), &headers),
-        Mood::Moved => match uri.path().strip_prefix("/moved/") {
-            Some(name) => site.file(name, &headers),
-            None => {
+        Mood::Moved => {
+            if let Some(name) = uri.path().strip_prefix("/moved/") {
+                site.file(name, &headers)
+            } else {
                 let moved = uri.path().replace("/sigs/", "/moved/");
                 (StatusCode::FOUND, [(header::LOCATION, moved)]).into_response()
             }
-        },
+        }
         Mood::Refuses(status, after) => {
             let mut response = StatusCode::from_u16(status).unwrap().into_response();
             if let Some(after) = after {
@@ -83,7 +84,7 @@ async fn answer(State(site): State<Site>, uri: Uri, headers: HeaderMap) -> Respo
         }
         Mood::Hangs => {
             site.seen.lock().unwrap().push((uri.to_string(), 0));
-            tokio::time::sleep(Duration::from_secs(3600)).await;
+            tokio::time::sleep(Duration::from_hours(1)).await;
             unreachable!("nobody waits that long")
         }
         Mood::Endless => {
