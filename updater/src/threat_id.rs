@@ -1,7 +1,7 @@
 //! Which names mean the same threat.
 //!
 //! Makers name threats as they like. Two names mean the same when they are equal, when a maker says that theirs is another's
-//! ([`Alias`](crate::wire::Alias)), or when makers name the same file, by its SHA-256, as a sample. What follows from those together follows
+//! ([`Alias`]), or when makers name the same file, by its SHA-256, as a sample. What follows from those together follows
 //! too. Of all names that mean one threat the least, in the order of bytes, is its id: it depends on what is said and not on who said it first.
 //!
 //! A maker who says nonsense can join what is different; the rows say whose aliases those are, and withdrawing that maker's news undoes it.
