@@ -3,10 +3,12 @@
 mod maker;
 mod root;
 mod sig;
+mod source;
 
 pub(crate) use self::maker::*;
 pub(crate) use self::root::*;
 pub(crate) use self::sig::*;
+pub(crate) use self::source::*;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -81,6 +83,11 @@ impl Command {
             Command::Bundle(BundleArgs { command: BundleCommand::Export { json, .. } }) => *json,
             Command::Root(args) => matches!(args.command, RootCommand::Show { json: true, .. }),
             Command::Admin(args) => args.json,
+            Command::Maker(args) => match &args.command {
+                MakerCommand::Import(args) => args.json,
+                MakerCommand::Export { json, .. } => *json,
+                _ => false,
+            },
             _ => false,
         }
     }
@@ -357,7 +364,15 @@ pub(crate) enum AdminCommand {
     /// Show the user table: which terminal runs what.
     Terminals,
     /// Show the countering table: which maker cures what.
-    Threats,
+    Threats {
+        /// Only threats with this in their names, whatever the case
+        name: Option<String>,
+        /// Show what terminals reported instead
+        #[arg(long, conflicts_with = "name")]
+        reported: bool,
+    },
+    /// Fetch makers' releases from their own sites, or from other services.
+    Source(SourceArgs),
     /// Give other people tokens of their own, and take them back.
     Operator(OperatorArgs),
     /// Show what was done, by whom; `audit verify` checks that nothing in it was changed.
@@ -459,6 +474,14 @@ pub(crate) enum AgentCommand {
     Probe,
     /// Record that a scanner died with the generation in force.
     ReportCrash,
+    /// Tell the service of a threat that was met here; it asks every maker about what none has told of.
+    ReportThreat {
+        /// What it is called
+        threat: String,
+        /// A file that has it; its SHA-256 is told, and the file stays here
+        #[arg(long, value_name = "FILE")]
+        sample: Option<PathBuf>,
+    },
     /// Show what is installed and what the service last said.
     Status,
     /// Go back to the generation before, without the network.

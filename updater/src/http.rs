@@ -111,6 +111,11 @@ impl Client {
         self.send(proof.on(request, &Method::GET, path, &[]), &url, 0).await
     }
 
+    /// Asks for an address as it stands, without proof, and returns what is answered, whatever its status.
+    pub(crate) async fn ask_at(&self, url: &Url, headers: Vec<(HeaderName, HeaderValue)>) -> Result<Answer, HttpError> {
+        Answer::to(self.http.get(url.clone()).headers(headers.into_iter().collect()), url, 0, &self.network).await
+    }
+
     /// Sends a request with a JSON answer.
     pub(crate) async fn call<T: DeserializeOwned>(
         &self,

@@ -2,12 +2,14 @@
 
 mod access;
 mod audit;
+mod sources;
+mod threats;
 
 pub use self::audit::AuditCheckError;
 use crate::http::{Client, HttpError, Network, Proof};
 use crate::keys::PublicKey;
 use crate::root::RootRole;
-use crate::wire::{EnrolmentToken, Registration, RoleKey, RootTaken, TerminalRow, ThreatRow};
+use crate::wire::{EnrolmentToken, Registration, RoleKey, RootTaken, TerminalRow};
 use reqwest::Method;
 use serde_json::Value;
 use url::Url;
@@ -78,14 +80,6 @@ impl Operator {
     /// [`HttpError`].
     pub async fn terminals(&self) -> Result<Vec<TerminalRow>, HttpError> {
         self.client.call(Method::GET, "/v1/terminals", self.proof(), Vec::new()).await
-    }
-
-    /// The countering table.
-    ///
-    /// # Errors
-    /// [`HttpError`].
-    pub async fn threats(&self) -> Result<Vec<ThreatRow>, HttpError> {
-        self.client.call(Method::GET, "/v1/threats", self.proof(), Vec::new()).await
     }
 
     fn proof(&self) -> Proof<'_> {

@@ -8,11 +8,13 @@
 //! <data>/root-keys/        the root key; needed only to make or change root, so it may be kept offline
 //! <data>/titer.sqlite3     the tables
 //! <data>/objects/          blobs, deltas, metadata
+//! <data>/incoming/         what is being fetched from makers' sites
 //! ```
 //!
 //! Actors: the HTTP server; one task that signs a new timestamp every [`Config::timestamp_every`]; one that every minute writes the contacts
-//! of idle polls and forgets callers whose budget is full; one that looks whether the certificate was replaced; and, where replicas share the
-//! tables, one that looks every second what the others did. They share `AppState`, whose parts are immutable or guard themselves: the tables by SQLite, signing by the publisher's
+//! of idle polls and forgets callers whose budget is full; one that looks whether the certificate was replaced; those that fetch from makers'
+//! sources (`sources.rs`), take over names of records (`names.rs`) and watch over promises; and, where replicas share the tables, one that
+//! looks every second what the others did. They share `AppState`, whose parts are immutable or guard themselves: the tables by SQLite, signing by the publisher's
 //! mutex, objects by never changing. A crash loses nothing that was answered for; `publisher.rs` tells what it may leave unfinished.
 
 mod access;
@@ -29,6 +31,8 @@ mod limits;
 mod makers;
 mod mark;
 mod metrics;
+mod names;
+mod news;
 mod objects;
 mod online_keys;
 mod openapi;
@@ -40,6 +44,7 @@ mod ready;
 mod request;
 mod router;
 mod signer;
+mod sources;
 mod start;
 mod store;
 mod terminals;
@@ -47,6 +52,7 @@ mod tls;
 mod watchers;
 
 use crate::disk::{Disk, DiskError, Lock};
+use crate::http::Network;
 use crate::keys::{KeyError, PublicKey};
 use crate::service::beacon::{Beacons, CONTACTS_EVERY};
 use crate::service::limits::{FORGET_EVERY, Limiter};
@@ -55,6 +61,7 @@ use crate::service::objects::Objects;
 use crate::service::problem::Problem;
 use crate::service::publisher::{Followed, Publisher};
 use crate::service::request::RequestIds;
+use crate::service::sources::Sources;
 use crate::service::start::{open, take_dropped_root};
 use crate::service::store::Store;
 use crate::service::tls::Tls;
@@ -78,8 +85,8 @@ use std::time::Duration;
 pub use store::{Database, StoreError};
 pub use tls::{TlsError, TlsFiles};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
 use url::Url;
 
 /// Publications whose blobs are in memory at the same time; others wait, with no more than their roles.
@@ -134,6 +141,14 @@ pub struct Config {
     pub request_time: Duration,
     /// Whom callers may ask when they are refused: an address or a phone number. None.
     pub contact: Option<String>,
+    /// How long one attempt to fetch a maker's releases from a source may take. 10 minutes.
+    pub source_time: Duration,
+    /// How sources are reached. The defaults of [`Network`].
+    pub source_network: Network,
+    /// How long a maker may take to answer a question about a threat. 5 seconds.
+    pub ask_time: Duration,
+    /// How long makers are not asked about the same threat again. One hour.
+    pub ask_every: Duration,
 }
 
 impl Config {
@@ -160,6 +175,10 @@ impl Config {
             body_patience: Duration::from_secs(10),
             request_time: Duration::from_secs(20),
             contact: None,
+            source_time: Duration::from_mins(10),
+            source_network: Network::default(),
+            ask_time: Duration::from_secs(5),
+            ask_every: Duration::from_hours(1),
         }
     }
 }
@@ -320,6 +339,20 @@ pub(crate) struct App {
     ready: ready::Found,
     /// Digest of root version 1, which enrolment tokens carry.
     first_root: Sha256Hex,
+    /// Wakes who takes over the names of new releases.
+    names: Notify,
+    /// What is known of sources beside the tables.
+    sources: Sources,
+    /// [`Config::source_time`].
+    source_time: Duration,
+    /// [`Config::source_network`].
+    source_network: Network,
+    /// Held by each threat that makers are being asked about.
+    asking: Arc<Semaphore>,
+    /// [`Config::ask_time`].
+    ask_time: Duration,
+    /// [`Config::ask_every`].
+    ask_every: Duration,
 }
 
 /// A running service; dropping it lets the service run on until its shutdown comes.
@@ -428,6 +461,10 @@ async fn run(
     let watching = tls.clone().map(|tls| tokio::spawn(watch_certificate(tls)));
     let server = connections::serve(app.clone(), listener, router::router(app.clone()), tls, stopped);
     let mut server = tokio::spawn(server);
+    let mut makers_in = JoinSet::new();
+    makers_in.spawn(sources::run(app.clone()));
+    makers_in.spawn(names::run(app.clone()));
+    makers_in.spawn(news::watch_promises(app.clone()));
     let served = tokio::select! {
         served = &mut server => served,
         () = shutdown => {
@@ -448,6 +485,7 @@ async fn run(
     if let Some(watching) = watching {
         watching.abort();
     }
+    makers_in.shutdown().await;
     app.beacons.flush(&app.store).await;
     app.store.close().await;
     tracing::info!("the service has stopped");

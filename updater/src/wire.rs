@@ -4,14 +4,21 @@
 //! a path. Unknown fields are ignored, so that an older side understands a newer one.
 
 mod access;
+mod news;
+mod sources;
 
 use crate::Channel;
 use crate::keys::PublicKey;
 pub use crate::tuf::MakerKeys;
 pub use access::{NewOperator, OperatorName, OperatorRow, OperatorToken, Role};
 use jiff::civil::Date;
+pub use news::{
+    Alias, CureFrom, NEWS_MAX, News, NewsBody, NewsError, NewsList, RecordSpan, ReportedThreat, SignedNews, ThreatQuery,
+    ThreatReport, ThreatReported, ThreatView, check_name, check_news,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+pub use sources::{NewSource, SourceId, SourceView};
 use std::fmt;
 use std::fs::File;
 use std::io::Read;

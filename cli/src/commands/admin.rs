@@ -2,6 +2,8 @@
 
 mod audit;
 mod operators;
+mod source;
+mod threats;
 
 use crate::args::{AdminArgs, AdminCommand};
 use crate::exit::Exit;
@@ -66,14 +68,9 @@ async fn command(args: &AdminArgs, operator: &Operator) -> anyhow::Result<Exit> 
                 print_terminals(&rows);
             }
         }
-        AdminCommand::Threats => {
-            let rows = operator.threats().await?;
-            if json {
-                rows.iter().try_for_each(|row| print(&json!(row)))?;
-            } else {
-                print_threats(&rows);
-            }
-        }
+        AdminCommand::Threats { reported: true, .. } => return threats::reported(&operator, json).await,
+        AdminCommand::Threats { name, .. } => return threats::run(&operator, name.as_deref(), json).await,
+        AdminCommand::Source(args) => return source::run(&operator, args, json).await,
     }
     Ok(Exit::Fine)
 }

@@ -8,6 +8,7 @@ mod compile;
 mod crash;
 mod fleet;
 mod keys;
+mod makers;
 mod prices;
 mod scan;
 mod self_test;

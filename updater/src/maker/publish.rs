@@ -97,7 +97,11 @@ impl Maker {
     }
 
     /// Refuses what enough of the keys have not signed: `held`, or those that are to take their place.
-    fn check_signed(role: &Signed<Targets>, statement: Option<&KeyStatement>, held: &MakerKeys) -> Result<(), MakerError> {
+    pub(super) fn check_signed(
+        role: &Signed<Targets>,
+        statement: Option<&KeyStatement>,
+        held: &MakerKeys,
+    ) -> Result<(), MakerError> {
         let keys = statement.map_or(held, |statement| &statement.keys);
         let message = tuf::canonical(&role.signed)?;
         let mut have = 0;

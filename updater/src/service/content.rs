@@ -122,8 +122,18 @@ pub(crate) async fn delta(
     blob(&app, &digest, &headers).await?.ok_or_else(missing)
 }
 
+/// A JSON file that changes, with its entity tag.
+pub(crate) fn json_file(bytes: Vec<u8>, headers: &HeaderMap) -> Response {
+    let digest = Sha256Hex::of(&bytes);
+    let kind = Kind { media_type: "application/json", caching: REVALIDATE, digest, length: bytes.len() as u64 };
+    match portion(headers, &tag_of(&kind.digest), kind.length) {
+        Portion::NotModified => kind.answer(Portion::NotModified, Body::empty()),
+        _ => kind.answer(Portion::Whole, bytes.into()),
+    }
+}
+
 /// What is asked of the blob or delta with this digest; `None` when there is none.
-async fn blob(app: &AppState, digest: &Sha256Hex, headers: &HeaderMap) -> Result<Option<Response>, Problem> {
+pub(crate) async fn blob(app: &AppState, digest: &Sha256Hex, headers: &HeaderMap) -> Result<Option<Response>, Problem> {
     let Some(length) = app.objects.blob_length(digest).await? else { return Ok(None) };
     let kind = Kind { media_type: "application/octet-stream", caching: IMMUTABLE, digest: *digest, length };
     let portion = portion(headers, &tag_of(digest), length);

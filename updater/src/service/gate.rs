@@ -14,7 +14,7 @@ use crate::service::AppState;
 use crate::service::limits::Budget;
 use crate::service::problem::Problem;
 use crate::service::request::{Counted, Peer};
-use crate::service::router::{JSON_BODY_MAX, Pace, Route, Who};
+use crate::service::router::{Pace, Route, Who};
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -93,7 +93,7 @@ impl Gate {
             Pace::Long => Ok(next.run(request).await),
             Pace::Quick => {
                 let (parts, body) = request.into_parts();
-                let body = Body::from(short_body(app, body).await?);
+                let body = Body::from(short_body(app, body, route.body_max()).await?);
                 let _turn = app.limits.turn().await?;
                 timed(app, next.run(Request::from_parts(parts, body))).await
             }
@@ -101,13 +101,13 @@ impl Gate {
     }
 }
 
-async fn short_body(app: &AppState, body: Body) -> Result<Bytes, Problem> {
+async fn short_body(app: &AppState, body: Body, most: usize) -> Result<Bytes, Problem> {
     let collect = async {
         let (mut pieces, mut whole) = (body.into_data_stream(), Vec::new());
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|e| Problem::bad_request("body_malformed", e))?;
-            if whole.len() + piece.len() > JSON_BODY_MAX {
-                let detail = format!("a body may have {JSON_BODY_MAX} bytes here");
+            if whole.len() + piece.len() > most {
+                let detail = format!("a body may have {most} bytes here");
                 return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_long", detail));
             }
             whole.extend_from_slice(&piece);

@@ -17,7 +17,7 @@
 //! Memory is bounded: full buckets are forgotten once a minute, and beyond [`KEYS_MAX`] keys newcomers share one bucket. Turns are bounded
 //! too: so many requests run, so many wait for so long, and the next is told when to come back, each at another time.
 
-use crate::agent::fraction;
+use crate::random::fraction;
 use crate::service::problem::Problem;
 use aws_lc_rs::hmac;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};

@@ -6,7 +6,7 @@ use crate::service::AppState;
 use crate::service::access::Caller;
 use crate::service::makers::refused;
 use crate::service::problem::Problem;
-use crate::wire::{Empty, EnrolmentToken, Registration, RoleKey, RootTaken, Sha256Hex, TerminalRow, ThreatRow};
+use crate::wire::{Empty, EnrolmentToken, Registration, RoleKey, RootTaken, Sha256Hex, TerminalRow};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -80,10 +80,4 @@ pub(crate) async fn enrolment_token(State(app): State<AppState>, caller: Caller)
 pub(crate) async fn terminals(State(app): State<AppState>) -> Result<Json<Vec<TerminalRow>>, Problem> {
     app.beacons.flush(&app.store).await;
     Ok(Json(app.store.terminals().await?))
-}
-
-/// The countering table.
-#[utoipa::path(get, path = "/v1/threats", responses((status = 200, body = [ThreatRow])))]
-pub(crate) async fn threats(State(app): State<AppState>) -> Result<Json<Vec<ThreatRow>>, Problem> {
-    Ok(Json(app.store.threats().await?))
 }

@@ -7,7 +7,8 @@ use crate::service::gate::{Gate, gate};
 use crate::service::problem::uniform;
 use crate::service::request::identify;
 use crate::service::{
-    AppState, audit, beacon, content, makers, metrics, openapi, operator, operators, ready, terminals, watchers,
+    AppState, audit, beacon, content, makers, metrics, news, openapi, operator, operators, ready, sources, terminals,
+    watchers,
 };
 use crate::wire::Role;
 use axum::Router;
@@ -17,8 +18,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodFilter, on};
 use utoipa::OpenApi;
 
-/// Largest JSON body, in bytes.
-pub(crate) const JSON_BODY_MAX: usize = 256 << 10;
+/// Largest JSON body, in bytes, but for that of many news.
+const JSON_BODY_MAX: usize = 256 << 10;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +68,13 @@ pub(crate) struct Route {
     pub(crate) pace: Pace,
 }
 
+impl Route {
+    /// Most bytes of a short body.
+    pub(crate) fn body_max(&self) -> usize {
+        if self.path == "/v1/makers/{maker}/news" { news::NEWS_BODY_MAX } else { JSON_BODY_MAX }
+    }
+}
+
 macro_rules! routes {
     ($($who:ident $pace:ident $method:ident $path:literal => $module:ident :: $handler:ident;)*) => {
         /// Every route.
@@ -98,29 +106,37 @@ routes! {
     Anybody   Quick GET  "/v1/deltas/{to}"                      => content::deltas;
     Anybody   Quick GET  "/v1/deltas/{from}/{to}"               => content::delta;
     Anybody   Quick GET  "/v1/makers/{maker}"                   => makers::show;
+    Anybody   Quick GET  "/v1/makers/{maker}/site/{file}"       => sources::site;
     // Streams that stay open, which have bounds of their own.
     Anybody   Long  GET  "/v1/watch"                            => watchers::watch;
 
     // Makers. A publication's body is read in steps, each within bounds of its own.
     Maker     Long  POST "/v1/makers/{maker}/releases"          => makers::publish;
     Maker     Long  POST "/v1/makers/{maker}/keys"              => makers::rotate;
-    Maker     Quick POST "/v1/makers/{maker}/news"              => makers::news;
+    Maker     Quick POST "/v1/makers/{maker}/news"              => news::tell;
 
     // Terminals.
     Terminal  Quick POST "/v1/terminals"                        => terminals::enrol;
     Terminal  Quick GET  "/v1/terminals/{terminal}/beacon"      => beacon::beacon;
     Terminal  Quick POST "/v1/terminals/{terminal}/check-in"    => terminals::check_in;
     Terminal  Quick POST "/v1/terminals/{terminal}/acknowledge" => terminals::acknowledge;
+    Terminal  Quick POST "/v1/terminals/{terminal}/threats"     => news::report;
 
     // Operators: looking.
     Viewer    Quick GET  "/v1/terminals"                        => operator::terminals;
-    Viewer    Quick GET  "/v1/threats"                          => operator::threats;
+    Viewer    Quick GET  "/v1/threats"                          => news::threats;
+    Viewer    Quick GET  "/v1/threats/reported"                 => news::reported;
+    Viewer    Quick GET  "/v1/sources"                          => sources::list;
     Viewer    Quick GET  "/v1/audit"                            => audit::rows;
     Viewer    Quick GET  "/v1/operators"                        => operators::list;
     Viewer    Now   GET  "/metrics"                             => metrics::scrape;
 
     // Operators: running the fleet.
     Operator  Quick POST "/v1/enrolment-tokens"                 => operator::enrolment_token;
+
+    Operator  Quick POST "/v1/sources"                          => sources::add;
+    Operator  Quick DELETE "/v1/sources/{id}"                   => sources::remove;
+    Operator  Quick POST "/v1/sources/{id}/now"                 => sources::now;
 
     // Operators: whose keys and tokens count.
     KeyHolder Quick POST "/v1/makers"                           => operator::register_maker;
@@ -133,7 +149,7 @@ routes! {
 pub(crate) fn router(state: AppState) -> Router {
     handlers(&state)
         .fallback(content::unknown)
-        .layer(DefaultBodyLimit::max(JSON_BODY_MAX))
+        .layer(DefaultBodyLimit::max(news::NEWS_BODY_MAX))
         .layer(from_fn(uniform))
         .layer(from_fn_with_state(state.clone(), identify))
         .with_state(state)

@@ -8,11 +8,13 @@ use crate::service::lease::Lease;
 use crate::service::limits::Limiter;
 use crate::service::mark::Mark;
 use crate::service::metrics::Metrics;
+use crate::service::news::ASKED_MAX;
 use crate::service::objects::Objects;
 use crate::service::online_keys::OnlineKeys;
 use crate::service::publisher::Publisher;
 use crate::service::request::RequestIds;
 use crate::service::signer::{Signer, Signing};
+use crate::service::sources::Sources;
 use crate::service::store::{Database, Fence, Store};
 use crate::service::watchers::Watchers;
 use crate::service::{App, Config, PUBLICATIONS_MAX, ServeError, ready};
@@ -22,7 +24,7 @@ use crate::words::printable;
 use jiff::SignedDuration;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tough::schema::{Root, Signed};
 
 /// The root that enrolment tokens vouch for.
@@ -101,6 +103,13 @@ pub(crate) async fn open(
         publication_patience: config.publication_patience,
         beacons: Beacons::default(),
         poll_every: config.poll_every,
+        names: Notify::new(),
+        sources: Sources::new(data.join("incoming")),
+        source_time: config.source_time,
+        source_network: config.source_network.clone(),
+        asking: Arc::new(Semaphore::new(ASKED_MAX)),
+        ask_time: config.ask_time,
+        ask_every: config.ask_every,
         store,
         objects,
     };

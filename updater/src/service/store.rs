@@ -12,9 +12,11 @@
 
 mod audit;
 mod lease;
+mod names;
 mod operators;
 mod publications;
 mod sizes;
+mod sources;
 mod terminals;
 mod threats;
 
@@ -22,10 +24,12 @@ use crate::Channel;
 use crate::keys::KeyError;
 use crate::wire::{ChannelRelease, ShapeError};
 pub(crate) use lease::{Fence, LeaseRow};
+pub(crate) use names::{NAMES_IN_ONE_GO, Unnamed};
 pub(crate) use publications::{Maker, NewDelta, Publication};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 pub(crate) use sizes::Sizes;
+pub(crate) use sources::{Attempt, Source, Validators};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, Executor, Transaction};
 use std::fmt;
@@ -34,6 +38,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 pub(crate) use terminals::Enrolment;
+pub(crate) use threats::{Reported, Told};
 use tokio::sync::watch;
 use url::Url;
 

@@ -1,6 +1,7 @@
 //! A service, its makers and terminals, all in one temporary folder.
 
 pub(crate) mod fault;
+pub(crate) mod site;
 pub(crate) mod web;
 
 use axum::Router;

@@ -223,7 +223,7 @@ impl Store {
     }
 }
 
-async fn take_counter(tx: &mut Transaction<'_, Any>, terminal: &str, counter: u64) -> Result<bool, StoreError> {
+pub(super) async fn take_counter(tx: &mut Transaction<'_, Any>, terminal: &str, counter: u64) -> Result<bool, StoreError> {
     let taken = sqlx::query("UPDATE terminals SET counter = $1, last_contact = $2 WHERE terminal = $3 AND counter < $4")
         .bind(int(counter)?)
         .bind(now())

@@ -140,8 +140,8 @@ async fn changes_are_seen_by_every_replica() {
         let mut told = two.watch();
         for counter in 1..=3 {
             let before = (one.changes(), two.changes());
-            assert!(one.put_news(&maker, counter, &news("x")).await.unwrap());
-            assert!(!two.put_news(&maker, counter, &news("x")).await.unwrap(), "a counter is taken once");
+            assert!(one.put_news(&maker, counter, &[news("x").into()]).await.unwrap().is_some());
+            assert!(two.put_news(&maker, counter, &[news("x").into()]).await.unwrap().is_none(), "a counter is taken once");
             assert!(one.changes() > before.0 && two.changes() == before.1, "{database:?}");
             two.look().await.unwrap();
             assert_eq!(two.changes(), one.changes());
