@@ -39,7 +39,7 @@ impl Tables {
 
 fn facts(engine: &str) -> TerminalFacts {
     TerminalFacts {
-        hardware: "x86_64".to_owned(),
+        hardware: "any".to_owned(),
         os: "linux".to_owned(),
         engine_version: engine.to_owned(),
         designation: Designation::Own,
