@@ -21,7 +21,7 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use prometheus_client::metrics::gauge::Gauge;
-use serde_json::json;
+use serde::Serialize;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +68,15 @@ fn files_max() -> usize {
     Semaphore::MAX_PERMITS
 }
 
+/// What an event says.
+#[derive(Serialize)]
+struct Hint {
+    /// Number of the newest change.
+    change: u64,
+    /// Time over which listeners spread their questions.
+    window_seconds: u64,
+}
+
 /// A listener's side of the connection.
 struct Listener {
     changes: watch::Receiver<u64>,
@@ -97,8 +106,8 @@ impl Listener {
             }
         }
         self.told = true;
-        let change = *self.changes.borrow_and_update();
-        Some(Event::default().data(json!({ "change": change, "window_seconds": self.window.as_secs() }).to_string()))
+        let hint = Hint { change: *self.changes.borrow_and_update(), window_seconds: self.window.as_secs() };
+        Some(Event::default().data(serde_json::to_string(&hint).expect("numbers are plain JSON")))
     }
 }
 
