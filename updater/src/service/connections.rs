@@ -262,3 +262,28 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Taken<S> {
         self.within(context, shut)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn a_peer_that_takes_nothing_is_given_up_and_one_that_takes_slowly_is_not() {
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let mut ours = Taken { stream: ours, patience: Duration::from_millis(400), waits: None };
+        let slow = tokio::spawn(async move {
+            let mut piece = [0; 64];
+            for _ in 0..10 {
+                sleep(Duration::from_millis(80)).await;
+                theirs.read_exact(&mut piece).await.unwrap();
+            }
+            theirs
+        });
+        ours.write_all(&[0; 640]).await.unwrap();
+        let theirs = slow.await.unwrap();
+        let given_up = ours.write_all(&[0; 640]).await.unwrap_err();
+        assert_eq!(given_up.kind(), io::ErrorKind::TimedOut);
+        drop(theirs);
+    }
+}

@@ -1,10 +1,15 @@
 //! The audit log: what comes into it, and that whoever edits it is found.
 
 use crate::support::World;
+use crate::support::web::Web;
+use axum::http::Method;
+use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use sqlx::{Connection, Executor};
 use updater::audit::AuditRow;
 use updater::operator::AuditCheckError;
 use updater::root::RootRole;
+use updater::service::{Config, Database};
 use updater::wire::{Designation, Role};
 
 async fn tables(world: &World) -> SqlitePool {
@@ -123,4 +128,30 @@ async fn acts_at_the_same_time_follow_each_other() {
         token.unwrap();
     }
     assert_eq!(world.operator.verify_audit(None).await.unwrap().n, 40);
+}
+
+/// The same on PostgreSQL, where transactions do not wait for each other unless they lock the same row; and tokens, roles and sizes with it.
+/// `TITER_TEST_POSTGRES` names a server (`postgres://user@host:port/database`) in which databases may be made; without it nothing is tried.
+#[tokio::test(flavor = "multi_thread")]
+async fn acts_at_the_same_time_follow_each_other_on_postgres() {
+    let Ok(server) = std::env::var("TITER_TEST_POSTGRES") else { return };
+    let mut admin = PgConnection::connect(&server).await.unwrap();
+    let name = format!("titer_audit_{}", std::process::id());
+    admin.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+    let mut url: url::Url = server.parse().unwrap();
+    url.set_path(&name);
+    let world = World::with(|config| Config { database: Some(Database::Postgres(url.into())), ..config }).await;
+    let alice = world.operator.add_operator(&"alice".parse().unwrap(), Role::Viewer).await.unwrap();
+    let made = (0..40).map(|_| world.operator.enrolment_token());
+    for token in futures_util::future::join_all(made).await {
+        token.unwrap();
+    }
+    let alice = updater::operator::Operator::new(&world.url, &alice.token).unwrap();
+    assert_eq!(alice.verify_audit(None).await.unwrap().n, 41);
+    assert!(alice.operators().await.unwrap()[0].last_used.is_some());
+    let metrics = Web::to(&world).with_token(Method::GET, "/metrics", world.token(), "").await.text();
+    assert!(metrics.contains("titer_rows{kind=\"audit\"} 41"), "{metrics}");
+    assert_eq!(Web::to(&world).get("/v1/ready").await.status, 200);
+    world.operator.revoke_operator(&"alice".parse().unwrap()).await.unwrap();
+    assert_eq!(alice.terminals().await.unwrap_err().code(), "operator_token_revoked");
 }
