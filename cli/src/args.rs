@@ -1,9 +1,11 @@
 //! The command line as typed.
 
+mod coverage;
 mod maker;
 mod root;
 mod sig;
 
+pub(crate) use self::coverage::*;
 pub(crate) use self::maker::*;
 pub(crate) use self::root::*;
 pub(crate) use self::sig::*;
@@ -80,8 +82,9 @@ impl Command {
             Command::Agent(args) => args.json,
             Command::Bundle(BundleArgs { command: BundleCommand::Export { json, .. } }) => *json,
             Command::Root(args) => matches!(args.command, RootCommand::Show { json: true, .. }),
-            Command::Admin(args) => match args.command {
-                AdminCommand::Terminals { json } | AdminCommand::Threats { json } => json,
+            Command::Admin(args) => match &args.command {
+                AdminCommand::Coverage(args) => args.json,
+                AdminCommand::Terminals { json } | AdminCommand::Threats { json } => *json,
                 AdminCommand::EnrolmentToken | AdminCommand::Root { .. } | AdminCommand::RoleKey { .. } => false,
             },
             _ => false,
@@ -290,6 +293,8 @@ pub(crate) struct AdminArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AdminCommand {
+    /// Tell who is unprotected against a threat, and why.
+    Coverage(CoverageArgs),
     /// Make a token with which one terminal may enrol.
     EnrolmentToken,
     /// Hand the service a root that is signed by enough keys.

@@ -1,5 +1,7 @@
 //! The operator's side of the service's API.
 
+mod coverage;
+
 use crate::http::{Client, HttpError, Proof};
 use crate::keys::PublicKey;
 use crate::root::RootRole;
@@ -60,23 +62,59 @@ impl Operator {
         Ok(made.await?.token)
     }
 
-    /// The user table.
+    /// The user table by time of enrolment: all of it, page by page.
     ///
     /// # Errors
     /// [`HttpError`].
     pub async fn terminals(&self) -> Result<Vec<TerminalRow>, HttpError> {
-        self.client.call(Method::GET, "/v1/terminals", self.proof(), Vec::new()).await
+        let mut rows = Vec::new();
+        while let Some(more) = self.terminals_after(rows.last(), "").await? {
+            rows.extend(more);
+        }
+        Ok(rows)
     }
 
-    /// The countering table.
+    /// The next rows of the user table after `last`, or the first; nothing when there are no more. With `search`, only those that it finds, as
+    /// `docs/protocol.md` says.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn terminals_after(
+        &self,
+        last: Option<&TerminalRow>,
+        search: &str,
+    ) -> Result<Option<Vec<TerminalRow>>, HttpError> {
+        let after = last.map(|row| format!("{}.{}", row.enrolled_at, row.terminal)).unwrap_or_default();
+        let path = query("/v1/terminals", &[("after", &after), ("search", search)]);
+        let rows: Vec<_> = self.client.call(Method::GET, &path, self.proof(), Vec::new()).await?;
+        Ok(Some(rows).filter(|rows| !rows.is_empty()))
+    }
+
+    /// The countering table by threat: all of it, page by page.
     ///
     /// # Errors
     /// [`HttpError`].
     pub async fn threats(&self) -> Result<Vec<ThreatRow>, HttpError> {
-        self.client.call(Method::GET, "/v1/threats", self.proof(), Vec::new()).await
+        let mut rows = Vec::<ThreatRow>::new();
+        loop {
+            let after = rows.last().map(|row| format!("{}/{}", row.maker, row.news.threat)).unwrap_or_default();
+            let path = query("/v1/threats", &[("after", &after)]);
+            let more: Vec<_> = self.client.call(Method::GET, &path, self.proof(), Vec::new()).await?;
+            if more.is_empty() {
+                return Ok(rows);
+            }
+            rows.extend(more);
+        }
     }
 
     fn proof(&self) -> Proof<'_> {
         Proof::Token(&self.token)
     }
+}
+
+/// A path with a query of the pairs that have a value.
+fn query(path: &str, pairs: &[(&str, &str)]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(pairs.iter().filter(|(_, value)| !value.is_empty()));
+    format!("{path}?{}", query.finish())
 }

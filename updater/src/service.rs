@@ -18,6 +18,7 @@ mod beacon;
 mod body;
 mod conditional;
 mod content;
+mod coverage;
 mod deltas;
 mod lease;
 mod makers;
@@ -91,6 +92,8 @@ pub struct Config {
     pub publication_patience: Duration,
     /// How often terminals are told to ask whether anything changed. 10 minutes.
     pub poll_every: Duration,
+    /// How often the fleet is counted for coverage over time. 15 minutes.
+    pub census_every: Duration,
     /// Where to keep a second mark of how far was signed: a file on another disk, that no backup of the data folder brings back. None.
     pub mark_file: Option<PathBuf>,
     /// Where blobs, deltas and metadata are. Default: `objects` in the data folder. Replicas need a bucket that they share.
@@ -116,6 +119,7 @@ impl Config {
             timestamp_every: Duration::from_hours(1),
             publication_patience: Duration::from_secs(30),
             poll_every: Duration::from_mins(10),
+            census_every: Duration::from_mins(15),
             mark_file: None,
             bucket: None,
             lease: LeaseTimes::default(),
@@ -252,6 +256,8 @@ pub(crate) struct App {
     beacons: Beacons,
     /// [`Config::poll_every`].
     poll_every: Duration,
+    /// [`Config::census_every`].
+    census_every: Duration,
     /// Compared with what the operator sends.
     operator_token: String,
     /// Digest of root version 1, which enrolment tokens carry.
@@ -343,6 +349,7 @@ async fn run(
     let resign = tokio::spawn(resign(app.clone(), timestamp_every, until(stopped.clone())));
     let noting = tokio::spawn(note_contacts(app.clone()));
     let following = tokio::spawn(follow(app.clone()));
+    let counting = tokio::spawn(coverage::census::keep(app.clone(), app.census_every));
     // Answers are small: waiting to fill a packet would cost every request the peer's delayed acknowledgement, 40 ms.
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
@@ -368,6 +375,7 @@ async fn run(
     resign.abort();
     noting.abort();
     following.abort();
+    counting.abort();
     app.beacons.flush(&app.store).await;
     app.store.close().await;
     tracing::info!("the service has stopped");

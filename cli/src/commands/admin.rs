@@ -1,5 +1,7 @@
 //! `titer admin`: what the operator of a service does.
 
+mod coverage;
+
 use crate::args::{AdminArgs, AdminCommand};
 use crate::exit::Exit;
 use crate::output::say;
@@ -17,6 +19,7 @@ pub(crate) fn run(args: &AdminArgs) -> anyhow::Result<Exit> {
 async fn run_async(args: &AdminArgs) -> anyhow::Result<Exit> {
     let operator = Operator::new(&args.service, &operator_token(args.operator_token.as_deref())?)?;
     match &args.command {
+        AdminCommand::Coverage(args) => coverage::run(&operator, args).await?,
         AdminCommand::Root { file } => {
             let version = operator.put_root(read(file)?).await?;
             say!("root version {version} is in force at {}", args.service);

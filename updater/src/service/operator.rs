@@ -2,14 +2,19 @@
 
 use crate::keys::{random_hex, same_secret};
 use crate::root::RootRole;
+use crate::Channel;
 use crate::service::AppState;
+use crate::service::coverage::{PAGE_ROWS_MAX, cursor, cursor_malformed, page_rows};
 use crate::service::makers::refused;
 use crate::service::problem::Problem;
+use crate::service::store::listing::Terminals;
+use crate::service::store::{Store, StoreError};
 use crate::wire::{EnrolmentToken, Registration, RoleKey, RootTaken, Sha256Hex, TerminalRow, ThreatRow};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, header};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 const TOKEN_BYTES: usize = 16;
@@ -61,18 +66,68 @@ pub(crate) async fn enrolment_token(
     Ok(Json(EnrolmentToken { token }))
 }
 
-pub(crate) async fn terminals(State(app): State<AppState>, headers: HeaderMap) -> Result<Json<Vec<TerminalRow>>, Problem> {
+/// What page of a table is asked for.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PageAsked {
+    /// Where the last page ended.
+    after: Option<String>,
+    /// Rows on the page: 1 to 1,000, which is also what it is if not said.
+    limit: Option<usize>,
+    /// Only rows with this: of terminals, the beginning of their number, their hardware, system, scanner, or part of a channel; of threats,
+    /// part of their name or of their maker's.
+    search: Option<String>,
+}
+
+/// The user table by time of enrolment, a page of it. The next begins after `<enrolled_at>.<terminal>` of the last row; with the beginning of a
+/// number as `search`, the order is that of numbers.
+#[utoipa::path(get, path = "/v1/terminals", params(PageAsked), responses((status = 200, body = Vec<Object>)))]
+pub(crate) async fn terminals(
+    State(app): State<AppState>,
+    headers: HeaderMap,
+    Query(asked): Query<PageAsked>,
+) -> Result<Json<Vec<TerminalRow>>, Problem> {
     operator(&app, &headers)?;
+    let after = cursor(asked.after.as_deref())?;
     app.beacons.flush(&app.store).await;
-    Ok(Json(app.store.terminals().await?))
+    let of = sought(&app.store, asked.search.as_deref().unwrap_or("")).await?;
+    let page = app.store.terminals_page(&of, &after, page_rows(asked.limit, PAGE_ROWS_MAX)).await?;
+    Ok(Json(page.into_iter().map(|listed| listed.row).collect()))
 }
 
-pub(crate) async fn threats(State(app): State<AppState>, headers: HeaderMap) -> Result<Json<Vec<ThreatRow>>, Problem> {
+/// The terminals that a search means. The beginning of a number is four hexadecimal digits or more.
+pub(crate) async fn sought(store: &Store, search: &str) -> Result<Terminals, StoreError> {
+    let search = search.trim();
+    if search.is_empty() {
+        return Ok(Terminals::All);
+    }
+    if search.len() >= 4 && search.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
+        return Ok(Terminals::Numbered(search.to_owned()));
+    }
+    let has = |channel: &Channel| channel.to_string().contains(search);
+    let runs = store.fleet().await?.configurations.into_iter().filter(|held| {
+        held.row.subscribed.iter().any(has) || held.row.applied.iter().any(|at| has(&at.channel))
+    });
+    Ok(Terminals::Like(search.to_owned(), runs.map(|held| held.id).collect()))
+}
+
+/// The countering table by threat, a page of it. The next begins after `<maker>/<threat>` of the last row.
+#[utoipa::path(get, path = "/v1/threats", params(PageAsked), responses((status = 200, body = Vec<Object>)))]
+pub(crate) async fn threats(
+    State(app): State<AppState>,
+    headers: HeaderMap,
+    Query(asked): Query<PageAsked>,
+) -> Result<Json<Vec<ThreatRow>>, Problem> {
     operator(&app, &headers)?;
-    Ok(Json(app.store.threats().await?))
+    let after = asked.after.as_deref().filter(|after| !after.is_empty());
+    let after = after.map(|after| after.split_once('/').ok_or_else(cursor_malformed)).transpose()?;
+    let (maker, threat) = after.unwrap_or_default();
+    let search = asked.search.as_deref().unwrap_or("").trim();
+    let rows = app.store.threats_page(search, (threat, maker), page_rows(asked.limit, PAGE_ROWS_MAX)).await?;
+    Ok(Json(rows))
 }
 
-fn operator(app: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn operator(app: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
     let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = sent.and_then(|value| value.strip_prefix("Bearer "));
     if token.is_some_and(|token| same_secret(token.as_bytes(), app.operator_token.as_bytes())) {

@@ -1,7 +1,7 @@
 //! Contents page of the service: every route, by who calls it.
 
 use crate::service::problem::uniform;
-use crate::service::{AppState, beacon, content, makers, operator, terminals, trace, watchers};
+use crate::service::{AppState, beacon, content, coverage, makers, operator, terminals, trace, watchers};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -35,6 +35,9 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/v1/role-keys/{role}", post(operator::role_key))
         .route("/v1/enrolment-tokens", post(operator::enrolment_token))
         .route("/v1/threats", get(operator::threats))
+        .route("/v1/coverage", get(coverage::count))
+        .route("/v1/coverage/terminals", get(coverage::terminals))
+        .route("/v1/coverage/history", get(coverage::history))
         .fallback(content::unknown)
         .layer(DefaultBodyLimit::max(JSON_BODY_MAX))
         .layer(middleware::from_fn(uniform))

@@ -76,6 +76,7 @@ pub(crate) async fn open(disk: &Disk, config: &Config, timestamp_lifetime: Signe
         publication_patience: config.publication_patience,
         beacons: Beacons::default(),
         poll_every: config.poll_every,
+        census_every: config.census_every,
         store,
         objects,
     })

@@ -11,6 +11,8 @@
 //! tested; the texts differ in nothing that speed asks for.
 
 mod lease;
+pub(crate) mod coverage;
+pub(crate) mod listing;
 mod publications;
 mod terminals;
 mod threats;

@@ -48,7 +48,7 @@ impl Store {
 }
 
 #[derive(FromRow)]
-struct ThreatSql {
+pub(super) struct ThreatSql {
     maker: String,
     threat: String,
     danger: String,
@@ -60,7 +60,7 @@ struct ThreatSql {
 }
 
 impl ThreatSql {
-    fn read(self) -> Result<ThreatRow, StoreError> {
+    pub(super) fn read(self) -> Result<ThreatRow, StoreError> {
         let vaccine = match (self.vaccine_date, self.vaccine_name, self.vaccine_release) {
             (Some(made), Some(name), Some(release)) => {
                 Some(Vaccine { date: date(&made)?, since: channel_release(&self.maker, &name, release)? })
