@@ -6,6 +6,7 @@ use crate::http::{Client, HttpError, Proof};
 use crate::keys::PublicKey;
 use crate::root::RootRole;
 use crate::wire::{EnrolmentToken, Registration, RoleKey, RootTaken, TerminalRow, ThreatRow};
+use crate::words::query;
 use reqwest::Method;
 use serde_json::Value;
 use url::Url;
@@ -110,11 +111,4 @@ impl Operator {
     fn proof(&self) -> Proof<'_> {
         Proof::Token(&self.token)
     }
-}
-
-/// A path with a query of the pairs that have a value.
-fn query(path: &str, pairs: &[(&str, &str)]) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(pairs.iter().filter(|(_, value)| !value.is_empty()));
-    format!("{path}?{}", query.finish())
 }

@@ -17,6 +17,7 @@
 mod beacon;
 mod body;
 mod conditional;
+mod console;
 mod content;
 mod coverage;
 mod deltas;
@@ -92,6 +93,8 @@ pub struct Config {
     pub publication_patience: Duration,
     /// How often terminals are told to ask whether anything changed. 10 minutes.
     pub poll_every: Duration,
+    /// Whether browsers come by TLS, here or at a proxy in front: cookies of the console are then sent over TLS alone. No.
+    pub console_over_tls: bool,
     /// How often the fleet is counted for coverage over time. 15 minutes.
     pub census_every: Duration,
     /// Where to keep a second mark of how far was signed: a file on another disk, that no backup of the data folder brings back. None.
@@ -119,6 +122,7 @@ impl Config {
             timestamp_every: Duration::from_hours(1),
             publication_patience: Duration::from_secs(30),
             poll_every: Duration::from_mins(10),
+            console_over_tls: false,
             census_every: Duration::from_mins(15),
             mark_file: None,
             bucket: None,
@@ -256,6 +260,8 @@ pub(crate) struct App {
     beacons: Beacons,
     /// [`Config::poll_every`].
     poll_every: Duration,
+    /// Who is signed in to the console.
+    sessions: console::Sessions,
     /// [`Config::census_every`].
     census_every: Duration,
     /// Compared with what the operator sends.

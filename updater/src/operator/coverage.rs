@@ -1,8 +1,9 @@
 //! Who is unprotected against X.
 
-use super::{Operator, query};
+use super::Operator;
 use crate::http::HttpError;
 use crate::wire::{Coverage, CoverageHistory, CoverageTerminals, MakerName};
+use crate::words::query;
 use reqwest::Method;
 
 impl Operator {

@@ -10,12 +10,13 @@ use crate::service::store::listing::{After, start};
 use crate::service::store::{Store, StoreError};
 use crate::service::{App, AppState};
 use crate::wire::{
-    ChannelRelease, Coverage, CoverageAt, CoverageHistory, CoverageTerminals, Gap, GapCount, MakerCover, MakerName, ThreatRow,
+    ChannelRelease, Coverage, CoverageAt, CoverageHistory, CoverageTerminals, Danger, Gap, GapCount, MakerCover, MakerName, ThreatRow,
     UnprotectedTerminal, Withdrawn,
 };
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
+use jiff::civil::Date;
 use rule::Cures;
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -142,6 +143,52 @@ impl Tables {
         });
         Ok((rows.collect(), next))
     }
+}
+
+/// A threat with how many are protected against it.
+pub(crate) struct Open {
+    pub(crate) threat: String,
+    /// The highest that a maker gives it.
+    pub(crate) danger: Danger,
+    /// The first day on which a maker found it.
+    pub(crate) discovered: Date,
+    /// Makers who have a cure, and makers who know it.
+    pub(crate) makers: (usize, usize),
+    pub(crate) protected: u64,
+    pub(crate) unprotected: u64,
+    /// The earliest day for which a maker without a cure promised one.
+    pub(crate) expected: Option<Date>,
+}
+
+/// Threats of at least this danger, those first against which most are unprotected. `rows` ascend by threat.
+/// O(threats × configurations).
+pub(crate) fn by_threat(
+    rows: &[ThreatRow],
+    newest: &[ChannelRelease],
+    withdrawn: &[Withdrawn],
+    fleet: &Fleet,
+    least: Danger,
+) -> Vec<Open> {
+    let threats = rows.chunk_by(|a, b| a.news.threat == b.news.threat);
+    let open = threats.filter_map(|rows| {
+        let danger = rows.iter().map(|row| row.news.danger).max().filter(|danger| *danger >= least)?;
+        let cures = Cures::new(rows, newest, withdrawn, None);
+        let protected = fleet.configurations.iter().filter(|held| cures.gap(&held.row).is_none());
+        let protected = protected.map(|held| held.terminals).sum();
+        let uncured = rows.iter().filter(|row| row.news.vaccine.is_none());
+        Some(Open {
+            threat: rows[0].news.threat.clone(),
+            danger,
+            discovered: rows.iter().map(|row| row.news.discovered).min()?,
+            makers: (rows.iter().filter(|row| row.news.vaccine.is_some()).count(), rows.len()),
+            protected,
+            unprotected: fleet.terminals() - fleet.unheard - protected,
+            expected: uncured.filter_map(|row| row.news.expected).min(),
+        })
+    });
+    let mut open: Vec<_> = open.collect();
+    open.sort_by(|a, b| b.unprotected.cmp(&a.unprotected).then_with(|| b.danger.cmp(&a.danger)));
+    open
 }
 
 /// Whose cures count, and which of the unprotected are asked for.

@@ -1,7 +1,7 @@
 //! Contents page of the service: every route, by who calls it.
 
 use crate::service::problem::uniform;
-use crate::service::{AppState, beacon, content, coverage, makers, operator, terminals, trace, watchers};
+use crate::service::{AppState, beacon, console, content, coverage, makers, operator, terminals, trace, watchers};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -38,6 +38,8 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/v1/coverage", get(coverage::count))
         .route("/v1/coverage/terminals", get(coverage::terminals))
         .route("/v1/coverage/history", get(coverage::history))
+        // The operator in a browser.
+        .nest("/console", console::router())
         .fallback(content::unknown)
         .layer(DefaultBodyLimit::max(JSON_BODY_MAX))
         .layer(middleware::from_fn(uniform))

@@ -5,6 +5,7 @@ use crate::keys::{SigningKey, random_hex};
 use crate::root::RootRole;
 use crate::service::beacon::Beacons;
 use crate::service::lease::Lease;
+use crate::service::console::Sessions;
 use crate::service::mark::Mark;
 use crate::service::objects::Objects;
 use crate::service::online_keys::OnlineKeys;
@@ -77,6 +78,7 @@ pub(crate) async fn open(disk: &Disk, config: &Config, timestamp_lifetime: Signe
         beacons: Beacons::default(),
         poll_every: config.poll_every,
         census_every: config.census_every,
+        sessions: Sessions::new(config.console_over_tls),
         store,
         objects,
     })

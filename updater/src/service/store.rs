@@ -11,6 +11,7 @@
 //! tested; the texts differ in nothing that speed asks for.
 
 mod lease;
+pub(crate) mod console;
 pub(crate) mod coverage;
 pub(crate) mod listing;
 mod publications;

@@ -4,6 +4,7 @@
 mod back_off;
 mod bundles;
 mod clocks;
+mod console;
 mod coverage;
 mod crash;
 mod damage;

@@ -63,6 +63,7 @@ mod tests {
         assert_eq!((left.first(), left.last()), (Some(&(now - 800 * DAY + 900)), Some(&now)));
         assert!(superfluous(&left, now).is_empty(), "what was thinned is not thinned again");
         // An hour later the same is left, but for what came of age.
-        assert!(superfluous(&left, now + HOUR).len() <= 4);
+        let gone = superfluous(&left, now + HOUR);
+        assert!((1..=6).contains(&gone.len()), "{gone:?}");
     }
 }

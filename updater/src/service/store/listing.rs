@@ -11,7 +11,7 @@ use crate::wire::{TerminalRow, ThreatRow};
 use sqlx::any::AnyArguments;
 use sqlx::query::QueryAs;
 use sqlx::{Any, AssertSqlSafe, FromRow};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 /// A row of the user table with the number of its configuration.
 pub(crate) struct Listed {
@@ -170,14 +170,10 @@ impl Store {
         rows.fetch_all(&self.pool).await?.into_iter().map(ThreatSql::read).collect()
     }
 
-    /// How many terminals were last heard of before each of these times, which descend. Looks only at those, by an index.
-    pub(crate) async fn silent_before(&self, times: &[i64]) -> Result<HashMap<i64, u64>, StoreError> {
-        let mut silent = HashMap::new();
-        for at in times {
-            let count = sqlx::query_as::<_, (i64,)>("SELECT COUNT(*) FROM terminals WHERE COALESCE(last_contact, 0) < $1");
-            silent.insert(*at, super::nat(count.bind(*at).fetch_one(&self.pool).await?.0)?);
-        }
-        Ok(silent)
+    /// How many terminals were last heard of before this time, in seconds since 1970. Looks only at those, by an index.
+    pub(crate) async fn silent_since(&self, at: i64) -> Result<u64, StoreError> {
+        let count = sqlx::query_as::<_, (i64,)>("SELECT COUNT(*) FROM terminals WHERE COALESCE(last_contact, 0) < $1");
+        super::nat(count.bind(at).fetch_one(&self.pool).await?.0)
     }
 }
 
@@ -188,7 +184,7 @@ fn numbers(ids: &[i64]) -> String {
 }
 
 /// A pattern for what has this text in it, whatever its case.
-fn like(text: &str) -> String {
+pub(super) fn like(text: &str) -> String {
     let mut pattern = String::from("%");
     for c in text.to_lowercase().chars() {
         if matches!(c, '%' | '_' | '!') {
