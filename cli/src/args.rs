@@ -277,6 +277,9 @@ pub(crate) struct ServeArgs {
     /// Most terminals that listen for changes at the same time; the others ask from time to time
     #[arg(long, value_name = "COUNT", default_value_t = 4096)]
     pub(crate) watchers: usize,
+    /// Browsers reach the console by TLS, through a proxy in front: send its cookies over TLS alone
+    #[arg(long)]
+    pub(crate) console_over_tls: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -38,6 +38,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
         config.bucket.clone_from(&args.objects);
         config.watch_window = Duration::from_secs(args.watch_window);
         config.watchers_max = args.watchers;
+        config.console_over_tls = args.console_over_tls;
         if let Some(steps) = std::env::var(DIES_AFTER).ok().and_then(|steps| steps.parse().ok()) {
             config.disk = Disk::with_checkpoint(Arc::new(Dies(AtomicI64::new(steps))));
         }
@@ -46,6 +47,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
             with_hint(format!("{error} ({code})"), "the data folder must be this service's own, and the address free")
         })?;
         say!("listening at {}", running.url());
+        say!("the console is at {}console", running.url());
         say!("the operator's token is in {}", args.data.join("operator-token").display());
         running.finished().await?;
         say!("stopped");

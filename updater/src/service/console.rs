@@ -32,7 +32,8 @@ pub(crate) use session::Sessions;
 const STYLE: &str = include_str!("console/style.css");
 const ICON: &str = include_str!("console/icon.svg");
 /// Nothing runs and nothing comes from elsewhere, whatever gets on a page.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The pages, below `/console`.
 pub(crate) fn router() -> Router<AppState> {
@@ -108,11 +109,14 @@ impl From<Problem> for Fault {
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
-        let body = page::bare(title, &html! {
-            h1 { (title) }
-            p { (page::text(&self.words)) }
-            p { a href="/console" { "To the overview" } }
-        });
+        let body = page::bare(
+            title,
+            &html! {
+                h1 { (title) }
+                p { (page::text(&self.words)) }
+                p { a href="/console" { "To the overview" } }
+            },
+        );
         (self.status, body).into_response()
     }
 }

@@ -10,8 +10,8 @@ use crate::service::store::listing::{After, start};
 use crate::service::store::{Store, StoreError};
 use crate::service::{App, AppState};
 use crate::wire::{
-    ChannelRelease, Coverage, CoverageAt, CoverageHistory, CoverageTerminals, Danger, Gap, GapCount, MakerCover, MakerName, ThreatRow,
-    UnprotectedTerminal, Withdrawn,
+    ChannelRelease, Coverage, CoverageAt, CoverageHistory, CoverageTerminals, Danger, Gap, GapCount, MakerCover, MakerName,
+    ThreatRow, UnprotectedTerminal, Withdrawn,
 };
 use axum::Json;
 use axum::extract::{Query, State};
@@ -99,9 +99,8 @@ impl Tables {
         let cures = self.cures(maker);
         let times = thinned(&store.census_times(since).await?, POINTS_MAX);
         let configurations = store.configurations().await?;
-        let protected: HashMap<i64, bool> =
-            configurations.iter().map(|(id, row)| (*id, cures.gap(row).is_none())).collect();
-        let census = store.census(&times.into_iter().collect()).await?;
+        let protected: HashMap<i64, bool> = configurations.iter().map(|(id, row)| (*id, cures.gap(row).is_none())).collect();
+        let census = store.census(&times).await?;
         let at = census.into_iter().map(|census| {
             let mut point = CoverageAt { at: census.at, protected: 0, unprotected: 0, unknown: 0 };
             for (id, terminals) in census.counts {
@@ -138,9 +137,9 @@ impl Tables {
         let next = listed.last().filter(|_| listed.len() == limit);
         let next = next.map(|last| (last.configuration, last.row.terminal.clone()));
         // A terminal that changed over between the two looks has a configuration that was not asked for.
-        let rows = listed.into_iter().filter_map(|listed| {
-            Some(UnprotectedTerminal { gap: *gaps.get(&listed.configuration)?, row: listed.row })
-        });
+        let rows = listed
+            .into_iter()
+            .filter_map(|listed| Some(UnprotectedTerminal { gap: *gaps.get(&listed.configuration)?, row: listed.row }));
         Ok((rows.collect(), next))
     }
 }

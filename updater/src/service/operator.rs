@@ -1,8 +1,8 @@
 //! What the operator calls, with the token that the service made at its first start.
 
+use crate::Channel;
 use crate::keys::{random_hex, same_secret};
 use crate::root::RootRole;
-use crate::Channel;
 use crate::service::AppState;
 use crate::service::coverage::{PAGE_ROWS_MAX, cursor, cursor_malformed, page_rows};
 use crate::service::makers::refused;
@@ -105,9 +105,12 @@ pub(crate) async fn sought(store: &Store, search: &str) -> Result<Terminals, Sto
         return Ok(Terminals::Numbered(search.to_owned()));
     }
     let has = |channel: &Channel| channel.to_string().contains(search);
-    let runs = store.fleet().await?.configurations.into_iter().filter(|held| {
-        held.row.subscribed.iter().any(has) || held.row.applied.iter().any(|at| has(&at.channel))
-    });
+    let runs = store
+        .fleet()
+        .await?
+        .configurations
+        .into_iter()
+        .filter(|held| held.row.subscribed.iter().any(has) || held.row.applied.iter().any(|at| has(&at.channel)));
     Ok(Terminals::Like(search.to_owned(), runs.map(|held| held.id).collect()))
 }
 

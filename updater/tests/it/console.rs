@@ -20,15 +20,102 @@ const HOSTILE: [&str; 6] = [
 
 /// All that pages are made of: nothing that runs, fetches, or is styled where it stands.
 const ELEMENTS: &[&str] = &[
-    "a", "b", "bdi", "body", "br", "button", "caption", "circle", "code", "dd", "details", "div", "dl", "dt", "figcaption", "figure",
-    "footer", "form", "h1", "h2", "head", "header", "html", "input", "label", "li", "line", "link", "main", "meta", "nav", "option", "p",
-    "path", "rect", "section", "select", "span", "summary", "svg", "table", "tbody", "td", "text", "th", "thead", "time", "title", "tr", "ul",
+    "a",
+    "b",
+    "bdi",
+    "body",
+    "br",
+    "button",
+    "caption",
+    "circle",
+    "code",
+    "dd",
+    "details",
+    "div",
+    "dl",
+    "dt",
+    "figcaption",
+    "figure",
+    "footer",
+    "form",
+    "h1",
+    "h2",
+    "head",
+    "header",
+    "html",
+    "input",
+    "label",
+    "li",
+    "line",
+    "link",
+    "main",
+    "meta",
+    "nav",
+    "option",
+    "p",
+    "path",
+    "rect",
+    "section",
+    "select",
+    "span",
+    "summary",
+    "svg",
+    "table",
+    "tbody",
+    "td",
+    "text",
+    "th",
+    "thead",
+    "time",
+    "title",
+    "tr",
+    "ul",
 ];
 const ATTRIBUTES: &[&str] = &[
-    "action", "aria-current", "aria-hidden", "aria-label", "aria-sort", "autocomplete", "autofocus", "charset", "class", "colspan",
-    "content", "cx", "cy", "d", "datetime", "focusable", "for", "height", "href", "id", "lang", "method", "name", "preserveAspectRatio",
-    "r", "rel", "required", "role", "scope", "selected", "spellcheck", "tabindex", "text-anchor", "title", "type", "value", "viewBox",
-    "width", "x", "x1", "x2", "y", "y1", "y2",
+    "action",
+    "aria-current",
+    "aria-hidden",
+    "aria-label",
+    "aria-sort",
+    "autocomplete",
+    "autofocus",
+    "charset",
+    "class",
+    "colspan",
+    "content",
+    "cx",
+    "cy",
+    "d",
+    "datetime",
+    "focusable",
+    "for",
+    "height",
+    "href",
+    "id",
+    "lang",
+    "method",
+    "name",
+    "preserveAspectRatio",
+    "r",
+    "rel",
+    "required",
+    "role",
+    "scope",
+    "selected",
+    "spellcheck",
+    "tabindex",
+    "text-anchor",
+    "title",
+    "type",
+    "value",
+    "viewBox",
+    "width",
+    "x",
+    "x1",
+    "x2",
+    "y",
+    "y1",
+    "y2",
 ];
 
 /// The elements of a page, each with its attributes, read as a browser reads text whose quotes are all double.
@@ -133,7 +220,10 @@ async fn only_who_has_a_token_gets_in_and_out_again() {
     let forged = [("token", world.token()), ("form", "guessed"), ("next", "/console")];
     assert_eq!(browser.post("/console/sign-in", &forged).await.status(), StatusCode::FORBIDDEN);
     let answer = browser.enter(world.token()).await;
-    assert_eq!((answer.status(), &answer.headers()[LOCATION]), (StatusCode::SEE_OTHER, &"/console/threats".parse().unwrap()));
+    assert_eq!(
+        (answer.status(), &answer.headers()[LOCATION]),
+        (StatusCode::SEE_OTHER, &"/console/threats".parse().unwrap())
+    );
     let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
     assert!(cookie.contains("; HttpOnly; SameSite=Strict") && !cookie.contains("Secure"), "{cookie}");
 
@@ -244,7 +334,9 @@ async fn what_others_wrote_is_text_on_every_page() {
     assert!(overview.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "names are shown, not dropped");
     assert!(overview.contains("missed"), "a day that passed without a cure is told");
 
-    for (path, status) in [("/console/terminal?id=none", 404), ("/console/coverage?threat=none", 404), ("/console/terminals?after=x", 400)] {
+    for (path, status) in
+        [("/console/terminal?id=none", 404), ("/console/coverage?threat=none", 404), ("/console/terminals?after=x", 400)]
+    {
         let answer = browser.get(path).await;
         assert_eq!(answer.status().as_u16(), status, "{path}");
         assert!(answer.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().contains("form-action 'self'"));

@@ -2,8 +2,10 @@
 
 use crate::support::{World, at};
 use jiff::civil::date;
+use sqlx::{Connection, Executor, PgConnection};
 use std::time::Duration;
 use updater::maker::Maker;
+use updater::service::Database;
 use updater::wire::{Danger, Designation, Gap, GapCount, ThreatNews, Vaccine};
 
 const THREAT: &str = "Win.Worm.X/α & <b>";
@@ -19,11 +21,28 @@ fn gaps(of: &[(Gap, u64)]) -> Vec<GapCount> {
     of.iter().map(|(reason, terminals)| GapCount { reason: *reason, terminals: *terminals }).collect()
 }
 
-/// A day in the life of a threat: nobody has a cure, one maker has, terminals take it, its release is withdrawn.
 #[tokio::test(flavor = "multi_thread")]
 async fn coverage_follows_what_terminals_run() {
+    check_a_day(None).await;
+}
+
+/// The same on PostgreSQL, when `TITER_TEST_POSTGRES` names a database: in a schema of its own there.
+#[tokio::test(flavor = "multi_thread")]
+async fn coverage_follows_what_terminals_run_on_postgres() {
+    let Ok(url) = std::env::var("TITER_TEST_POSTGRES") else { return };
+    let schema = format!("coverage_{}", std::process::id());
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    connection.execute(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).await.unwrap();
+    let url = format!("{url}?options=-csearch_path%3D{schema}");
+    check_a_day(Some(Database::Postgres(url))).await;
+    connection.execute(sqlx::AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"))).await.unwrap();
+}
+
+/// A day in the life of a threat: nobody has a cure, one maker has, one terminal takes it.
+async fn check_a_day(database: Option<Database>) {
     let world = World::with(|mut config| {
         config.census_every = Duration::from_secs(1);
+        config.database = database;
         config
     })
     .await;
@@ -79,6 +98,13 @@ async fn coverage_follows_what_terminals_run() {
     assert_eq!((last.protected, last.unprotected, last.unknown), (1, 2, 1));
     assert!(history.points.iter().any(|point| point.protected == 0), "{history:?}");
     assert!(history.points.is_sorted_by_key(|point| point.at));
+
+    // The console's queries, on the same tables.
+    for search in ["", "acme/", "abcd1234"] {
+        world.operator.terminals_after(None, search).await.unwrap();
+    }
+    assert_eq!(world.operator.terminals().await.unwrap().len(), 4);
+    assert_eq!(world.operator.threats().await.unwrap().len(), 1);
 }
 
 /// The user table and the countering table come whole, however many pages they take.

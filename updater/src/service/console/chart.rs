@@ -61,7 +61,7 @@ pub(crate) fn unprotected(points: &[CoverageAt]) -> Markup {
         }
         details {
             summary { "The figures" }
-            (table("Coverage over time", &html! { (super::page::columns(&["time", "protected", "unprotected", "unknown"])) }, &html! {
+            (table("Coverage over time", &html! { (super::page::columns(&["time", "#protected", "#unprotected", "#unknown"])) }, &html! {
                 @for point in points.iter().rev().step_by(every) {
                     tr {
                         td { (at(point.at)) }

@@ -2,7 +2,10 @@
 
 use super::Fault;
 use super::chart;
-use super::page::{ago, bar, columns, counted, danger, designation, link, nothing, number, page, pages, percent, prose, releases, table, text};
+use super::page::{
+    ago, bar, columns, counted, danger, designation, link, nothing, number, page, pages, percent, prose, releases, table,
+    text,
+};
 use super::session::SignedIn;
 use super::threats::expected;
 use crate::service::AppState;
@@ -27,11 +30,7 @@ pub(crate) struct Asked {
     q: Option<String>,
 }
 
-pub(crate) async fn show(
-    State(app): State<AppState>,
-    who: SignedIn,
-    Query(asked): Query<Asked>,
-) -> Result<Markup, Fault> {
+pub(crate) async fn show(State(app): State<AppState>, who: SignedIn, Query(asked): Query<Asked>) -> Result<Markup, Fault> {
     let Some(threat) = asked.threat.as_deref() else { return all(&app, &who, &asked).await };
     let tables = Tables::of(&app.store, threat).await?;
     let tables = tables.ok_or_else(|| Fault::not_found("No maker knows a threat of this name."))?;
@@ -102,42 +101,49 @@ fn counts(coverage: &Coverage) -> Markup {
 }
 
 fn makers(coverage: &Coverage) -> Markup {
-    table("Makers who know the threat", &columns(&["maker", "danger", "discovered", "vaccine", "in force on"]), &html! {
-        @for maker in &coverage.makers {
-            tr {
-                th scope="row" { (text(maker.maker.as_str())) }
-                td { (danger(maker.danger)) }
-                td { (maker.discovered) }
-                td {
-                    @if let Some(vaccine) = &maker.vaccine {
-                        (vaccine.date) ", " (vaccine.since.channel.to_string()) " since " b { (vaccine.since.release) }
-                    } @else { (expected(maker.expected)) }
+    table(
+        "Makers who know the threat",
+        &columns(&["maker", "danger", "discovered", "vaccine", "#in force on"]),
+        &html! {
+            @for maker in &coverage.makers {
+                tr {
+                    th scope="row" { (text(maker.maker.as_str())) }
+                    td { (danger(maker.danger)) }
+                    td { (maker.discovered) }
+                    td {
+                        @if let Some(vaccine) = &maker.vaccine {
+                            (vaccine.date) ", " (vaccine.since.channel.to_string()) " since " b { (vaccine.since.release) }
+                        } @else { (expected(maker.expected)) }
+                    }
+                    td.n { (number(maker.terminals)) }
                 }
-                td.n { (number(maker.terminals)) }
             }
-        }
-    })
+        },
+    )
 }
 
 fn listed(terminals: &[UnprotectedTerminal]) -> Markup {
-    table("Unprotected terminals", &columns(&["terminal", "why", "hardware", "accepts", "runs", "last contact"]), &html! {
-        @if terminals.is_empty() { (nothing(6, "None.")) }
-        @for UnprotectedTerminal { gap, row } in terminals {
-            tr {
-                th.id scope="row" { a href=(link("/terminal", &[("id", &row.terminal)])) { (text(&row.terminal)) } }
-                td { (gap.code().replace('_', " ")) }
-                td { (text(&row.facts.hardware)) }
-                td { (designation(&row.facts.designation)) }
-                td { (releases(&row.applied)) }
-                td { (ago(row.last_contact)) }
+    table(
+        "Unprotected terminals",
+        &columns(&["terminal", "why", "hardware", "accepts", "runs", "last contact"]),
+        &html! {
+            @if terminals.is_empty() { (nothing(6, "None.")) }
+            @for UnprotectedTerminal { gap, row } in terminals {
+                tr {
+                    th.id scope="row" { a href=(link("/terminal", &[("id", &row.terminal)])) { (text(&row.terminal)) } }
+                    td { (gap.code().replace('_', " ")) }
+                    td { (text(&row.facts.hardware)) }
+                    td { (designation(&row.facts.designation)) }
+                    td { (releases(&row.applied)) }
+                    td { (ago(row.last_contact)) }
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 async fn all(app: &AppState, who: &SignedIn, asked: &Asked) -> Result<Markup, Fault> {
-    let (threats, newest, withdrawn) =
-        (app.store.threats().await?, app.store.newest().await?, app.store.withdrawn().await?);
+    let (threats, newest, withdrawn) = (app.store.threats().await?, app.store.newest().await?, app.store.withdrawn().await?);
     let fleet = app.store.fleet().await?;
     let least = asked.danger.unwrap_or(Danger::High);
     let q = asked.q.as_deref().unwrap_or("").trim().to_lowercase();
@@ -168,19 +174,23 @@ async fn all(app: &AppState, who: &SignedIn, asked: &Asked) -> Result<Markup, Fa
 }
 
 fn rows(open: &[Open], heard: u64) -> Markup {
-    let names = ["threat", "danger", "discovered", "unprotected", "", "cure from", "expected"];
-    table("Threats by coverage", &columns(&names), &html! {
-        @if open.is_empty() { (nothing(7, "No threat is like that.")) }
-        @for threat in open.iter().take(THREATS_MAX) {
-            tr {
-                th scope="row" { a href=(link("/coverage", &[("threat", &threat.threat)])) { (text(&threat.threat)) } }
-                td { (danger(threat.danger)) }
-                td { (threat.discovered) }
-                td.n { (number(threat.unprotected)) " " span.muted { (percent(threat.unprotected, heard)) } }
-                td.grow { (bar(threat.unprotected, heard, if threat.protected == 0 { "bad" } else { "warn" })) }
-                td { (threat.makers.0) " of " (counted(threat.makers.1 as u64, "maker", "makers")) }
-                td { @if threat.makers.0 == 0 { (expected(threat.expected)) } @else if let Some(day) = threat.expected { (expected(Some(day))) } @else { span.muted { "–" } } }
+    let names = ["threat", "danger", "discovered", "#unprotected", "", "cure from", "expected"];
+    table(
+        "Threats by coverage",
+        &columns(&names),
+        &html! {
+            @if open.is_empty() { (nothing(7, "No threat is like that.")) }
+            @for threat in open.iter().take(THREATS_MAX) {
+                tr {
+                    th scope="row" { a href=(link("/coverage", &[("threat", &threat.threat)])) { (text(&threat.threat)) } }
+                    td { (danger(threat.danger)) }
+                    td { (threat.discovered) }
+                    td.n { (number(threat.unprotected)) " " span.muted { (percent(threat.unprotected, heard)) } }
+                    td.grow { (bar(threat.unprotected, heard, if threat.protected == 0 { "bad" } else { "warn" })) }
+                    td { (threat.makers.0) " of " (counted(threat.makers.1 as u64, "maker", "makers")) }
+                    td { @if threat.makers.0 == 0 { (expected(threat.expected)) } @else if let Some(day) = threat.expected { (expected(Some(day))) } @else { span.muted { "–" } } }
+                }
             }
-        }
-    })
+        },
+    )
 }

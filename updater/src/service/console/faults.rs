@@ -1,7 +1,7 @@
 //! Trouble that terminals report, in groups: one line for what may have happened a thousand times.
 
 use super::Fault;
-use super::page::{ago, at, columns, counted, link, nothing, number, page, pages, prose, table, text};
+use super::page::{ago, at, columns, counted, link, nothing, number, page, pages, prose, table, text, words};
 use super::session::SignedIn;
 use crate::service::AppState;
 use crate::service::store::console::{FaultGroup, Report};
@@ -20,11 +20,7 @@ pub(crate) struct Asked {
     days: Option<i64>,
 }
 
-pub(crate) async fn show(
-    State(app): State<AppState>,
-    who: SignedIn,
-    Query(asked): Query<Asked>,
-) -> Result<Markup, Fault> {
+pub(crate) async fn show(State(app): State<AppState>, who: SignedIn, Query(asked): Query<Asked>) -> Result<Markup, Fault> {
     let body = match &asked.code {
         Some(code) => {
             let step = asked.step.as_deref().unwrap_or("");
@@ -49,7 +45,7 @@ fn groups(days: i64, faults: &[FaultGroup]) -> Markup {
             }
             ". A fault is one code at one step."
         }
-        (table("Faults", &columns(&["code", "step", "terminals", "times", "first", "last"]), &html! {
+        (table("Faults", &columns(&["code", "step", "#terminals", "#times", "first", "last"]), &html! {
             @if faults.is_empty() { (nothing(6, "None was reported.")) }
             @for fault in faults {
                 tr {
@@ -80,7 +76,7 @@ fn one(code: &str, step: &str, asked: &Asked, reports: &[Report]) -> Markup {
                 tr {
                     td.nowrap { (at(report.at)) }
                     th.id scope="row" { a href=(link("/terminal", &[("id", &report.terminal)])) { (text(&report.terminal)) } }
-                    td.words { @if let Some(words) = &report.words { (prose(words)) } }
+                    td.words { @if let Some(said) = &report.words { (words(said)) } }
                 }
             }
         }))
@@ -90,5 +86,9 @@ fn one(code: &str, step: &str, asked: &Asked, reports: &[Report]) -> Markup {
 }
 
 fn named(code: &str) -> Markup {
-    if code.is_empty() { html! { "without a code" } } else { text(code) }
+    if code.is_empty() {
+        html! { "without a code" }
+    } else {
+        text(code)
+    }
 }

@@ -76,9 +76,7 @@ impl<'a> Published<'a> {
             let Some((_, first)) = behind.first() else { continue };
             let count = behind.len() as u64;
             worst = match worst {
-                Lag::Behind { releases, since } => {
-                    Lag::Behind { releases: releases.max(count), since: since.min(*first) }
-                }
+                Lag::Behind { releases, since } => Lag::Behind { releases: releases.max(count), since: since.min(*first) },
                 _ => Lag::Behind { releases: count, since: *first },
             };
         }

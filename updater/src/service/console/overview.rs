@@ -20,8 +20,7 @@ const SHOWN: usize = 8;
 pub(crate) async fn show(State(app): State<AppState>, who: SignedIn) -> Result<Markup, Fault> {
     app.beacons.flush(&app.store).await;
     let (fleet, held) = (app.store.fleet().await?, app.store.held_releases().await?);
-    let (threats, newest, withdrawn) =
-        (app.store.threats().await?, app.store.newest().await?, app.store.withdrawn().await?);
+    let (threats, newest, withdrawn) = (app.store.threats().await?, app.store.newest().await?, app.store.withdrawn().await?);
     let now = super::page::now();
     let mut open = by_threat(&threats, &newest, &withdrawn, &fleet, Danger::High);
     open.retain(|threat| threat.unprotected > 0 || threat.makers.0 == 0);
@@ -123,7 +122,7 @@ fn threats_open(open: &[Open], fleet: &Fleet) -> Markup {
         }
     };
     html! {
-        (table("Dangerous threats that are open", &columns(&["threat", "danger", "unprotected", "", "cure from"]), &rows))
+        (table("Dangerous threats that are open", &columns(&["threat", "danger", "#unprotected", "", "cure from"]), &rows))
         @if open.len() > SHOWN { p { a href=(link("/coverage", &[])) { "All " (open.len()) } } }
     }
 }
@@ -140,5 +139,5 @@ fn faults_shown(faults: &[FaultGroup]) -> Markup {
             }
         }
     };
-    table("Faults of the last day", &columns(&["code", "step", "terminals", "last"]), &rows)
+    table("Faults of the last day", &columns(&["code", "step", "#terminals", "last"]), &rows)
 }

@@ -9,6 +9,10 @@ use maud::{DOCTYPE, Markup, html};
 pub(crate) const ADDRESS: &str = "/console";
 /// Characters of somebody's text that a table shows; the rest is in its title.
 const SHOWN_MAX: usize = 60;
+/// Characters of somebody's text that is shown in a line of its own.
+const UNFOLDED_MAX: usize = 160;
+/// Longer text has itself for a title.
+const TITLED_FROM: usize = 16;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
@@ -25,26 +29,29 @@ const MENU: [(&str, &str); 6] = [
 
 /// A page of somebody who is signed in; `here` is its entry in the menu.
 pub(crate) fn page(who: &SignedIn, here: &str, title: &str, body: &Markup) -> Markup {
-    frame(title, &html! {
-        a.skip href="#content" { "Skip to content" }
-        header.top {
-            a.brand href=(ADDRESS) { "Titer" }
-            nav aria-label="Pages" {
-                ul {
-                    @for (path, name) in MENU {
-                        li { a href={ (ADDRESS) (path) } aria-current=[(path == here).then_some("page")] { (name) } }
+    frame(
+        title,
+        &html! {
+            a.skip href="#content" { "Skip to content" }
+            header.top {
+                a.brand href=(ADDRESS) { "Titer" }
+                nav aria-label="Pages" {
+                    ul {
+                        @for (path, name) in MENU {
+                            li { a href={ (ADDRESS) (path) } aria-current=[(path == here).then_some("page")] { (name) } }
+                        }
                     }
                 }
+                form.leave method="post" action="/console/sign-out" {
+                    input type="hidden" name="form" value=(who.form);
+                    span.role { (who.role.name()) }
+                    button type="submit" { "Sign out" }
+                }
             }
-            form.leave method="post" action="/console/sign-out" {
-                input type="hidden" name="form" value=(who.form);
-                span.role { (who.role.name()) }
-                button type="submit" { "Sign out" }
-            }
-        }
-        main #content tabindex="-1" { (body) }
-        footer { "Titer " (env!("CARGO_PKG_VERSION")) " · times are UTC · made " (at(now())) }
-    })
+            main #content tabindex="-1" { (body) }
+            footer { "Titer " (env!("CARGO_PKG_VERSION")) " · times are UTC · made " (at(now())) }
+        },
+    )
 }
 
 /// A page without the menu.
@@ -73,8 +80,10 @@ fn frame(title: &str, body: &Markup) -> Markup {
 /// What a maker or a terminal wrote, as text: nothing in it acts on the page, turns its direction or stretches it.
 pub(crate) fn text(written: &str) -> Markup {
     let whole = visible(written);
-    if whole.chars().count() <= SHOWN_MAX {
-        return html! { bdi { (whole) } };
+    let length = whole.chars().count();
+    if length <= SHOWN_MAX {
+        // Some columns are narrower.
+        return html! { bdi title=[(length > TITLED_FROM).then_some(&whole)] { (whole) } };
     }
     let short: String = whole.chars().take(SHOWN_MAX - 1).collect();
     html! { bdi title=(whole) { (short) "…" } }
@@ -85,12 +94,31 @@ pub(crate) fn prose(written: &str) -> Markup {
     html! { bdi { (visible(written)) } }
 }
 
+/// The same where there is some room: what is long can be unfolded.
+pub(crate) fn words(written: &str) -> Markup {
+    let whole = visible(written);
+    if whole.chars().count() <= UNFOLDED_MAX {
+        return html! { bdi { (whole) } };
+    }
+    let short: String = whole.chars().take(UNFOLDED_MAX - 1).collect();
+    html! { details { summary { bdi { (short) "…" } } bdi { (whole) } } }
+}
+
 /// Printable, and without characters that cannot be seen, by which two names could look like one.
 pub(crate) fn visible(written: &str) -> String {
     let mut seen = String::new();
     for c in printable(written).chars() {
         match c {
-            '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{ad}' | '\u{e0000}'..='\u{e007f}' => {
+            '\u{200b}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{61c}'
+            | '\u{2028}'
+            | '\u{2029}'
+            | '\u{2060}'..='\u{2064}'
+            | '\u{feff}'
+            | '\u{ad}'
+            | '\u{e0000}'..='\u{e007f}' => {
                 seen.extend(c.escape_unicode());
             }
             _ => seen.push(c),
@@ -245,9 +273,13 @@ pub(crate) fn sorted_by(name: &str, href: &str, sorted: Option<&str>) -> Markup 
     }
 }
 
-/// Headings of columns by which they cannot.
+/// Headings of columns by which they cannot; those of figures, which stand at the right, begin with `#`.
 pub(crate) fn columns(names: &[&str]) -> Markup {
-    html! { @for name in names { th scope="col" { (name) } } }
+    html! {
+        @for name in names {
+            @if let Some(name) = name.strip_prefix('#') { th.n scope="col" { (name) } } @else { th scope="col" { (name) } }
+        }
+    }
 }
 
 /// Where pages go on, and back to the first.
@@ -279,9 +311,10 @@ mod tests {
     #[test]
     fn numbers_are_for_people() {
         assert_eq!([0, 999, 1000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([(0, 9), (1, 1000), (1, 2), (999, 1000), (9, 9), (0, 0)].map(|(a, b)| percent(a, b)), [
-            "0 %", "< 1 %", "50 %", "> 99 %", "100 %", "0 %"
-        ]);
+        assert_eq!(
+            [(0, 9), (1, 1000), (1, 2), (999, 1000), (9, 9), (0, 0)].map(|(a, b)| percent(a, b)),
+            ["0 %", "< 1 %", "50 %", "> 99 %", "100 %", "0 %"]
+        );
         assert_eq!([5, 60, 7200, 200_000].map(span), ["moments", "1 min", "2 h", "2 d"]);
         assert_eq!([5, 1500, 2_000_000].map(size), ["5 B", "1.5 kB", "2.0 MB"]);
     }

@@ -3,10 +3,10 @@
 use super::Fault;
 use super::page::{ago, bar, columns, counted, link, nothing, number, page, size, table};
 use super::session::SignedIn;
+use crate::Channel;
 use crate::service::AppState;
 use crate::service::store::console::Held;
 use crate::service::store::coverage::Fleet;
-use crate::Channel;
 use axum::extract::State;
 use maud::{Markup, html};
 use std::collections::HashMap;
@@ -47,7 +47,7 @@ fn releases(held: &[Held], running: &HashMap<(&Channel, u64), u64>) -> Markup {
     let newest = held.iter().rev().find(|held| held.listed).map(|held| held.at.release);
     let (shown, rest): (Vec<_>, Vec<_>) =
         held.iter().rev().enumerate().partition(|(place, held)| *place < SHOWN || count(held) > 0);
-    let columns = columns(&["release", "state", "published", "size", "terminals", ""]);
+    let columns = columns(&["#release", "state", "published", "#size", "#terminals", ""]);
     html! {
         (table(&format!("Releases of {}", held[0].at.channel), &columns, &html! {
             @for (_, held) in &shown {

@@ -6,10 +6,10 @@ use super::session::{SignedIn, cookie, cookie_of, role_of};
 use crate::keys::{random_hex, same_secret};
 use crate::service::AppState;
 use crate::service::problem::Problem;
+use axum::Extension;
 use axum::extract::{ConnectInfo, Form, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
-use axum::Extension;
 use maud::html;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -82,18 +82,21 @@ pub(crate) async fn leave(
 
 fn shown(app: &AppState, status: StatusCode, words: Option<&str>, next: &str) -> Result<Response, Fault> {
     let word = random_hex(16).map_err(|e| Problem::internal(&e))?;
-    let body = page::bare("Sign in", &html! {
-        form.sign-in method="post" action="/console/sign-in" {
-            h1 { "Titer" }
-            @if let Some(words) = words { p.alert role="alert" { (words) } }
-            label for="token" { "Operator’s token" }
-            input #token type="password" name="token" required autofocus autocomplete="current-password" spellcheck="false";
-            input type="hidden" name="form" value=(word);
-            input type="hidden" name="next" value=(inside(next));
-            button type="submit" { "Sign in" }
-            p.hint { "The service keeps the first one in " code { "operator-token" } " in its data folder." }
-        }
-    });
+    let body = page::bare(
+        "Sign in",
+        &html! {
+            form.sign-in method="post" action="/console/sign-in" {
+                h1 { "Titer" }
+                @if let Some(words) = words { p.alert role="alert" { (words) } }
+                label for="token" { "Operator’s token" }
+                input #token type="password" name="token" required autofocus autocomplete="current-password" spellcheck="false";
+                input type="hidden" name="form" value=(word);
+                input type="hidden" name="next" value=(inside(next));
+                button type="submit" { "Sign in" }
+                p.hint { "The service keeps the first one in " code { "operator-token" } " in its data folder." }
+            }
+        },
+    );
     Ok((status, [(header::SET_COOKIE, form_cookie(app, &word, FORM_LIFETIME))], body).into_response())
 }
 
@@ -117,7 +120,9 @@ mod tests {
         for page in ["/console", "/console/threats?by=threat&q=a%20b"] {
             assert_eq!(inside(page), page);
         }
-        for elsewhere in ["//evil.example", "https://evil.example/console", "/consoles", "/console//x", "/console/\\x", "/console/\r\nx"] {
+        for elsewhere in
+            ["//evil.example", "https://evil.example/console", "/consoles", "/console//x", "/console/\\x", "/console/\r\nx"]
+        {
             assert_eq!(inside(elsewhere), "/console", "{elsewhere:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Fault;
 use super::lag::Published;
-use super::page::{ago, at, columns, danger, designation, link, nothing, page, prose, releases, table, text};
+use super::page::{ago, at, columns, danger, designation, link, nothing, page, prose, releases, table, text, words};
 use super::session::SignedIn;
 use super::terminals::{held_by, reason};
 use crate::decide::UserRow;
@@ -25,11 +25,7 @@ pub(crate) struct Asked {
     id: String,
 }
 
-pub(crate) async fn show(
-    State(app): State<AppState>,
-    who: SignedIn,
-    Query(asked): Query<Asked>,
-) -> Result<Markup, Fault> {
+pub(crate) async fn show(State(app): State<AppState>, who: SignedIn, Query(asked): Query<Asked>) -> Result<Markup, Fault> {
     app.beacons.flush(&app.store).await;
     let listed = app.store.terminal_row(&asked.id).await?;
     let listed = listed.ok_or_else(|| Fault::not_found("No terminal has this number."))?;
@@ -99,17 +95,21 @@ async fn open(store: &Store, row: &UserRow) -> Result<Vec<(String, Gap)>, StoreE
 }
 
 fn reported(reports: &[Report]) -> Markup {
-    table("Reports", &columns(&["time", "outcome", "generation", "step", "code", "words"]), &html! {
-        @if reports.is_empty() { (nothing(6, "It has reported nothing yet.")) }
-        @for report in reports {
-            tr {
-                td.nowrap { (at(report.at)) }
-                td { span class=(if report.outcome == "trouble" { "tag bad" } else { "tag good" }) { (text(&report.outcome)) } }
-                td.n { @if let Some(generation) = report.generation { (generation) } }
-                td { @if let Some(step) = &report.step { (text(step)) } }
-                td { @if let Some(code) = &report.code { (text(code)) } }
-                td.words { @if let Some(words) = &report.words { (prose(words)) } }
+    table(
+        "Reports",
+        &columns(&["time", "outcome", "#generation", "step", "code", "words"]),
+        &html! {
+            @if reports.is_empty() { (nothing(6, "It has reported nothing yet.")) }
+            @for report in reports {
+                tr {
+                    td.nowrap { (at(report.at)) }
+                    td { span class=(if report.outcome == "trouble" { "tag bad" } else { "tag good" }) { (text(&report.outcome)) } }
+                    td.n { @if let Some(generation) = report.generation { (generation) } }
+                    td { @if let Some(step) = &report.step { (text(step)) } }
+                    td { @if let Some(code) = &report.code { (text(code)) } }
+                    td.words { @if let Some(said) = &report.words { (words(said)) } }
+                }
             }
-        }
-    })
+        },
+    )
 }

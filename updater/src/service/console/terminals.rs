@@ -39,11 +39,7 @@ impl Asked {
     }
 }
 
-pub(crate) async fn show(
-    State(app): State<AppState>,
-    who: SignedIn,
-    Query(asked): Query<Asked>,
-) -> Result<Markup, Fault> {
+pub(crate) async fn show(State(app): State<AppState>, who: SignedIn, Query(asked): Query<Asked>) -> Result<Markup, Fault> {
     app.beacons.flush(&app.store).await;
     let after = cursor(asked.after.as_deref())?;
     let (fleet, held) = (app.store.fleet().await?, app.store.held_releases().await?);
@@ -85,12 +81,12 @@ fn configurations(asked: &Asked, fleet: &Fleet, published: &Published<'_>) -> Op
     if lag == "unheard" {
         return Some(vec![(UNHEARD, fleet.unheard)]);
     }
-    let runs_it = |row: &UserRow| {
-        runs.is_empty() || row.applied.iter().any(|at| format!("{} {}", at.channel, at.release) == runs)
-    };
-    let wanted = fleet.configurations.iter().filter(|held| {
-        (lag.is_empty() || published.lag(&held.row).group() == lag) && runs_it(&held.row)
-    });
+    let runs_it =
+        |row: &UserRow| runs.is_empty() || row.applied.iter().any(|at| format!("{} {}", at.channel, at.release) == runs);
+    let wanted = fleet
+        .configurations
+        .iter()
+        .filter(|held| (lag.is_empty() || published.lag(&held.row).group() == lag) && runs_it(&held.row));
     Some(wanted.map(|held| (held.id, held.terminals)).collect())
 }
 
@@ -124,23 +120,27 @@ fn listed(asked: &Asked, sort: &str, rows: &[Listed], published: &Published<'_>)
         (columns(&["told", "trouble"]))
     };
     let now = super::page::now();
-    table("User table", &head, &html! {
-        @if rows.is_empty() { (nothing(10, "No terminal is like that.")) }
-        @for Listed { row, .. } in rows {
-            tr {
-                th.id scope="row" { a href=(link("/terminal", &[("id", &row.terminal)])) { (text(&row.terminal)) } }
-                td { (text(&row.facts.hardware)) }
-                td { (text(&row.facts.os)) }
-                td { (text(&row.facts.engine_version)) }
-                td { (designation(&row.facts.designation)) }
-                td { (releases(&row.applied)) }
-                td { @if row.last_contact.is_some() { (published.lag(&held_by(row)).shown(now)) } @else { span.muted { "–" } } }
-                td { (ago(row.last_contact)) }
-                td { (reason(row.reason.as_deref())) }
-                td { @if let Some(code) = &row.trouble { span.tag.bad { (text(code)) } } @else { span.muted { "–" } } }
+    table(
+        "User table",
+        &head,
+        &html! {
+            @if rows.is_empty() { (nothing(10, "No terminal is like that.")) }
+            @for Listed { row, .. } in rows {
+                tr {
+                    th.id scope="row" { a href=(link("/terminal", &[("id", &row.terminal)])) { (text(&row.terminal)) } }
+                    td { (text(&row.facts.hardware)) }
+                    td { (text(&row.facts.os)) }
+                    td { (text(&row.facts.engine_version)) }
+                    td { (designation(&row.facts.designation)) }
+                    td { (releases(&row.applied)) }
+                    td { @if row.last_contact.is_some() { (published.lag(&held_by(row)).shown(now)) } @else { span.muted { "–" } } }
+                    td { (ago(row.last_contact)) }
+                    td { (reason(row.reason.as_deref())) }
+                    td { @if let Some(code) = &row.trouble { span.tag.bad { (text(code)) } } @else { span.muted { "–" } } }
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 /// What a row says of the terminal, as decisions see it.

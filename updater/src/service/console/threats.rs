@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-const ROWS: usize = 100;
+const ROWS: usize = 50;
 
 #[derive(Deserialize)]
 pub(crate) struct Asked {
@@ -59,16 +59,13 @@ impl Asked {
     fn link(&self, sort: &str, page: u32, by: &str) -> String {
         let page = if page == 0 { String::new() } else { page.to_string() };
         let state = if self.uncured() { "uncured" } else { "" };
-        let pairs = [("q", self.q()), ("danger", self.danger()), ("state", state), ("by", by), ("sort", sort), ("page", &page)];
+        let pairs =
+            [("q", self.q()), ("danger", self.danger()), ("state", state), ("by", by), ("sort", sort), ("page", &page)];
         link("/threats", &pairs)
     }
 }
 
-pub(crate) async fn show(
-    State(app): State<AppState>,
-    who: SignedIn,
-    Query(asked): Query<Asked>,
-) -> Result<Markup, Fault> {
+pub(crate) async fn show(State(app): State<AppState>, who: SignedIn, Query(asked): Query<Asked>) -> Result<Markup, Fault> {
     let question = asked.question();
     let number = asked.page.unwrap_or(0);
     let rows = app.store.threats_ordered(&question, u64::from(number) * ROWS as u64, ROWS).await?;
@@ -142,7 +139,7 @@ fn head(asked: &Asked, by: &str) -> Markup {
         (column("danger", "danger", "descending"))
         (column("discovered", "discovered", "descending"))
         (column("vaccine", "vaccine", "descending"))
-        (columns(&["channel", "since release"]))
+        (columns(&["channel", "#since release"]))
     }
 }
 

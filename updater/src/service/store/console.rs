@@ -114,10 +114,11 @@ impl Store {
              ORDER BY r.maker, r.name, r.release",
         );
         let rows = rows.fetch_all(&self.pool).await?;
-        let read = |(maker, name, release, length, published_at, listed, withdrawn): (String, String, i64, i64, i64, i64, i64)| {
-            let at = channel_release(&maker, &name, release)?;
-            Ok(Held { at, length: nat(length)?, published_at, listed: listed == 1, withdrawn: withdrawn == 1 })
-        };
+        let read =
+            |(maker, name, release, length, published_at, listed, withdrawn): (String, String, i64, i64, i64, i64, i64)| {
+                let at = channel_release(&maker, &name, release)?;
+                Ok(Held { at, length: nat(length)?, published_at, listed: listed == 1, withdrawn: withdrawn == 1 })
+            };
         rows.into_iter().map(read).collect()
     }
 

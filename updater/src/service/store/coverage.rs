@@ -1,10 +1,11 @@
 //! Configurations: what terminals accept and run, of which a fleet has few; how many have each, now and over time.
 
+use super::listing::numbers;
 use super::{Store, StoreError, channel, channel_release, nat};
 use crate::decide::UserRow;
 use crate::wire::{ChannelRelease, Designation, Sha256Hex};
 use serde::{Deserialize, Serialize};
-use sqlx::{Any, Transaction};
+use sqlx::{Any, AssertSqlSafe, Transaction};
 use std::collections::{HashMap, HashSet};
 
 /// Terminals that were not heard of since they were enrolled have no configuration yet.
@@ -86,12 +87,10 @@ impl Store {
     }
 
     /// The census of these times, ascending.
-    pub(crate) async fn census(&self, times: &HashSet<i64>) -> Result<Vec<Census>, StoreError> {
-        let Some((first, last)) = times.iter().min().zip(times.iter().max()) else { return Ok(Vec::new()) };
-        let rows = sqlx::query_as::<_, (i64, String)>("SELECT at, counts FROM census WHERE at BETWEEN $1 AND $2 ORDER BY at");
-        let rows = rows.bind(*first).bind(*last).fetch_all(&self.pool).await?;
-        let wanted = rows.into_iter().filter(|(at, _)| times.contains(at));
-        wanted.map(|(at, counts)| Ok(Census { at, counts: serde_json::from_str(&counts)? })).collect()
+    pub(crate) async fn census(&self, times: &[i64]) -> Result<Vec<Census>, StoreError> {
+        let sql = format!("SELECT at, counts FROM census WHERE at IN ({}) ORDER BY at", numbers(times));
+        let rows = sqlx::query_as::<_, (i64, String)>(AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
+        rows.into_iter().map(|(at, counts)| Ok(Census { at, counts: serde_json::from_str(&counts)? })).collect()
     }
 
     /// Writes how many terminals have each configuration now, as the census of the time `at`.
@@ -102,11 +101,13 @@ impl Store {
         let others: u64 = counts.iter().skip(CENSUS_CONFIGURATIONS_MAX).map(|(_, terminals)| terminals).sum();
         counts.truncate(CENSUS_CONFIGURATIONS_MAX);
         counts.push((UNHEARD, fleet.unheard + others));
-        sqlx::query("INSERT INTO census (at, counts) VALUES ($1, $2) ON CONFLICT (at) DO UPDATE SET counts = excluded.counts")
-            .bind(at)
-            .bind(serde_json::to_string(&counts)?)
-            .execute(&self.pool)
-            .await?;
+        sqlx::query(
+            "INSERT INTO census (at, counts) VALUES ($1, $2) ON CONFLICT (at) DO UPDATE SET counts = excluded.counts",
+        )
+        .bind(at)
+        .bind(serde_json::to_string(&counts)?)
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 

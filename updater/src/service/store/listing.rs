@@ -79,8 +79,7 @@ impl Store {
     ) -> Result<Vec<Listed>, StoreError> {
         let (number, terminal) = after;
         let limit = limit as i64;
-        let by_enrolment =
-            listed!("(t.enrolled_at, t.terminal) > ($1, $2) ORDER BY t.enrolled_at, t.terminal LIMIT $3");
+        let by_enrolment = listed!("(t.enrolled_at, t.terminal) > ($1, $2) ORDER BY t.enrolled_at, t.terminal LIMIT $3");
         let by_contact = listed!(
             "(COALESCE(t.last_contact, 0), t.terminal) > ($1, $2) ORDER BY COALESCE(t.last_contact, 0), t.terminal LIMIT $3"
         );
@@ -178,7 +177,7 @@ impl Store {
 }
 
 /// The numbers with commas between them; -1, which nothing has, when there are none.
-fn numbers(ids: &[i64]) -> String {
+pub(super) fn numbers(ids: &[i64]) -> String {
     let ids: Vec<_> = ids.iter().map(i64::to_string).collect();
     if ids.is_empty() { "-1".to_owned() } else { ids.join(",") }
 }
