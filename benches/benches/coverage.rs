@@ -93,7 +93,7 @@ async fn fill_sqlite(path: &std::path::Path, terminals: u32) {
     let url = format!("sqlite:{}", path.display());
     let mut connection = SqliteConnection::connect(&url).await.expect("the tables are there");
     connection.execute("PRAGMA synchronous = OFF; BEGIN").await.expect("nobody else writes");
-    let rows = format!("WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {} - 1)", terminals);
+    let rows = format!("WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {terminals} - 1)");
     let id = "printf('%08x%024x', (i * 2654435761) & 4294967295, i)";
     for statement in common(&rows, id, "") {
         connection.execute(sqlx::AssertSqlSafe(statement)).await.expect("the statement is one");

@@ -21,16 +21,13 @@ pub(crate) struct Asked {
 }
 
 pub(crate) async fn show(State(app): State<AppState>, who: SignedIn, Query(asked): Query<Asked>) -> Result<Markup, Fault> {
-    let body = match &asked.code {
-        Some(code) => {
-            let step = asked.step.as_deref().unwrap_or("");
-            let reports = app.store.troubles(code, step, asked.before.unwrap_or(i64::MAX), ROWS).await?;
-            one(code, step, &asked, &reports)
-        }
-        None => {
-            let days = asked.days.unwrap_or(30).clamp(1, 800);
-            groups(days, &app.store.faults(super::page::now() - days * DAY).await?)
-        }
+    let body = if let Some(code) = &asked.code {
+        let step = asked.step.as_deref().unwrap_or("");
+        let reports = app.store.troubles(code, step, asked.before.unwrap_or(i64::MAX), ROWS).await?;
+        one(code, step, &asked, &reports)
+    } else {
+        let days = asked.days.unwrap_or(30).clamp(1, 800);
+        groups(days, &app.store.faults(super::page::now() - days * DAY).await?)
     };
     Ok(page(&who, "/faults", "Faults", &body))
 }

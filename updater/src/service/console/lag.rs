@@ -98,7 +98,7 @@ mod tests {
             .map(|release| Held {
                 at: ChannelRelease { channel: "a/x".parse().unwrap(), release },
                 length: 1,
-                published_at: 100 * release as i64,
+                published_at: 100 * release.cast_signed(),
                 listed: release < 5,
                 withdrawn: release == 3,
             })

@@ -183,10 +183,10 @@ pub(crate) fn ago(seconds: Option<i64>) -> Markup {
 /// Seconds in the largest unit that fits.
 pub(crate) fn span(seconds: i64) -> String {
     match seconds {
-        ..MINUTE => "moments".to_owned(),
-        ..HOUR => format!("{} min", seconds / MINUTE),
-        ..DAY => format!("{} h", seconds / HOUR),
-        _ => format!("{} d", seconds / DAY),
+        i64::MIN..MINUTE => "moments".to_owned(),
+        MINUTE..HOUR => format!("{} min", seconds / MINUTE),
+        HOUR..DAY => format!("{} h", seconds / HOUR),
+        DAY.. => format!("{} d", seconds / DAY),
     }
 }
 

@@ -92,12 +92,12 @@ fn configurations(asked: &Asked, fleet: &Fleet, published: &Published<'_>) -> Op
 
 fn form(asked: &Asked) -> Markup {
     let lag = Asked::part(asked.lag.as_ref());
-    html! {
+    html! { div.finds {
         form.find role="search" method="get" {
             label { "Number, hardware, system or channel" input type="search" name="q" value=(Asked::part(asked.q.as_ref())); }
             button type="submit" { "Find" }
         }
-        form.find method="get" {
+        form.find method="get" aria-label="By lag" {
             label { "Lag" select name="lag" {
                 option value="" { "any" }
                 @for (group, words) in GROUPS { option value=(group) selected[group == lag] { (words) } }
@@ -107,17 +107,17 @@ fn form(asked: &Asked) -> Markup {
             }
             button type="submit" { "Show" }
         }
-    }
+    } }
 }
 
 fn listed(asked: &Asked, sort: &str, rows: &[Listed], published: &Published<'_>) -> Markup {
     let plain = [&asked.q, &asked.lag, &asked.runs].iter().all(|part| Asked::part(part.as_ref()).is_empty());
     let head = html! {
-        (columns(&["terminal", "hardware", "system", "scanner", "accepts", "runs", "lag"]))
+        (columns(&["terminal", "lag"]))
         @if plain && sort != "contact" { (sorted_by("last contact", &asked.link("contact", None), None)) }
         @else if plain { (sorted_by("last contact", &asked.link("", None), Some("ascending"))) }
         @else { (columns(&["last contact"])) }
-        (columns(&["told", "trouble"]))
+        (columns(&["runs", "accepts", "trouble", "told", "hardware", "system", "scanner"]))
     };
     let now = super::page::now();
     table(
@@ -128,15 +128,21 @@ fn listed(asked: &Asked, sort: &str, rows: &[Listed], published: &Published<'_>)
             @for Listed { row, .. } in rows {
                 tr {
                     th.id scope="row" { a href=(link("/terminal", &[("id", &row.terminal)])) { (text(&row.terminal)) } }
+                    td {
+                        @if row.last_contact.is_some() { (published.lag(&held_by(row)).shown(now)) }
+                        @else { span.muted { "–" } }
+                    }
+                    td { (ago(row.last_contact)) }
+                    td { (releases(&row.applied)) }
+                    td { (designation(&row.facts.designation)) }
+                    td {
+                        @if let Some(code) = &row.trouble { span.tag.bad { (text(code)) } }
+                        @else { span.muted { "–" } }
+                    }
+                    td { (reason(row.reason.as_deref())) }
                     td { (text(&row.facts.hardware)) }
                     td { (text(&row.facts.os)) }
                     td { (text(&row.facts.engine_version)) }
-                    td { (designation(&row.facts.designation)) }
-                    td { (releases(&row.applied)) }
-                    td { @if row.last_contact.is_some() { (published.lag(&held_by(row)).shown(now)) } @else { span.muted { "–" } } }
-                    td { (ago(row.last_contact)) }
-                    td { (reason(row.reason.as_deref())) }
-                    td { @if let Some(code) = &row.trouble { span.tag.bad { (text(code)) } } @else { span.muted { "–" } } }
                 }
             }
         },
@@ -151,8 +157,7 @@ pub(crate) fn held_by(row: &TerminalRow) -> UserRow {
 
 /// The code of what a terminal was told, as words.
 pub(crate) fn reason(code: Option<&str>) -> Markup {
-    match code {
-        Some(code) => html! { (text(&code.replace('_', " "))) },
-        None => html! { span.muted { "–" } },
+    html! {
+        @if let Some(code) = code { (text(&code.replace('_', " "))) } @else { span.muted { "–" } }
     }
 }

@@ -94,7 +94,7 @@ impl Store {
         let (which, order) = (question.which(), question.order());
         let sql = format!("SELECT * FROM threats WHERE {which} ORDER BY {order} LIMIT $3 OFFSET $4");
         let rows = sqlx::query_as::<_, ThreatSql>(AssertSqlSafe(sql)).bind(super::listing::like(question.search));
-        let rows = rows.bind(question.danger).bind(limit as i64).bind(super::int(offset)?);
+        let rows = rows.bind(question.danger).bind(super::listing::rows(limit)).bind(super::int(offset)?);
         rows.fetch_all(&self.pool).await?.into_iter().map(ThreatSql::read).collect()
     }
 
@@ -145,7 +145,7 @@ impl Store {
             "SELECT id, terminal, at, outcome, generation, step, code, words FROM reports WHERE outcome = 'trouble'
              AND COALESCE(code, '') = $1 AND COALESCE(step, '') = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
         );
-        Ok(rows.bind(code).bind(step).bind(before).bind(limit as i64).fetch_all(&self.pool).await?)
+        Ok(rows.bind(code).bind(step).bind(before).bind(super::listing::rows(limit)).fetch_all(&self.pool).await?)
     }
 
     /// The newest reports of a terminal.
@@ -154,6 +154,6 @@ impl Store {
             "SELECT id, terminal, at, outcome, generation, step, code, words FROM reports WHERE terminal = $1
              ORDER BY id DESC LIMIT $2",
         );
-        Ok(rows.bind(terminal).bind(limit as i64).fetch_all(&self.pool).await?)
+        Ok(rows.bind(terminal).bind(super::listing::rows(limit)).fetch_all(&self.pool).await?)
     }
 }

@@ -78,7 +78,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Listed>, StoreError> {
         let (number, terminal) = after;
-        let limit = limit as i64;
+        let limit = rows(limit);
         let by_enrolment = listed!("(t.enrolled_at, t.terminal) > ($1, $2) ORDER BY t.enrolled_at, t.terminal LIMIT $3");
         let by_contact = listed!(
             "(COALESCE(t.last_contact, 0), t.terminal) > ($1, $2) ORDER BY COALESCE(t.last_contact, 0), t.terminal LIMIT $3"
@@ -131,7 +131,7 @@ impl Store {
         if !whole.is_empty() && page.len() < limit {
             let sql =
                 format!(listed!("t.configuration IN ({}) ORDER BY t.configuration, t.terminal LIMIT $1"), numbers(&whole));
-            page.extend(self.listed(sqlx::query_as(AssertSqlSafe(sql)).bind((limit - page.len()) as i64)).await?);
+            page.extend(self.listed(sqlx::query_as(AssertSqlSafe(sql)).bind(rows(limit - page.len()))).await?);
         }
         if let Some((id, _)) = left.pop_front().filter(|_| page.len() < limit) {
             page.extend(self.terminals_in(id, "", limit - page.len()).await?);
@@ -141,7 +141,7 @@ impl Store {
 
     async fn terminals_in(&self, configuration: i64, after: &str, limit: usize) -> Result<Vec<Listed>, StoreError> {
         let sql = listed!("t.configuration = $1 AND t.terminal > $2 ORDER BY t.terminal LIMIT $3");
-        self.listed(sqlx::query_as(sql).bind(configuration).bind(after).bind(limit as i64)).await
+        self.listed(sqlx::query_as(sql).bind(configuration).bind(after).bind(rows(limit))).await
     }
 
     async fn listed(&self, query: QueryAs<'_, Any, ListedSql, AnyArguments>) -> Result<Vec<Listed>, StoreError> {
@@ -155,12 +155,12 @@ impl Store {
         after: (&str, &str),
         limit: usize,
     ) -> Result<Vec<ThreatRow>, StoreError> {
-        let rows = sqlx::query_as::<_, ThreatSql>(
+        let threats = sqlx::query_as::<_, ThreatSql>(
             "SELECT * FROM threats WHERE (threat, maker) > ($1, $2)
              AND (LOWER(threat) LIKE $3 ESCAPE '!' OR maker LIKE $3 ESCAPE '!') ORDER BY threat, maker LIMIT $4",
         );
-        let rows = rows.bind(after.0).bind(after.1).bind(like(search)).bind(limit as i64);
-        rows.fetch_all(&self.pool).await?.into_iter().map(ThreatSql::read).collect()
+        let page = threats.bind(after.0).bind(after.1).bind(like(search)).bind(rows(limit));
+        page.fetch_all(&self.pool).await?.into_iter().map(ThreatSql::read).collect()
     }
 
     /// What makers say of one threat.
@@ -174,6 +174,11 @@ impl Store {
         let count = sqlx::query_as::<_, (i64,)>("SELECT COUNT(*) FROM terminals WHERE COALESCE(last_contact, 0) < $1");
         super::nat(count.bind(at).fetch_one(&self.pool).await?.0)
     }
+}
+
+/// A number of rows as databases take it.
+pub(super) fn rows(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 /// The numbers with commas between them; -1, which nothing has, when there are none.
