@@ -10,9 +10,9 @@
 //! Queries are checked when they run, so that a build needs no database. Rejected: two modules of queries, of which one is always the less
 //! tested; the texts differ in nothing that speed asks for.
 
-mod lease;
 pub(crate) mod console;
 pub(crate) mod coverage;
+mod lease;
 pub(crate) mod listing;
 mod publications;
 mod terminals;
