@@ -1,10 +1,12 @@
 //! The command line as typed.
 
+mod coverage;
 mod maker;
 mod root;
 mod sig;
 mod source;
 
+pub(crate) use self::coverage::*;
 pub(crate) use self::maker::*;
 pub(crate) use self::root::*;
 pub(crate) use self::sig::*;
@@ -278,6 +280,9 @@ pub(crate) struct ServeArgs {
     /// Most terminals that listen for changes at the same time; the others ask from time to time
     #[arg(long, value_name = "COUNT", default_value_t = 4096)]
     pub(crate) watchers: usize,
+    /// Browsers reach the console by TLS, through a proxy in front: send its cookies over TLS alone
+    #[arg(long)]
+    pub(crate) console_over_tls: bool,
     /// Certificate in PEM, followed by those that vouch for it; read anew when it changes, and at SIGHUP
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(crate) tls_cert: Option<PathBuf>,
@@ -348,6 +353,8 @@ pub(crate) struct AdminArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AdminCommand {
+    /// Tell who is unprotected against a threat, and why.
+    Coverage(CoverageArgs),
     /// Make a token with which one terminal may enrol.
     EnrolmentToken,
     /// Hand the service a root that is signed by enough keys.

@@ -151,3 +151,8 @@ pub(crate) fn random_hex(bytes: usize) -> Result<String, KeyError> {
     rand::fill(&mut buffer).map_err(|_| KeyError::NoRandomness)?;
     Ok(hex::encode(buffer))
 }
+
+/// Whether two secrets are equal, in time that does not tell where they differ.
+pub(crate) fn same_secret(a: &[u8], b: &[u8]) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(a, b).is_ok()
+}

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod coverage;
 mod sources;
 mod threats;
 
@@ -10,6 +11,7 @@ use crate::http::{Client, HttpError, Network, Proof};
 use crate::keys::PublicKey;
 use crate::root::RootRole;
 use crate::wire::{EnrolmentToken, Registration, RoleKey, RootTaken, TerminalRow};
+use crate::words::query;
 use reqwest::Method;
 use serde_json::Value;
 use url::Url;
@@ -74,12 +76,32 @@ impl Operator {
         Ok(made.await?.token)
     }
 
-    /// The user table.
+    /// The user table by time of enrolment: all of it, page by page.
     ///
     /// # Errors
     /// [`HttpError`].
     pub async fn terminals(&self) -> Result<Vec<TerminalRow>, HttpError> {
-        self.client.call(Method::GET, "/v1/terminals", self.proof(), Vec::new()).await
+        let mut rows = Vec::new();
+        while let Some(more) = self.terminals_after(rows.last(), "").await? {
+            rows.extend(more);
+        }
+        Ok(rows)
+    }
+
+    /// The next rows of the user table after `last`, or the first; nothing when there are no more. With `search`, only those that it finds, as
+    /// `docs/protocol.md` says.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn terminals_after(
+        &self,
+        last: Option<&TerminalRow>,
+        search: &str,
+    ) -> Result<Option<Vec<TerminalRow>>, HttpError> {
+        let after = last.map(|row| format!("{}.{}", row.enrolled_at, row.terminal)).unwrap_or_default();
+        let path = query("/v1/terminals", &[("after", &after), ("search", search)]);
+        let rows: Vec<_> = self.client.call(Method::GET, &path, self.proof(), Vec::new()).await?;
+        Ok(Some(rows).filter(|rows| !rows.is_empty()))
     }
 
     fn proof(&self) -> Proof<'_> {

@@ -23,7 +23,9 @@ mod beacon;
 mod body;
 mod conditional;
 mod connections;
+mod console;
 mod content;
+mod coverage;
 mod deltas;
 mod gate;
 mod lease;
@@ -115,6 +117,10 @@ pub struct Config {
     pub publication_patience: Duration,
     /// How often terminals are told to ask whether anything changed. 10 minutes.
     pub poll_every: Duration,
+    /// Whether browsers come by TLS, here or at a proxy in front: cookies of the console are then sent over TLS alone. No.
+    pub console_over_tls: bool,
+    /// How often the fleet is counted for coverage over time. 15 minutes.
+    pub census_every: Duration,
     /// Where to keep a second mark of how far was signed: a file on another disk, that no backup of the data folder brings back. None.
     pub mark_file: Option<PathBuf>,
     /// Where blobs, deltas and metadata are. Default: `objects` in the data folder. Replicas need a bucket that they share.
@@ -162,6 +168,8 @@ impl Config {
             timestamp_every: Duration::from_hours(1),
             publication_patience: Duration::from_secs(30),
             poll_every: Duration::from_mins(10),
+            console_over_tls: false,
+            census_every: Duration::from_mins(15),
             mark_file: None,
             bucket: None,
             lease: LeaseTimes::default(),
@@ -317,6 +325,10 @@ pub(crate) struct App {
     beacons: Beacons,
     /// [`Config::poll_every`].
     poll_every: Duration,
+    /// Who is signed in to the console.
+    sessions: console::Sessions,
+    /// [`Config::census_every`].
+    census_every: Duration,
     /// Digest of the token in the file `operator-token`.
     operator_token: Sha256Hex,
     /// What is measured.
@@ -458,6 +470,7 @@ async fn run(
     let resign = tokio::spawn(resign(app.clone(), timestamp_every, until(stopped.clone())));
     let noting = tokio::spawn(note_contacts(app.clone()));
     let following = tokio::spawn(follow(app.clone()));
+    let counting = tokio::spawn(coverage::census::keep(app.clone(), app.census_every));
     let watching = tls.clone().map(|tls| tokio::spawn(watch_certificate(tls)));
     let server = connections::serve(app.clone(), listener, router::router(app.clone()), tls, stopped);
     let mut server = tokio::spawn(server);
@@ -482,6 +495,7 @@ async fn run(
     resign.abort();
     noting.abort();
     following.abort();
+    counting.abort();
     if let Some(watching) = watching {
         watching.abort();
     }

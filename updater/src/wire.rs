@@ -4,6 +4,7 @@
 //! a path. Unknown fields are ignored, so that an older side understands a newer one.
 
 mod access;
+mod coverage;
 mod news;
 mod sources;
 
@@ -11,6 +12,9 @@ use crate::Channel;
 use crate::keys::PublicKey;
 pub use crate::tuf::MakerKeys;
 pub use access::{NewOperator, OperatorName, OperatorRow, OperatorToken, Role};
+pub use coverage::{
+    Coverage, CoverageAt, CoverageHistory, CoverageTerminals, Gap, GapCount, MakerCover, UnprotectedTerminal,
+};
 use jiff::civil::Date;
 pub use news::{
     Alias, CureFrom, NEWS_MAX, News, NewsBody, NewsError, NewsList, RecordSpan, ReportedThreat, SignedNews, ThreatQuery,

@@ -1,6 +1,7 @@
 //! `titer admin`: what the operator of a service does.
 
 mod audit;
+mod coverage;
 mod operators;
 mod source;
 mod threats;
@@ -34,6 +35,7 @@ async fn run_async(args: &AdminArgs) -> anyhow::Result<Exit> {
 async fn command(args: &AdminArgs, operator: &Operator) -> anyhow::Result<Exit> {
     let json = args.json;
     match &args.command {
+        AdminCommand::Coverage(args) => coverage::run(&operator, args).await?,
         AdminCommand::Root { file } => {
             let version = operator.put_root(read(file)?).await?;
             if json {

@@ -51,6 +51,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
             // All strangers together have no less than one address.
             config.limits.strangers = rate;
         }
+        config.console_over_tls = args.console_over_tls || config.tls.is_some();
         if let Some(steps) = std::env::var(DIES_AFTER).ok().and_then(|steps| steps.parse().ok()) {
             config.disk = Disk::with_checkpoint(Arc::new(Dies(AtomicI64::new(steps))));
         }
@@ -60,6 +61,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
         })?;
         reread_certificate(running.certificate_reader());
         say!("listening at {}", running.url());
+        say!("the console is at {}console", running.url());
         say!("the operator's token is in {}", args.data.join("operator-token").display());
         running.finished().await?;
         say!("stopped");

@@ -1,15 +1,20 @@
 //! What operators call. The table of routes says which role each call needs.
 
+use crate::Channel;
 use crate::keys::random_hex;
 use crate::root::RootRole;
 use crate::service::AppState;
 use crate::service::access::Caller;
+use crate::service::coverage::{PAGE_ROWS_MAX, cursor, page_rows};
 use crate::service::makers::refused;
 use crate::service::problem::Problem;
+use crate::service::store::listing::Terminals;
+use crate::service::store::{Store, StoreError};
 use crate::wire::{Empty, EnrolmentToken, Registration, RoleKey, RootTaken, Sha256Hex, TerminalRow};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
 use serde_json::json;
 
 const TOKEN_BYTES: usize = 16;
@@ -75,9 +80,47 @@ pub(crate) async fn enrolment_token(State(app): State<AppState>, caller: Caller)
     Ok(Json(EnrolmentToken { token }))
 }
 
-/// The user table.
-#[utoipa::path(get, path = "/v1/terminals", responses((status = 200, body = [TerminalRow])))]
-pub(crate) async fn terminals(State(app): State<AppState>) -> Result<Json<Vec<TerminalRow>>, Problem> {
+/// What page of a table is asked for.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PageAsked {
+    /// Where the last page ended.
+    after: Option<String>,
+    /// Rows on the page: 1 to 1,000, which is also what it is if not said.
+    limit: Option<usize>,
+    /// Only rows with this: the beginning of a number, hardware, system, scanner, or part of a channel.
+    search: Option<String>,
+}
+
+/// The user table by time of enrolment, a page of it. The next begins after `<enrolled_at>.<terminal>` of the last row; with the beginning of a
+/// number as `search`, the order is that of numbers.
+#[utoipa::path(get, path = "/v1/terminals", params(PageAsked), responses((status = 200, body = [TerminalRow])))]
+pub(crate) async fn terminals(
+    State(app): State<AppState>,
+    Query(asked): Query<PageAsked>,
+) -> Result<Json<Vec<TerminalRow>>, Problem> {
+    let after = cursor(asked.after.as_deref())?;
     app.beacons.flush(&app.store).await;
-    Ok(Json(app.store.terminals().await?))
+    let of = sought(&app.store, asked.search.as_deref().unwrap_or("")).await?;
+    let page = app.store.terminals_page(&of, &after, page_rows(asked.limit, PAGE_ROWS_MAX)).await?;
+    Ok(Json(page.into_iter().map(|listed| listed.row).collect()))
+}
+
+/// The terminals that a search means. The beginning of a number is four hexadecimal digits or more.
+pub(crate) async fn sought(store: &Store, search: &str) -> Result<Terminals, StoreError> {
+    let search = search.trim();
+    if search.is_empty() {
+        return Ok(Terminals::All);
+    }
+    if search.len() >= 4 && search.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
+        return Ok(Terminals::Numbered(search.to_owned()));
+    }
+    let has = |channel: &Channel| channel.to_string().contains(search);
+    let runs = store
+        .fleet()
+        .await?
+        .configurations
+        .into_iter()
+        .filter(|held| held.row.subscribed.iter().any(has) || held.row.applied.iter().any(|at| has(&at.channel)));
+    Ok(Terminals::Like(search.to_owned(), runs.map(|held| held.id).collect()))
 }

@@ -75,6 +75,14 @@ impl Problem {
         Problem::new(StatusCode::CONFLICT, code, detail)
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// A fault of ours: the log gets the cause, the caller does not.
     pub(crate) fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(error = %crate::http::chain(cause), "a request failed inside the service");
@@ -107,8 +115,10 @@ impl From<ObjectError> for Problem {
 pub(crate) async fn uniform(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let status = response.status();
-    let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|media_type| media_type == MEDIA_TYPE);
-    if is_problem || !(status.is_client_error() || status.is_server_error()) {
+    let media_type = response.headers().get(header::CONTENT_TYPE).and_then(|media_type| media_type.to_str().ok());
+    // Pages of the console tell faults as pages.
+    let has_form = media_type.is_some_and(|media_type| media_type == MEDIA_TYPE || media_type.starts_with("text/html"));
+    if has_form || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
     let code = match status {

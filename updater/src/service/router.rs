@@ -7,8 +7,8 @@ use crate::service::gate::{Gate, gate};
 use crate::service::problem::uniform;
 use crate::service::request::identify;
 use crate::service::{
-    AppState, audit, beacon, content, makers, metrics, news, openapi, operator, operators, ready, sources, terminals,
-    watchers,
+    AppState, audit, beacon, console, content, coverage, makers, metrics, news, openapi, operator, operators, ready,
+    sources, terminals, watchers,
 };
 use crate::wire::Role;
 use axum::Router;
@@ -127,6 +127,9 @@ routes! {
     Viewer    Quick GET  "/v1/threats"                          => news::threats;
     Viewer    Quick GET  "/v1/threats/reported"                 => news::reported;
     Viewer    Quick GET  "/v1/sources"                          => sources::list;
+    Viewer    Quick GET  "/v1/coverage"                         => coverage::count;
+    Viewer    Quick GET  "/v1/coverage/terminals"               => coverage::terminals;
+    Viewer    Quick GET  "/v1/coverage/history"                 => coverage::history;
     Viewer    Quick GET  "/v1/audit"                            => audit::rows;
     Viewer    Quick GET  "/v1/operators"                        => operators::list;
     Viewer    Now   GET  "/metrics"                             => metrics::scrape;
@@ -148,6 +151,8 @@ routes! {
 
 pub(crate) fn router(state: AppState) -> Router {
     handlers(&state)
+        // Operators in a browser, who sign in there.
+        .nest("/console", console::router())
         .fallback(content::unknown)
         .layer(DefaultBodyLimit::max(news::NEWS_BODY_MAX))
         .layer(from_fn(uniform))

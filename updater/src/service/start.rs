@@ -4,6 +4,7 @@ use crate::disk::{Access, Disk};
 use crate::keys::{SigningKey, random_hex};
 use crate::root::RootRole;
 use crate::service::beacon::Beacons;
+use crate::service::console::Sessions;
 use crate::service::lease::Lease;
 use crate::service::limits::Limiter;
 use crate::service::mark::Mark;
@@ -110,6 +111,8 @@ pub(crate) async fn open(
         asking: Arc::new(Semaphore::new(ASKED_MAX)),
         ask_time: config.ask_time,
         ask_every: config.ask_every,
+        census_every: config.census_every,
+        sessions: Sessions::new(config.console_over_tls),
         store,
         objects,
     };

@@ -11,7 +11,10 @@
 //! tested; the texts differ in nothing that speed asks for.
 
 mod audit;
+pub(crate) mod console;
+pub(crate) mod coverage;
 mod lease;
+pub(crate) mod listing;
 mod names;
 mod operators;
 mod publications;

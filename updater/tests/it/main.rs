@@ -5,6 +5,8 @@ mod audit;
 mod back_off;
 mod bundles;
 mod clocks;
+mod console;
+mod coverage;
 mod crash;
 mod damage;
 mod deltas;

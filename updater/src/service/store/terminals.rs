@@ -1,5 +1,6 @@
 //! The user table.
 
+use super::coverage::configure;
 use super::{Store, StoreError, channel, channel_release, int, nat, now};
 use crate::Channel;
 use crate::decide::UserRow;
@@ -156,6 +157,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         put_applied(&mut tx, terminal, &report.applied).await?;
+        configure(&mut tx, terminal).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -186,6 +188,7 @@ impl Store {
                 let report = report.bind("installed").bind(int(*generation)?).bind(none).bind(none).bind(none);
                 report.execute(&mut *tx).await?;
                 put_applied(&mut tx, terminal, applied).await?;
+                configure(&mut tx, terminal).await?;
             }
             Acknowledge::Staged { generation, .. } => {
                 let report = report.bind("staged").bind(int(*generation)?).bind(none).bind(none).bind(none);
@@ -198,28 +201,6 @@ impl Store {
         }
         tx.commit().await?;
         Ok(true)
-    }
-
-    /// The user table, by time of enrolment.
-    pub(crate) async fn terminals(&self) -> Result<Vec<TerminalRow>, StoreError> {
-        let rows = sqlx::query_as::<_, TerminalSql>(
-            "SELECT t.*, (SELECT r.code FROM reports r WHERE r.terminal = t.terminal ORDER BY r.id DESC LIMIT 1) AS trouble
-             FROM terminals t ORDER BY t.enrolled_at, t.terminal",
-        );
-        let rows = rows.fetch_all(&self.pool).await?;
-        let applied = sqlx::query_as::<_, (String, String, String, i64)>(
-            "SELECT terminal, maker, name, release FROM applied ORDER BY maker, name",
-        );
-        let mut of_terminal = HashMap::<String, Vec<ChannelRelease>>::new();
-        for (terminal, maker, name, release) in applied.fetch_all(&self.pool).await? {
-            of_terminal.entry(terminal).or_default().push(channel_release(&maker, &name, release)?);
-        }
-        rows.into_iter()
-            .map(|row| {
-                let applied = of_terminal.remove(&row.terminal).unwrap_or_default();
-                row.read(applied)
-            })
-            .collect()
     }
 }
 
@@ -252,7 +233,7 @@ async fn put_applied(tx: &mut Transaction<'_, Any>, terminal: &str, applied: &[C
 }
 
 #[derive(FromRow)]
-struct TerminalSql {
+pub(super) struct TerminalSql {
     terminal: String,
     hardware: String,
     os: String,
@@ -267,7 +248,7 @@ struct TerminalSql {
 }
 
 impl TerminalSql {
-    fn read(self, applied: Vec<ChannelRelease>) -> Result<TerminalRow, StoreError> {
+    pub(super) fn read(self, applied: Vec<ChannelRelease>) -> Result<TerminalRow, StoreError> {
         let facts = TerminalFacts {
             hardware: self.hardware,
             os: self.os,

@@ -69,17 +69,9 @@ impl Store {
 
     /// The countering table, by threat and maker. A row whose maker has not said where the cure is has it from the records.
     pub(crate) async fn threats(&self) -> Result<Vec<ThreatRow>, StoreError> {
-        let sql = with_records("SELECT * FROM threats WHERE withdrawn = 0");
+        let sql = with_records("SELECT * FROM threats WHERE withdrawn = 0", "threat, maker");
         let rows = sqlx::query_as::<_, ThreatSql>(sqlx::AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
-        let mut read = Vec::<ThreatRow>::new();
-        for row in rows {
-            let (row, _) = row.read()?;
-            // Several channels can have the record; the earliest comes first.
-            if !read.last().is_some_and(|last| last.maker == row.maker && last.news.threat == row.news.threat) {
-                read.push(row);
-            }
-        }
-        Ok(read)
+        read_rows(rows)
     }
 
     /// Rows of the countering table that are asked for, with all that is known of them.
@@ -93,6 +85,7 @@ impl Store {
             "SELECT * FROM threats s WHERE s.withdrawn = 0 AND (LOWER(s.threat) LIKE $1 ESCAPE '\\' OR EXISTS (SELECT 1
              FROM aliases a WHERE a.maker = s.maker AND a.threat = s.threat AND LOWER(a.other_threat) LIKE $1 ESCAPE '\\'))
              AND (s.threat > $2 OR (s.threat = $2 AND s.maker > $3)) ORDER BY s.threat, s.maker LIMIT $4",
+            "threat, maker",
         );
         let rows = sqlx::query_as::<_, ThreatSql>(sqlx::AssertSqlSafe(sql))
             .bind(format!("%{pattern}%"))
@@ -259,14 +252,26 @@ impl Store {
 
 /// Rows of the countering table with what the records say of those whose makers do not say where the cure is: the earliest release that
 /// the newest still agrees with, of each channel, the earliest first.
-fn with_records(threats: &str) -> String {
+pub(super) fn with_records(threats: &str, order: &str) -> String {
     format!(
-        "SELECT t.maker, t.threat, t.danger, t.discovered, t.expected, t.vaccine_date, t.vaccine_name, t.vaccine_release,
+        "SELECT * FROM (SELECT t.maker, t.threat, t.danger, t.discovered, t.expected, t.vaccine_date, t.vaccine_name, t.vaccine_release,
          n.name AS record_name, n.first_release, r.published_at FROM ({threats}) t
          LEFT JOIN names n ON n.maker = t.maker AND n.threat = t.threat AND n.last_release IS NULL AND t.vaccine_date IS NULL
-         LEFT JOIN releases r ON r.maker = n.maker AND r.name = n.name AND r.release = n.first_release
-         ORDER BY t.threat, t.maker, r.published_at, n.name"
+         LEFT JOIN releases r ON r.maker = n.maker AND r.name = n.name AND r.release = n.first_release) q
+         ORDER BY {order}, published_at, record_name"
     )
+}
+
+/// The rows that [`with_records`] selects: one for each of `threats`. Several channels can have the record; the earliest comes first.
+pub(super) fn read_rows(rows: Vec<ThreatSql>) -> Result<Vec<ThreatRow>, StoreError> {
+    let mut read = Vec::<ThreatRow>::new();
+    for row in rows {
+        let (row, _) = row.read()?;
+        if !read.last().is_some_and(|last| last.maker == row.maker && last.news.threat == row.news.threat) {
+            read.push(row);
+        }
+    }
+    Ok(read)
 }
 
 async fn put_items(
@@ -360,7 +365,7 @@ fn read_alias((maker, threat): (String, String)) -> Result<Alias, StoreError> {
 }
 
 #[derive(FromRow)]
-struct ThreatSql {
+pub(super) struct ThreatSql {
     maker: String,
     threat: String,
     danger: String,
@@ -375,7 +380,7 @@ struct ThreatSql {
 }
 
 impl ThreatSql {
-    fn read(self) -> Result<(ThreatRow, Option<CureFrom>), StoreError> {
+    pub(super) fn read(self) -> Result<(ThreatRow, Option<CureFrom>), StoreError> {
         let said = match (self.vaccine_date, self.vaccine_name, self.vaccine_release) {
             (Some(made), Some(name), Some(release)) => {
                 Some(Vaccine { date: date(&made)?, since: channel_release(&self.maker, &name, release)? })
