@@ -97,13 +97,13 @@ async fn first_roots(disk: &Disk, data: &Path, store: &Store, lease: &Lease) -> 
 async fn first_root(disk: &Disk, data: &Path, store: &Store, fence: Fence) -> Result<Vec<u8>, ServeError> {
     let mut keys = Vec::new();
     for role in RootRole::ONLINE {
-        keys.push((role.tuf(), SigningKey::load_or_create(disk, &data.join(format!("keys/{role}.pk8")))?.public()));
+        keys.push((role, SigningKey::load_or_create(disk, &data.join(format!("keys/{role}.pk8")))?.public()));
     }
     let root = if let Some(root) = dropped_root(disk, data)? {
         root
     } else {
         let root_key = SigningKey::load_or_create(disk, &data.join("root-keys/root.pk8"))?;
-        keys.push((RootRole::Root.tuf(), root_key.public()));
+        keys.push((RootRole::Root, root_key.public()));
         tuf::write(&tuf::sign(tuf::first_root(&keys, jiff::Timestamp::now())?, [&root_key])?)?
     };
     let parsed: Signed<Root> = tuf::read(&root)?;
