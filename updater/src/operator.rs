@@ -1,9 +1,11 @@
 //! The operator's side of the service's API.
 
+mod enrolment;
+
 use crate::http::{Client, HttpError, Proof};
 use crate::keys::PublicKey;
 use crate::root::RootRole;
-use crate::wire::{EnrolmentToken, Registration, RoleKey, RootTaken, TerminalRow, ThreatRow};
+use crate::wire::{Registration, RoleKey, RootTaken, TerminalRow, ThreatRow};
 use reqwest::Method;
 use serde_json::Value;
 use url::Url;
@@ -49,15 +51,6 @@ impl Operator {
     pub async fn role_key(&self, role: RootRole) -> Result<PublicKey, HttpError> {
         let path = format!("/v1/role-keys/{role}");
         Ok(self.client.call::<RoleKey>(Method::POST, &path, self.proof(), Vec::new()).await?.public_key)
-    }
-
-    /// Makes a token with which one terminal may enrol.
-    ///
-    /// # Errors
-    /// [`HttpError`].
-    pub async fn enrolment_token(&self) -> Result<String, HttpError> {
-        let made = self.client.call::<EnrolmentToken>(Method::POST, "/v1/enrolment-tokens", self.proof(), Vec::new());
-        Ok(made.await?.token)
     }
 
     /// The user table.

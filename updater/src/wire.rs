@@ -3,9 +3,14 @@
 //! Names from the network are types that cannot leave their folder: a [`MakerName`] or a [`Sha256Hex`] is safe as one part of
 //! a path. Unknown fields are ignored, so that an older side understands a newer one.
 
+mod director;
+mod enrolment;
+
 use crate::Channel;
 use crate::keys::PublicKey;
 pub use crate::tuf::MakerKeys;
+pub use director::{AssignedBlob, AssignmentDocument, DocumentSignature, Membership, SignedDocument};
+pub use enrolment::{EnrolmentToken, GroupName, TOKEN_USES_MAX, TokenRequest, TokenView};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -218,7 +223,7 @@ impl Withdrawn {
 pub enum Designation {
     /// No updates: keep what is installed.
     None,
-    /// Updates of the makers subscribed to, nothing foreign.
+    /// Updates of the channels subscribed to, nothing else.
     Own,
     /// Also channels of any other maker.
     Any,
@@ -327,13 +332,6 @@ pub struct ReleaseView {
     pub length: u64,
 }
 
-/// A one-time right to enrol.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct EnrolmentToken {
-    /// `te1.SECRET.ROOT`: the secret, and the digest of root version 1 that the terminal shall trust.
-    pub token: String,
-}
-
 /// What a terminal says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TerminalFacts {
@@ -375,6 +373,9 @@ pub struct CheckIn {
     pub facts: TerminalFacts,
     /// What it runs.
     pub applied: Vec<ChannelRelease>,
+    /// What the last answer that it followed told it to say; empty before the first.
+    #[serde(default)]
+    pub freshness: String,
 }
 
 /// What a terminal shall run, and why.
@@ -391,9 +392,10 @@ pub struct Assignment {
 /// Answer to [`CheckIn`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckedIn {
-    /// What the terminal shall run.
-    #[serde(flatten)]
-    pub assignment: Assignment,
+    /// What the terminal shall run: an [`AssignmentDocument`] that the director signed.
+    pub assignment: SignedDocument,
+    /// That this is meant for it: a [`Membership`] that the director signed.
+    pub membership: SignedDocument,
     /// Entity tag of that, with its quotes: while the beacon has it, nothing has changed. Absent from services without beacons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beacon: Option<String>,
@@ -488,6 +490,20 @@ pub enum Acknowledge {
     },
 }
 
+/// A result, with the plan that it is about.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reported<T> {
+    /// What came of it.
+    #[serde(flatten)]
+    pub result: T,
+    /// Id of the plan that was followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// Steps of it that were done, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<String>,
+}
+
 /// A row of the user table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TerminalRow {
@@ -508,4 +524,16 @@ pub struct TerminalRow {
     pub words: Option<String>,
     /// Code of the last trouble since something was installed.
     pub trouble: Option<String>,
+    /// Group of the token that it enrolled with.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// Whether it waits for the operator's approval.
+    #[serde(default)]
+    pub pending: bool,
+    /// Seconds since 1970 from which its calls are refused.
+    #[serde(default)]
+    pub revoked_at: Option<i64>,
+    /// Seconds since 1970 when it was last seen that there are two copies of it, or that it was put back to an older state.
+    #[serde(default)]
+    pub cloned_at: Option<i64>,
 }

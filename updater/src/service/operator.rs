@@ -1,18 +1,16 @@
 //! What the operator calls, with the token that the service made at its first start.
 
-use crate::keys::{random_hex, same_secret};
+use crate::keys::same_secret;
 use crate::root::RootRole;
 use crate::service::AppState;
 use crate::service::makers::refused;
 use crate::service::problem::Problem;
-use crate::wire::{EnrolmentToken, Registration, RoleKey, RootTaken, Sha256Hex, TerminalRow, ThreatRow};
+use crate::wire::{Registration, RoleKey, RootTaken, TerminalRow, ThreatRow};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use serde_json::{Value, json};
-
-const TOKEN_BYTES: usize = 16;
 
 pub(crate) async fn register_maker(
     State(app): State<AppState>,
@@ -50,17 +48,6 @@ pub(crate) async fn role_key(
     Ok(Json(RoleKey { role, public_key }))
 }
 
-pub(crate) async fn enrolment_token(
-    State(app): State<AppState>,
-    headers: HeaderMap,
-) -> Result<Json<EnrolmentToken>, Problem> {
-    operator(&app, &headers)?;
-    let secret = random_hex(TOKEN_BYTES).map_err(|e| Problem::internal(&e))?;
-    let token = format!("te1.{secret}.{}", app.first_root);
-    app.store.add_token(&Sha256Hex::of(token.as_bytes())).await?;
-    Ok(Json(EnrolmentToken { token }))
-}
-
 pub(crate) async fn terminals(State(app): State<AppState>, headers: HeaderMap) -> Result<Json<Vec<TerminalRow>>, Problem> {
     operator(&app, &headers)?;
     app.beacons.flush(&app.store).await;
@@ -72,7 +59,7 @@ pub(crate) async fn threats(State(app): State<AppState>, headers: HeaderMap) -> 
     Ok(Json(app.store.threats().await?))
 }
 
-fn operator(app: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn operator(app: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
     let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = sent.and_then(|value| value.strip_prefix("Bearer "));
     if token.is_some_and(|token| same_secret(token.as_bytes(), app.operator_token.as_bytes())) {

@@ -1,11 +1,11 @@
 //! Contents page of the service: every route, by who calls it.
 
 use crate::service::problem::uniform;
-use crate::service::{AppState, beacon, content, makers, operator, terminals, trace, watchers};
+use crate::service::{AppState, beacon, content, enrolment, makers, operator, terminals, trace, watchers};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 /// Largest JSON body, in bytes.
 const JSON_BODY_MAX: usize = 256 << 10;
@@ -33,7 +33,11 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/v1/makers", post(operator::register_maker))
         .route("/v1/root", post(operator::root))
         .route("/v1/role-keys/{role}", post(operator::role_key))
-        .route("/v1/enrolment-tokens", post(operator::enrolment_token))
+        .route("/v1/enrolment-tokens", post(enrolment::add).get(enrolment::list))
+        .route("/v1/enrolment-tokens/{id}", delete(enrolment::revoke))
+        .route("/v1/terminals/{terminal}", delete(enrolment::remove_terminal))
+        .route("/v1/terminals/{terminal}/revoke", post(enrolment::revoke_terminal))
+        .route("/v1/terminals/{terminal}/approve", post(enrolment::approve_terminal))
         .route("/v1/threats", get(operator::threats))
         .fallback(content::unknown)
         .layer(DefaultBodyLimit::max(JSON_BODY_MAX))

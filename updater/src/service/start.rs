@@ -4,6 +4,7 @@ use crate::disk::{Access, Disk};
 use crate::keys::{SigningKey, random_hex};
 use crate::root::RootRole;
 use crate::service::beacon::Beacons;
+use crate::service::director::Director;
 use crate::service::lease::Lease;
 use crate::service::mark::Mark;
 use crate::service::objects::Objects;
@@ -64,6 +65,7 @@ pub(crate) async fn open(disk: &Disk, config: &Config, timestamp_lifetime: Signe
         check_keys(&signing, &keys_folder)?;
     }
     let mark = Mark::new(objects.clone(), disk.clone(), config.mark_file.clone());
+    let director = Director::new(disk.clone(), keys_folder.clone());
     let (signing_store, signing_objects) = (store.clone(), objects.clone());
     let signer =
         Signer { disk: disk.clone(), store: signing_store, objects: signing_objects, mark, keys_folder, timestamp_lifetime };
@@ -75,6 +77,7 @@ pub(crate) async fn open(disk: &Disk, config: &Config, timestamp_lifetime: Signe
         publications: Semaphore::new(PUBLICATIONS_MAX),
         publication_patience: config.publication_patience,
         beacons: Beacons::default(),
+        director,
         poll_every: config.poll_every,
         store,
         objects,

@@ -10,6 +10,8 @@
 //! Queries are checked when they run, so that a build needs no database. Rejected: two modules of queries, of which one is always the less
 //! tested; the texts differ in nothing that speed asks for.
 
+mod director;
+mod enrolment;
 mod lease;
 mod publications;
 mod terminals;
@@ -18,6 +20,8 @@ mod threats;
 use crate::Channel;
 use crate::keys::KeyError;
 use crate::wire::{ChannelRelease, ShapeError};
+pub(crate) use director::KeptAssignment;
+pub(crate) use enrolment::{Enrolment, NewToken, token_id};
 pub(crate) use lease::{Fence, LeaseRow};
 pub(crate) use publications::{Maker, NewDelta, Publication};
 use serde::Serialize;
@@ -29,7 +33,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-pub(crate) use terminals::Enrolment;
+pub(crate) use terminals::{CheckInTaken, Standing};
 use tokio::sync::watch;
 use url::Url;
 
