@@ -1,9 +1,11 @@
 //! The command line as typed.
 
+mod enrolment;
 mod maker;
 mod root;
 mod sig;
 
+pub(crate) use self::enrolment::*;
 pub(crate) use self::maker::*;
 pub(crate) use self::root::*;
 pub(crate) use self::sig::*;
@@ -81,7 +83,10 @@ impl Command {
             Command::Bundle(BundleArgs { command: BundleCommand::Export { json, .. } }) => *json,
             Command::Root(args) => matches!(args.command, RootCommand::Show { json: true, .. }),
             Command::Admin(args) => match args.command {
-                AdminCommand::Terminals { json } | AdminCommand::Threats { json } => json,
+                AdminCommand::Terminals { json }
+                | AdminCommand::Threats { json }
+                | AdminCommand::Token(TokenArgs { json, .. })
+                | AdminCommand::Terminal(TerminalArgs { json, .. }) => json,
                 AdminCommand::EnrolmentToken | AdminCommand::Root { .. } | AdminCommand::RoleKey { .. } => false,
             },
             _ => false,
@@ -292,6 +297,10 @@ pub(crate) struct AdminArgs {
 pub(crate) enum AdminCommand {
     /// Make a token with which one terminal may enrol.
     EnrolmentToken,
+    /// Make a token with which terminals may enrol; list and revoke tokens.
+    Token(TokenArgs),
+    /// Revoke, approve or remove a terminal.
+    Terminal(TerminalArgs),
     /// Hand the service a root that is signed by enough keys.
     Root {
         /// The root
@@ -299,7 +308,7 @@ pub(crate) enum AdminCommand {
     },
     /// Have the service hold a key that the next root may list, and print its public half.
     RoleKey {
-        /// `targets`, `snapshot` or `timestamp`
+        /// `targets`, `snapshot`, `timestamp` or `director`
         #[arg(value_parser = root_role)]
         role: updater::root::RootRole,
     },
@@ -351,6 +360,8 @@ pub(crate) enum AgentCommand {
     },
     /// Keep up to date until told to end: asks the service from time to time.
     Run,
+    /// Show what the next update would do, step by step, and do nothing of it.
+    Plan,
     /// Put the staged generation in force.
     Apply,
     /// Drop the staged generation and do not offer it again.

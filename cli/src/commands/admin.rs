@@ -1,5 +1,7 @@
 //! `titer admin`: what the operator of a service does.
 
+mod enrolment;
+
 use crate::args::{AdminArgs, AdminCommand};
 use crate::exit::Exit;
 use crate::output::say;
@@ -23,6 +25,8 @@ async fn run_async(args: &AdminArgs) -> anyhow::Result<Exit> {
         }
         AdminCommand::RoleKey { role } => say!("{}", operator.role_key(*role).await?),
         AdminCommand::EnrolmentToken => say!("{}", operator.enrolment_token().await?),
+        AdminCommand::Token(args) => enrolment::token(&operator, args).await?,
+        AdminCommand::Terminal(args) => enrolment::terminal(&operator, &args.command, args.json).await?,
         AdminCommand::Terminals { json } => {
             let rows = operator.terminals().await?;
             if *json {
@@ -68,9 +72,16 @@ pub(crate) fn print_terminals(rows: &[TerminalRow]) {
             accepts.as_str().map_or_else(|| accepts.to_string(), str::to_owned),
             releases(&row.applied),
             row.last_contact.and_then(time).unwrap_or_else(|| "never".to_owned()),
-            row.trouble.as_deref().unwrap_or("-"),
+            standing(row).or(row.trouble.as_deref()).unwrap_or("-"),
         );
     }
+}
+
+/// What goes before a terminal's own trouble.
+fn standing(row: &TerminalRow) -> Option<&'static str> {
+    let revoked = row.revoked_at.map(|_| "revoked");
+    let pending = row.pending.then_some("waits for approval");
+    revoked.or(pending).or(row.cloned_at.map(|_| "there are copies of it"))
 }
 
 /// The countering table as text.
