@@ -7,6 +7,7 @@ mod clocks;
 mod crash;
 mod damage;
 mod deltas;
+mod director;
 mod idle;
 mod maker_keys;
 mod partial;
