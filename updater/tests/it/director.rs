@@ -1,8 +1,7 @@
 //! Assignments signed for cohorts, memberships, a director whose keys change, and plans.
 
-use crate::support::{World, at, world_with_one_terminal};
+use crate::support::{World, at, tables, world_with_one_terminal};
 use serde_json::Value;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use std::fs;
 use updater::agent::{Outcome, PlanStep};
 use updater::disk::Disk;
@@ -51,8 +50,7 @@ async fn terminals_that_are_told_the_same_share_one_document() {
 }
 
 async fn cohorts(world: &World) -> i64 {
-    let tables = SqliteConnectOptions::new().filename(world.dir.path().join("service/titer.sqlite3"));
-    let pool = SqlitePool::connect_with(tables).await.unwrap();
+    let pool = tables(world.dir.path()).await;
     let count = sqlx::query_scalar("SELECT count(*) FROM assignments").fetch_one(&pool).await.unwrap();
     pool.close().await;
     count
@@ -136,9 +134,8 @@ async fn a_plan_is_told_before_it_is_followed() {
 
 /// Plan and steps of the last report with this outcome.
 async fn reported_plan(world: &World, outcome: &str) -> (String, Value) {
-    let tables = SqliteConnectOptions::new().filename(world.dir.path().join("service/titer.sqlite3"));
-    let pool = SqlitePool::connect_with(tables).await.unwrap();
-    let row = sqlx::query_as("SELECT plan, steps FROM reports WHERE outcome = ?1 ORDER BY id DESC LIMIT 1").bind(outcome);
+    let pool = tables(world.dir.path()).await;
+    let row = sqlx::query_as("SELECT plan, steps FROM reports WHERE outcome = $1 ORDER BY id DESC LIMIT 1").bind(outcome);
     let (plan, steps): (String, String) = row.fetch_one(&pool).await.unwrap();
     pool.close().await;
     (plan, serde_json::from_str(&steps).unwrap())
