@@ -10,6 +10,7 @@ mod coverage;
 mod crash;
 mod damage;
 mod deltas;
+mod director;
 mod idle;
 mod limits;
 mod maker_keys;
