@@ -8,6 +8,7 @@ mod logical;
 pub use logical::{ldb_parse, logical_equals_naive};
 
 use crate::executables::{self, Import};
+use crate::jpegs::Jpeg;
 use crate::seal::Layout;
 use crate::{instance, seal_blob, seal_database, seal_delta};
 use engine::pattern::{Offset, Pattern};
@@ -301,7 +302,13 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
                 ("two-shades.bmp", include_bytes!("../../engine/tests/pictures/two-shades.bmp")),
                 ("lzw.tif", include_bytes!("../../engine/tests/pictures/lzw.tif")),
             ];
-            pictures.map(|(name, bytes)| named(name, bytes.into())).into()
+            // One that goes over its pixels as often as a file may, and one that would do so more often.
+            let scans = |scans| {
+                let (width, height, components, in_scan) = (64, 32, 3, 1);
+                Jpeg { progressive: false, width, height, components, in_scan, scans, scan_len: 1 }.bytes()
+            };
+            let made = [named("many-scans.jpg", scans(100)), named("too-many-scans.jpg", scans(200))];
+            pictures.map(|(name, bytes)| named(name, bytes.into())).into_iter().chain(made).collect()
         }
         "scan_equals_naive" => {
             let [(_, text), ..] = crate::features();
