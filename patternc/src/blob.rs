@@ -34,6 +34,7 @@ use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 pub use channel::{Channel, ChannelError};
+pub(crate) use delta::shape::is_followed;
 pub use delta::{DeltaError, DeltaHeader, diff, patch, read_delta_header, verify_delta};
 pub use error::BlobError;
 pub use frame::FrameError;
