@@ -1,5 +1,6 @@
 //! The command line as typed.
 
+pub(crate) mod admin;
 mod maker;
 mod root;
 mod sig;
@@ -83,6 +84,7 @@ impl Command {
             Command::Admin(args) => match args.command {
                 AdminCommand::Terminals { json } | AdminCommand::Threats { json } => json,
                 AdminCommand::EnrolmentToken | AdminCommand::Root { .. } | AdminCommand::RoleKey { .. } => false,
+                AdminCommand::Decisions(ref command) => command.is_json(),
             },
             _ => false,
         }
@@ -315,6 +317,8 @@ pub(crate) enum AdminCommand {
         #[arg(long)]
         json: bool,
     },
+    #[command(flatten)]
+    Decisions(admin::DecisionCommand),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -451,6 +455,9 @@ pub(crate) struct EnrollArgs {
     /// Hardware class [default: this processor's]
     #[arg(long)]
     pub(crate) hardware: Option<String>,
+    /// Group that this terminal would like to be in, for one that tries new releases first; the operator may say otherwise
+    #[arg(long)]
+    pub(crate) group: Option<String>,
 }
 
 /// A word or a maker's name for `--accept`.

@@ -1,5 +1,7 @@
 //! The operator's side of the service's API.
 
+mod decisions;
+
 use crate::http::{Client, HttpError, Proof};
 use crate::keys::PublicKey;
 use crate::root::RootRole;

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Actors: the HTTP server; one task that signs a new timestamp every [`Config::timestamp_every`]; one that writes the contacts of idle polls
-//! every minute; and, where replicas share the tables, one that looks every second what the others did. They share `AppState`, whose parts are immutable or guard themselves: the tables by SQLite, signing by the publisher's
+//! every minute; one that judges rollouts; and, where replicas share the tables, one that looks every second what the others did. They share `AppState`, whose parts are immutable or guard themselves: the tables by SQLite, signing by the publisher's
 //! mutex, objects by never changing. A crash loses nothing that was answered for; `publisher.rs` tells what it may leave unfinished.
 
 mod beacon;
@@ -25,8 +25,10 @@ mod mark;
 mod objects;
 mod online_keys;
 mod operator;
+mod policy;
 mod problem;
 mod publisher;
+mod rollout;
 mod router;
 mod signer;
 mod start;
@@ -91,6 +93,8 @@ pub struct Config {
     pub publication_patience: Duration,
     /// How often terminals are told to ask whether anything changed. 10 minutes.
     pub poll_every: Duration,
+    /// How often running rollouts are judged. 5 seconds.
+    pub rollouts_every: Duration,
     /// Where to keep a second mark of how far was signed: a file on another disk, that no backup of the data folder brings back. None.
     pub mark_file: Option<PathBuf>,
     /// Where blobs, deltas and metadata are. Default: `objects` in the data folder. Replicas need a bucket that they share.
@@ -116,6 +120,7 @@ impl Config {
             timestamp_every: Duration::from_hours(1),
             publication_patience: Duration::from_secs(30),
             poll_every: Duration::from_mins(10),
+            rollouts_every: Duration::from_secs(5),
             mark_file: None,
             bucket: None,
             lease: LeaseTimes::default(),
@@ -324,7 +329,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
     let operator_token = app.operator_token.clone();
     let task = tokio::spawn(async move {
         let _lock = lock;
-        run(app, listener, config.timestamp_every, shutdown).await
+        run(app, listener, (config.timestamp_every, config.rollouts_every), shutdown).await
     });
     Ok(Running { address, operator_token, task })
 }
@@ -332,7 +337,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
 async fn run(
     app: AppState,
     listener: TcpListener,
-    timestamp_every: Duration,
+    (timestamp_every, rollouts_every): (Duration, Duration),
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let (stop, stopped) = watch::channel(());
@@ -343,6 +348,7 @@ async fn run(
     let resign = tokio::spawn(resign(app.clone(), timestamp_every, until(stopped.clone())));
     let noting = tokio::spawn(note_contacts(app.clone()));
     let following = tokio::spawn(follow(app.clone()));
+    let judging = tokio::spawn(judge_rollouts(app.clone(), rollouts_every));
     // Answers are small: waiting to fill a packet would cost every request the peer's delayed acknowledgement, 40 ms.
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
@@ -368,6 +374,7 @@ async fn run(
     resign.abort();
     noting.abort();
     following.abort();
+    judging.abort();
     app.beacons.flush(&app.store).await;
     app.store.close().await;
     tracing::info!("the service has stopped");
@@ -384,6 +391,16 @@ async fn resign(app: AppState, every: Duration, stopped: impl Future<Output = ()
         }
         if let Err(error) = app.publisher.renew().await {
             tracing::error!(%error, "no new timestamp could be signed; readers keep the last one");
+        }
+    }
+}
+
+/// Judges running rollouts now and then. A failure is logged and tried again at the next turn.
+async fn judge_rollouts(app: AppState, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        if let Err(error) = rollout::judge(&app).await {
+            tracing::error!(%error, "rollouts could not be judged; they stay as they are");
         }
     }
 }

@@ -3,10 +3,20 @@
 //! Names from the network are types that cannot leave their folder: a [`MakerName`] or a [`Sha256Hex`] is safe as one part of
 //! a path. Unknown fields are ignored, so that an older side understands a newer one.
 
+mod explain;
+mod policy;
+mod rollout;
+
 use crate::Channel;
 use crate::keys::PublicKey;
 pub use crate::tuf::MakerKeys;
+pub use explain::{CandidateView, Explanation, Machine, MakerRecord, Rule, Tried};
 use jiff::civil::Date;
+pub use policy::{
+    Blocked, ChannelNeeds, DEFAULT_POLICY, Eagerness, Gate, Needs, Pin, Policies, Policy, Ring, RolloutPolicy,
+    TerminalGroup, check_group, check_rings,
+};
+pub use rollout::{Progress, Rollout, RolloutStart, RolloutState, RolloutView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -184,10 +194,11 @@ pub(crate) mod channels_text {
 }
 
 /// A channel at a release.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ChannelRelease {
     /// Which channel.
     #[serde(with = "channel_text")]
+    #[schema(value_type = String)]
     pub channel: Channel,
     /// Which of its releases; the number only grows.
     pub release: u64,
@@ -348,6 +359,15 @@ pub struct TerminalFacts {
     /// Channels it subscribed to: its own product.
     #[serde(with = "channels_text")]
     pub subscribed: Vec<Channel>,
+    /// Main memory, in bytes; absent where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Features of its processor and other hardware that channels may ask for, such as `avx2`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+    /// The group that it would like to be in; the operator's word goes before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
 }
 
 /// A terminal's request to be entered in the user table.
@@ -386,6 +406,19 @@ pub struct Assignment {
     pub reason: Reason,
     /// Why, in words for people.
     pub words: String,
+    /// It cures what should not wait: a terminal whose owner allows that installs it outside its window.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub urgent: bool,
+    /// Seconds since 1970 before which it is not to be put in force; absent: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earliest: Option<i64>,
+}
+
+impl Assignment {
+    /// One that may be followed at once and need not be.
+    pub fn new(channels: Vec<ChannelRelease>, reason: Reason, words: impl Into<String>) -> Self {
+        Assignment { channels, reason, words: words.into(), urgent: false, earliest: None }
+    }
 }
 
 /// Answer to [`CheckIn`].
@@ -424,6 +457,24 @@ pub enum Reason {
     UpdatesNotWished,
     /// No release of the channels it subscribed to is published.
     NothingPublished,
+    /// Another maker's channel, which cures what its product does not, is put beside the product.
+    Add,
+    /// Its product, or part of what runs, cures by now what a foreign channel was there for: that goes.
+    Back,
+    /// Another maker has the cure; by the policy it is offered and not installed.
+    Offered,
+    /// The policy keeps a channel at a release that is not the newest.
+    Pinned,
+    /// The newest release is being rolled out and has not come to this terminal's ring.
+    RingWaits,
+    /// The rollout of the newest release is halted.
+    Halted,
+    /// What it runs is blocked by the operator.
+    Blocked,
+    /// Another variant of its product fits the machine as it is now.
+    Variant,
+    /// No variant of its product fits the machine.
+    NoneFits,
 }
 
 impl Reason {
@@ -439,6 +490,15 @@ impl Reason {
             Reason::OthersNotAllowed => "others_not_allowed",
             Reason::UpdatesNotWished => "updates_not_wished",
             Reason::NothingPublished => "nothing_published",
+            Reason::Add => "add",
+            Reason::Back => "back",
+            Reason::Offered => "offered",
+            Reason::Pinned => "pinned",
+            Reason::RingWaits => "ring_waits",
+            Reason::Halted => "halted",
+            Reason::Blocked => "blocked",
+            Reason::Variant => "variant",
+            Reason::NoneFits => "none_fits",
         }
     }
 }

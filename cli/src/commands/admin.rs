@@ -1,5 +1,7 @@
 //! `titer admin`: what the operator of a service does.
 
+mod decisions;
+
 use crate::args::{AdminArgs, AdminCommand};
 use crate::exit::Exit;
 use crate::output::say;
@@ -31,6 +33,7 @@ async fn run_async(args: &AdminArgs) -> anyhow::Result<Exit> {
                 print_terminals(&rows);
             }
         }
+        AdminCommand::Decisions(command) => decisions::run(&operator, command).await?,
         AdminCommand::Threats { json } => {
             let rows = operator.threats().await?;
             if *json {

@@ -4,10 +4,10 @@ use super::backoff::{self, BackOffs, SERVICE};
 use super::fetch::fetch;
 use super::generation::{self, Made};
 use super::metadata::{self, Metadata, Source};
-use super::state::{Contact, Fault, Identity, StagedMark, State};
+use super::state::{Contact, Fault, Identity, StagedMark, State, Timing};
 use super::{
     Agent, AgentError, ChannelFault, ChannelReport, Installed, Manifest, Outcome, Settings, StagedStatus, UpdateReport,
-    bundle, download, staging,
+    bundle, download, machine, staging,
 };
 use crate::Channel;
 use crate::decide::{UserRow, accepts};
@@ -22,7 +22,8 @@ use std::collections::BTreeSet;
 impl Agent {
     /// What this terminal says of itself today.
     pub(super) fn facts(&self, session: &Session) -> TerminalFacts {
-        TerminalFacts { engine_version: self.engine.version(), ..session.identity.facts.clone() }
+        let (memory_bytes, features) = (machine::memory_bytes(), machine::features());
+        TerminalFacts { engine_version: self.engine.version(), memory_bytes, features, ..session.identity.facts.clone() }
     }
 
     /// [`Agent::noting`] of an answer by the service; what a file says is no word of a service.
@@ -70,7 +71,7 @@ impl Agent {
             if session.is_online() {
                 self.note(SERVICE, None);
             }
-            report.warnings.clone_from(&metadata.warnings);
+            report.warnings.extend(metadata.warnings.iter().cloned());
             *step = "fetch";
             self.fetch_all(session, &metadata, &held, &mut report).await?
         };
@@ -116,7 +117,12 @@ impl Agent {
         wanted: Vec<Installed>,
         report: &mut UpdateReport,
     ) -> Result<(), AgentError> {
-        let waits_for = staging::waits_for(&session.settings, session.stage_only, &self.state.now());
+        // A first installation protects from nothing while it waits for a date.
+        let timing = match session.installed {
+            Some(_) => Timing::of(&report.assignment),
+            None => Timing { earliest: None, ..Timing::of(&report.assignment) },
+        };
+        let waits_for = staging::waits_for(&session.settings, session.stage_only, timing, &self.state.now());
         let before = session.installed.clone();
         let staged = staging::staged(&self.state)?;
         let is_new = staged.as_ref().is_none_or(|staged| !staging::serves(staged, &wanted, before.as_ref()));
@@ -134,8 +140,11 @@ impl Agent {
         };
         let generation = manifest.generation;
         if waits_for.is_some() {
+            if let Some(mark) = self.state.staged()?.filter(|mark| !is_new && mark.timing != timing) {
+                self.state.put_staged(&StagedMark { timing, ..mark })?;
+            }
             if is_new {
-                self.state.put_staged(&StagedMark { generation, at: self.state.seconds() })?;
+                self.state.put_staged(&StagedMark { generation, at: self.state.seconds(), timing })?;
                 let result = Acknowledge::Staged { generation, staged: manifest.releases() };
                 report.acknowledged = self.acknowledge(session, &result).await;
             }
@@ -294,7 +303,7 @@ fn check_distinct(assignment: &Assignment) -> Result<(), AgentError> {
 /// an older release, which is checked against what the maker signed.
 fn check_acceptable(session: &Session, at: &ChannelRelease, in_force: Option<&Installed>) -> Result<(), AgentError> {
     let facts = &session.identity.facts;
-    let row = UserRow { designation: facts.designation.clone(), subscribed: facts.subscribed.clone(), applied: Vec::new() };
+    let row = UserRow::new(facts.designation.clone(), facts.subscribed.clone(), Vec::new());
     if in_force.is_none() && !accepts(&row, &at.channel) {
         return Err(AgentError::NotAccepted(at.channel.clone()));
     }

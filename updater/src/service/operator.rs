@@ -72,7 +72,7 @@ pub(crate) async fn threats(State(app): State<AppState>, headers: HeaderMap) -> 
     Ok(Json(app.store.threats().await?))
 }
 
-fn operator(app: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn operator(app: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
     let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = sent.and_then(|value| value.strip_prefix("Bearer "));
     if token.is_some_and(|token| same_secret(token.as_bytes(), app.operator_token.as_bytes())) {

@@ -1,11 +1,11 @@
 //! Contents page of the service: every route, by who calls it.
 
 use crate::service::problem::uniform;
-use crate::service::{AppState, beacon, content, makers, operator, terminals, trace, watchers};
+use crate::service::{AppState, beacon, content, makers, operator, policy, rollout, terminals, trace, watchers};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 
 /// Largest JSON body, in bytes.
 const JSON_BODY_MAX: usize = 256 << 10;
@@ -35,6 +35,19 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/v1/role-keys/{role}", post(operator::role_key))
         .route("/v1/enrolment-tokens", post(operator::enrolment_token))
         .route("/v1/threats", get(operator::threats))
+        // The operator, on decisions.
+        .route("/v1/policies", get(policy::policies))
+        .route("/v1/policies/{name}", put(policy::put_policy).delete(policy::drop_policy))
+        .route("/v1/terminals/{terminal}/group", put(policy::put_group))
+        .route("/v1/terminals/{terminal}/explain", get(policy::explain))
+        .route("/v1/makers-record", get(policy::records))
+        .route("/v1/needs", get(policy::needs))
+        .route("/v1/channels/{maker}/{name}/needs", post(policy::put_needs))
+        .route("/v1/blocked", get(policy::blocked).post(policy::block))
+        .route("/v1/unblocked", post(policy::unblock))
+        .route("/v1/rollouts", get(rollout::list).post(rollout::start))
+        .route("/v1/rollouts/halt", post(rollout::halt))
+        .route("/v1/rollouts/resume", post(rollout::resume))
         .fallback(content::unknown)
         .layer(DefaultBodyLimit::max(JSON_BODY_MAX))
         .layer(middleware::from_fn(uniform))

@@ -11,7 +11,9 @@
 //! tested; the texts differ in nothing that speed asks for.
 
 mod lease;
+mod policy;
 mod publications;
+mod rollout;
 mod terminals;
 mod threats;
 

@@ -1,6 +1,5 @@
 //! What terminals call. Each request is signed by the terminal's key and counted.
 
-use crate::decide::{UserRow, decide};
 use crate::keys::{PublicKey, random_hex};
 use crate::service::problem::Problem;
 use crate::service::store::Enrolment;
@@ -50,10 +49,13 @@ pub(crate) async fn check_in(
     let taken = app.store.check_in(&terminal, counter, &report).await?;
     fresh(taken, counter)?;
     let tables = app.beacons.tables(&app.store).await?;
-    let row =
-        UserRow { designation: report.facts.designation, subscribed: report.facts.subscribed, applied: report.applied };
-    let assignment = decide(&row, &tables.threats, &tables.newest, &tables.withdrawn);
+    // As it is written now, so that the idle poll decides of the same.
+    let known = app.store.terminal(&terminal).await?.ok_or_else(unknown)?;
+    let assignment = tables.decide(&known.row);
     app.store.put_reason(&terminal, &assignment).await?;
+    for at in assignment.channels.iter().filter(|at| tables.prepared.is_rolled_out(at)) {
+        app.store.offer(&terminal, at).await?;
+    }
     tracing::info!(terminal, reason = assignment.reason.code(), "terminal {terminal} is told: {}", assignment.words);
     let beacon = Some(tables.tag(&assignment));
     Ok(Json(CheckedIn { assignment, beacon, poll_seconds: Some(app.poll_every.as_secs()) }))
@@ -70,6 +72,7 @@ pub(crate) async fn acknowledge(
     let result: Acknowledge = parse(&body)?;
     let taken = app.store.acknowledge(&terminal, counter, &result).await?;
     fresh(taken, counter)?;
+    app.store.blame(&terminal, &result).await?;
     match result {
         Acknowledge::Installed { generation, .. } => {
             tracing::info!(terminal, generation, "terminal {terminal} runs generation {generation}");
@@ -86,8 +89,12 @@ pub(crate) async fn acknowledge(
 
 async fn verify(app: &AppState, terminal: &str, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<u64, Problem> {
     let key: Option<PublicKey> = app.store.terminal_key(terminal).await?;
-    let key = key.ok_or_else(|| Problem::not_found("terminal_unknown", "no terminal with this number is enrolled"))?;
+    let key = key.ok_or_else(unknown)?;
     counter_of(headers, &[key], &Method::POST, uri.path(), body)
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("terminal_unknown", "no terminal with this number is enrolled")
 }
 
 fn fresh(taken: bool, counter: u64) -> Result<(), Problem> {

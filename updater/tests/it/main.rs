@@ -6,6 +6,7 @@ mod bundles;
 mod clocks;
 mod crash;
 mod damage;
+mod decisions;
 mod deltas;
 mod idle;
 mod maker_keys;

@@ -185,6 +185,14 @@ impl World {
         count
     }
 
+    /// Changes the service's tables behind its back, as time would.
+    pub(crate) async fn sql(&self, statement: &str) {
+        let tables = SqliteConnectOptions::new().filename(self.dir.path().join("service/titer.sqlite3"));
+        let pool = SqlitePool::connect_with(tables).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+
     pub(crate) fn token(&self) -> &str {
         self.running.as_ref().unwrap().operator_token()
     }
@@ -368,7 +376,7 @@ impl Terminal {
 }
 
 fn assigned(channels: &[ChannelRelease]) -> Assignment {
-    Assignment { channels: channels.to_vec(), reason: Reason::Switch, words: "believe me".to_owned() }
+    Assignment::new(channels.to_vec(), Reason::Switch, "believe me")
 }
 
 /// Answers check-ins as it likes and passes everything else to the real service.

@@ -7,7 +7,7 @@ use crate::deltas::Node;
 use crate::keys::PublicKey;
 use crate::service::deltas::Earlier;
 use crate::tuf::{MakerKeys, SignedRelease};
-use crate::wire::{ChannelRelease, MakerName, ReleaseView, Sha256Hex, Withdrawn};
+use crate::wire::{MakerName, ReleaseView, Sha256Hex, Withdrawn};
 use sqlx::FromRow;
 
 /// A maker and what they last published.
@@ -69,15 +69,6 @@ impl Store {
     pub(crate) async fn releases(&self, maker: &MakerName) -> Result<Vec<ReleaseView>, StoreError> {
         let rows = sqlx::query_as::<_, ReleaseSql>("SELECT * FROM releases WHERE maker = $1 ORDER BY name, release");
         rows.bind(maker.as_str()).fetch_all(&self.pool).await?.into_iter().map(ReleaseSql::read).collect()
-    }
-
-    /// The newest listed release of every channel.
-    pub(crate) async fn newest(&self) -> Result<Vec<ChannelRelease>, StoreError> {
-        let rows = sqlx::query_as::<_, (String, String, i64)>(
-            "SELECT maker, name, MAX(release) FROM releases WHERE listed = 1 GROUP BY maker, name ORDER BY maker, name",
-        );
-        let rows = rows.fetch_all(&self.pool).await?;
-        rows.into_iter().map(|(maker, name, release)| channel_release(&maker, &name, release)).collect()
     }
 
     /// Records a publication, all of it or nothing; from then on the metadata lags.
