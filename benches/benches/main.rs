@@ -6,6 +6,7 @@
 mod clean_file;
 mod compare;
 mod compile;
+mod decide;
 mod flood;
 mod open;
 mod small_files;
@@ -19,6 +20,7 @@ criterion_group!(
     flood::benchmarks,
     small_files::benchmarks,
     open::benchmarks,
-    compile::benchmarks
+    compile::benchmarks,
+    decide::benchmarks
 );
 criterion_main!(groups);

@@ -197,6 +197,8 @@ impl<'a> Case<'a> {
         let settled = self.settled(product, kept, back);
         match settled.reason {
             Reason::Blocked | Reason::Back | Reason::Variant | Reason::NoneFits => settled,
+            // What is held up may be the very cure.
+            Reason::Halted | Reason::RingWaits | Reason::Pinned if reason == Reason::NoCureYet => settled,
             _ => Assignment::new(channels, reason, words()),
         }
     }

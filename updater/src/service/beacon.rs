@@ -14,11 +14,11 @@ use crate::service::conditional::none_match;
 use crate::service::problem::Problem;
 use crate::service::store::{Store, StoreError};
 use crate::service::{App, AppState, counter_of};
-use crate::wire::{Assignment, Sha256Hex};
+use crate::wire::{Assignment, ChannelRelease, Sha256Hex};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ pub(crate) struct Beacons {
     tables: tokio::sync::Mutex<Option<Arc<Tables>>>,
     /// By terminal: seconds since 1970 and counter of the newest poll that is not written yet.
     contacts: Mutex<HashMap<String, (i64, u64)>>,
+    /// Rollouts of which enough terminals were told to judge them; nobody else is noted.
+    judged_by_enough: Mutex<HashSet<(String, u64)>>,
 }
 
 /// What assignments are made of, for all terminals.
@@ -82,6 +84,24 @@ impl Beacons {
         let prepared = tokio::task::spawn_blocking(prepare).await.map_err(|e| StoreError::Value(e.to_string()))?;
         let tables = Tables { prepared, root, changes, read };
         Ok(kept.insert(Arc::new(tables)).clone())
+    }
+
+    /// Says of a rolled out release whether those told of it need not be noted any more.
+    pub(crate) fn put_enough(&self, at: &ChannelRelease, enough: bool) {
+        let mut judged = self.judged_by_enough.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = (at.channel.to_string(), at.release);
+        if enough {
+            judged.insert(at);
+        } else {
+            judged.remove(&at);
+        }
+    }
+
+    /// Those of a terminal's releases of which it must be noted that the terminal was told.
+    pub(crate) fn to_be_noted<'a>(&self, tables: &Tables, assignment: &'a Assignment) -> Vec<&'a ChannelRelease> {
+        let judged = self.judged_by_enough.lock().unwrap_or_else(PoisonError::into_inner);
+        let enough = |at: &ChannelRelease| !judged.is_empty() && judged.contains(&(at.channel.to_string(), at.release));
+        assignment.channels.iter().filter(|at| tables.prepared.is_rolled_out(at) && !enough(at)).collect()
     }
 
     /// Notes a poll; false for a counter that was used. `held` is the counter in the tables.

@@ -18,7 +18,11 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 
-/// Every rollout with its counts.
+/// Terminals by which a rollout is judged: 10,000 tell a share of 1 % from one of 2 %, and are counted every few seconds. Those that come later are
+/// not noted.
+const TOLD_ENOUGH: u64 = 10_000;
+
+/// Every rollout with its counts; those of one that is done are kept no longer.
 #[utoipa::path(get, path = "/v1/rollouts", tag = "operator", responses((status = 200, body = Vec<RolloutView>)))]
 pub(crate) async fn list(State(app): State<AppState>, headers: HeaderMap) -> Result<Json<Vec<RolloutView>>, Problem> {
     operator(&app, &headers)?;
@@ -114,10 +118,15 @@ pub(crate) async fn judge(app: &AppState) -> Result<(), StoreError> {
     app.beacons.flush(&app.store).await;
     for rollout in running {
         let progress = app.store.progress(rollout, now()).await?;
+        app.beacons.put_enough(&rollout.at, progress.told >= TOLD_ENOUGH);
         if let Some(next) = rings::step(rollout, &progress, now())
             && app.store.step_rollout(rollout, &next).await?
         {
             log(&next);
+            if next.state == RolloutState::Done {
+                app.beacons.put_enough(&next.at, false);
+                app.store.forget_offers(&next.at).await?;
+            }
         }
     }
     Ok(())

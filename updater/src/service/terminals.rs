@@ -53,7 +53,7 @@ pub(crate) async fn check_in(
     let known = app.store.terminal(&terminal).await?.ok_or_else(unknown)?;
     let assignment = tables.decide(&known.row);
     app.store.put_reason(&terminal, &assignment).await?;
-    for at in assignment.channels.iter().filter(|at| tables.prepared.is_rolled_out(at)) {
+    for at in app.beacons.to_be_noted(&tables, &assignment) {
         app.store.offer(&terminal, at).await?;
     }
     tracing::info!(terminal, reason = assignment.reason.code(), "terminal {terminal} is told: {}", assignment.words);

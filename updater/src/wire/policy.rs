@@ -85,8 +85,8 @@ impl Policy {
     /// # Errors
     /// Which is not, in words.
     pub fn check(&self) -> Result<(), String> {
-        in_range("minimum_stay_days", u64::from(self.minimum_stay_days), 0, 365)?;
-        in_range("channels_max", u64::from(self.channels_max), 1, 16)?;
+        in_range("policy.minimum_stay_days", u64::from(self.minimum_stay_days), 0, 365)?;
+        in_range("policy.channels_max", u64::from(self.channels_max), 1, 16)?;
         in_range("pins", self.pins.len() as u64, 0, 1000)?;
         let mut pinned = BTreeSet::new();
         if let Some(twice) = self.pins.iter().find(|pin| !pinned.insert(&pin.0.channel)) {
@@ -161,7 +161,7 @@ pub struct Ring {
     /// Minutes before the next ring opens, at most 43,200. Default: 60.
     #[serde(default = "sixty")]
     pub soak_minutes: u64,
-    /// Terminals that must run the release before the next ring opens, at least 1. Default: 1.
+    /// Terminals that must run the release before the next ring opens, 1 to 10,000. Default: 1.
     #[serde(default = "one")]
     pub reports: u64,
 }
@@ -194,8 +194,8 @@ pub fn check_rings(rings: &[Ring]) -> Result<(), String> {
     in_range("rings", rings.len() as u64, 0, 16)?;
     let mut share = 0;
     for ring in rings {
-        in_range("soak_minutes", ring.soak_minutes, 0, 43_200)?;
-        in_range("reports", ring.reports, 1, 1 << 32)?;
+        in_range("rings.soak_minutes", ring.soak_minutes, 0, 43_200)?;
+        in_range("rings.reports", ring.reports, 1, 10_000)?;
         match (&ring.group, ring.percent) {
             (Some(group), None) => check_group(group)?,
             (None, Some(percent)) if percent > share && percent <= 100 => share = percent,
@@ -256,10 +256,10 @@ impl Gate {
     /// # Errors
     /// Which is not, in words.
     pub fn check(&self) -> Result<(), String> {
-        in_range("trouble_percent", u64::from(self.trouble_percent), 0, 100)?;
-        in_range("silent_percent", u64::from(self.silent_percent), 0, 100)?;
-        in_range("silent_minutes", self.silent_minutes, 1, 43_200)?;
-        in_range("urgent_soak_minutes", self.urgent_soak_minutes, 0, 43_200)
+        in_range("gate.trouble_percent", u64::from(self.trouble_percent), 0, 100)?;
+        in_range("gate.silent_percent", u64::from(self.silent_percent), 0, 100)?;
+        in_range("gate.silent_minutes", self.silent_minutes, 1, 43_200)?;
+        in_range("gate.urgent_soak_minutes", self.urgent_soak_minutes, 0, 43_200)
     }
 }
 
@@ -327,7 +327,11 @@ impl Needs {
                 return Err(format!("an entry of `{key}` has not 1 to 100 bytes"));
             }
         }
-        let names = [("product", &self.product), ("engine_min", &self.engine_min), ("engine_max", &self.engine_max)];
+        let names = [
+            ("needs.product", &self.product),
+            ("needs.engine_min", &self.engine_min),
+            ("needs.engine_max", &self.engine_max),
+        ];
         let odd = names.iter().find(|(_, text)| text.as_ref().is_some_and(|text| text.is_empty() || text.len() > 100));
         odd.map_or(Ok(()), |(key, _)| Err(format!("`{key}` has not 1 to 100 bytes")))
     }

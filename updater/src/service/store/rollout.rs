@@ -114,6 +114,17 @@ impl Store {
         Ok(Progress { told: nat(told)?, installed: nat(installed)?, trouble: nat(trouble)?, silent: nat(silent)? })
     }
 
+    /// Forgets who was told of a release.
+    pub(crate) async fn forget_offers(&self, at: &ChannelRelease) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM offers WHERE maker = $1 AND name = $2 AND release = $3")
+            .bind(at.channel.maker())
+            .bind(at.channel.name())
+            .bind(int(at.release)?)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// Forgets whom a resumed rollout lost: they are told anew when they come back, and counted from then.
     pub(crate) async fn forget_silent(&self, rollout: &Rollout, at: i64) -> Result<(), StoreError> {
         sqlx::query(
