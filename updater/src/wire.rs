@@ -13,10 +13,9 @@ pub use crate::tuf::MakerKeys;
 pub use explain::{CandidateView, Explanation, Machine, MakerRecord, Rule, Tried};
 use jiff::civil::Date;
 pub use policy::{
-    Blocked, ChannelNeeds, DEFAULT_POLICY, Eagerness, Gate, Needs, Pin, Policies, Policy, Ring, RolloutPolicy,
-    TerminalGroup, check_group, check_rings,
+    Blocked, ChannelNeeds, DEFAULT_POLICY, Eagerness, Needs, Pin, Policies, Policy, TerminalGroup, check_group,
 };
-pub use rollout::{Progress, Rollout, RolloutStart, RolloutState, RolloutView};
+pub use rollout::{Gate, Progress, Ring, Rollout, RolloutPolicy, RolloutStart, RolloutState, RolloutView, check_rings};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;

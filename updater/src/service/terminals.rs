@@ -4,7 +4,7 @@ use crate::keys::{PublicKey, random_hex};
 use crate::service::problem::Problem;
 use crate::service::store::Enrolment;
 use crate::service::{AppState, counter_of};
-use crate::wire::{Acknowledge, CheckIn, CheckedIn, Enrol, Enrolled, Sha256Hex};
+use crate::wire::{Acknowledge, ChannelRelease, CheckIn, CheckedIn, Enrol, Enrolled, Sha256Hex, TerminalFacts, check_group};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -13,6 +13,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 const TERMINAL_ID_BYTES: usize = 16;
+/// Most channels and features of a terminal.
+const LISTED_MAX: usize = 100;
+/// Longest text that a terminal says of its machine, in bytes.
+const TEXT_LEN_MAX: usize = 200;
 
 pub(crate) async fn enrol(
     State(app): State<AppState>,
@@ -22,6 +26,7 @@ pub(crate) async fn enrol(
 ) -> Result<Json<Enrolled>, Problem> {
     let request: Enrol = parse(&body)?;
     let counter = counter_of(&headers, &[request.public_key], &Method::POST, uri.path(), &body)?;
+    sensible(&request.facts, &[])?;
     let terminal = random_hex(TERMINAL_ID_BYTES).map_err(|e| Problem::internal(&e))?;
     let token = Sha256Hex::of(request.token.as_bytes());
     let enrolment = app.store.enrol(&token, &terminal, &request.public_key, counter, &request.facts).await;
@@ -46,6 +51,7 @@ pub(crate) async fn check_in(
 ) -> Result<Json<CheckedIn>, Problem> {
     let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
     let report: CheckIn = parse(&body)?;
+    sensible(&report.facts, &report.applied)?;
     let taken = app.store.check_in(&terminal, counter, &report).await?;
     fresh(taken, counter)?;
     let tables = app.beacons.tables(&app.store).await?;
@@ -91,6 +97,20 @@ async fn verify(app: &AppState, terminal: &str, uri: &Uri, headers: &HeaderMap, 
     let key: Option<PublicKey> = app.store.terminal_key(terminal).await?;
     let key = key.ok_or_else(unknown)?;
     counter_of(headers, &[key], &Method::POST, uri.path(), body)
+}
+
+/// Bounds on what a terminal says of itself, as every decision for it goes over that.
+fn sensible(facts: &TerminalFacts, applied: &[ChannelRelease]) -> Result<(), Problem> {
+    let refused = |detail: String| Problem::bad_request("facts_refused", detail);
+    let counts = [facts.subscribed.len(), applied.len(), facts.features.len()];
+    if counts.iter().any(|count| *count > LISTED_MAX) {
+        return Err(refused(format!("a terminal subscribes to, runs and has at most {LISTED_MAX} of each")));
+    }
+    let texts = [&facts.hardware, &facts.os, &facts.engine_version].into_iter().chain(&facts.features);
+    if let Some(long) = texts.map(String::len).find(|length| *length > TEXT_LEN_MAX) {
+        return Err(refused(format!("a text has {long} bytes, {TEXT_LEN_MAX} are allowed")));
+    }
+    facts.group.as_deref().map_or(Ok(()), check_group).map_err(refused)
 }
 
 fn unknown() -> Problem {

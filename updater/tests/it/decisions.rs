@@ -290,6 +290,24 @@ async fn a_freeze_stages_and_puts_nothing_in_force() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_that_says_too_much_of_itself_is_refused() {
+    let (world, _, terminal) = world_with_one_terminal(100).await;
+    let identity = terminal.folder.join("identity.json");
+    let honest: serde_json::Value = serde_json::from_slice(&fs::read(&identity).unwrap()).unwrap();
+    let many = (0..101).map(|number| format!("acme/c{number}")).collect::<Vec<_>>();
+    for (member, odd) in [("subscribed", many.into()), ("os", "x".repeat(201).into()), ("group", "../lab".into())] {
+        let mut lie = honest.clone();
+        let said: serde_json::Value = odd;
+        lie["facts"][member] = said;
+        fs::write(&identity, lie.to_string()).unwrap();
+        assert_eq!(terminal.agent.update().await.unwrap_err().code(), "facts_refused", "{member}");
+    }
+    fs::write(&identity, honest.to_string()).unwrap();
+    assert_eq!(update(&terminal).await, (Outcome::UpToDate, Reason::Current));
+    drop(world);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn policies_are_put_by_group_and_refused_out_of_range() {
     let (world, _, _, terminal) = world_with_a_virus(Designation::Any).await;
     let operator = &world.operator;
