@@ -157,7 +157,7 @@ impl<'a> Case<'a> {
         let (kept, back) = self.without_superfluous(&product, trace);
         let cured = self.cures(&kept);
         let open = self.scope.without(&cured);
-        trace.open(|| self.tables.names(&open));
+        trace.open(|| owned(&self.tables.names(&open)));
         let stuck = kept.iter().any(|target| target.why == Why::BlockedStuck);
         trace.tried(Rule::ProductCures, open.is_empty(), || match open.is_empty() {
             true => format!("no threat of danger {:?} or more is open", self.policy.danger),
@@ -240,6 +240,10 @@ fn releases(targets: &[Target<'_>]) -> Vec<ChannelRelease> {
 
 fn names(targets: &[Target<'_>]) -> Vec<String> {
     targets.iter().map(|target| target.channel.to_string()).collect()
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// The first few names.

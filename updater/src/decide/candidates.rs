@@ -3,7 +3,7 @@
 use super::prepared::Set;
 use super::product::{Product, Target, Why, what_is_blocked};
 use super::trace::Trace;
-use super::{Case, accepts, listed, names, releases};
+use super::{Case, accepts, listed, names, owned, releases};
 use crate::wire::{Assignment, CandidateView, ChannelRelease, Eagerness, Reason, Rule};
 use std::cmp::Reverse;
 
@@ -217,8 +217,8 @@ impl<'a> Case<'a> {
         let Target { channel, release, .. } = candidate.target;
         CandidateView {
             at: ChannelRelease { channel: channel.clone(), release },
-            cures: self.tables.names(&candidate.gains),
-            lacks: self.tables.names(&candidate.lacks),
+            cures: owned(&self.tables.names(&candidate.gains)),
+            lacks: owned(&self.tables.names(&candidate.lacks)),
             accepted: candidate.accepted,
             rank: candidate.target.rank(),
         }

@@ -154,12 +154,12 @@ impl Prepared {
     }
 
     /// The names in a set, the most dangerous first.
-    pub(super) fn names(&self, set: &[u64]) -> Vec<String> {
+    pub(super) fn names(&self, set: &[u64]) -> Vec<&str> {
         let numbers = set
             .iter()
             .enumerate()
             .flat_map(|(word, bits)| (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| word * 64 + bit));
-        numbers.filter_map(|number| self.threats.get(number).cloned()).collect()
+        numbers.filter_map(|number| self.threats.get(number).map(String::as_str)).collect()
     }
 
     /// Rows of the countering table for these threats; at most 200.
