@@ -159,9 +159,9 @@ impl<'a> Case<'a> {
         let open = self.scope.without(&cured);
         trace.open(|| owned(&self.tables.names(&open)));
         let stuck = kept.iter().any(|target| target.why == Why::BlockedStuck);
-        trace.tried(Rule::ProductCures, open.is_empty(), || match open.is_empty() {
-            true => format!("no threat of danger {:?} or more is open", self.policy.danger),
-            false => format!("open are {}", listed(&self.tables.names(&open))),
+        trace.tried(Rule::ProductCures, open.is_empty(), || match &self.tables.names(&open)[..] {
+            [] => format!("no threat of danger {:?} or more is open", self.policy.danger),
+            names => format!("open are {}", listed(names)),
         });
         if open.is_empty() && !stuck {
             return self.settled(&product, kept, back);
@@ -207,9 +207,13 @@ impl<'a> Case<'a> {
     fn cures_anew(&self, channels: &[ChannelRelease], danger: Danger) -> bool {
         let scope = self.tables.scope(danger);
         let mut now = scope.empty();
-        channels.iter().for_each(|at| self.tables.add_cures(&mut now, at));
+        for at in channels {
+            self.tables.add_cures(&mut now, at);
+        }
         let mut before = scope.empty();
-        self.row.applied.iter().for_each(|at| self.tables.add_cures(&mut before, at));
+        for at in &self.row.applied {
+            self.tables.add_cures(&mut before, at);
+        }
         scope.any_in_first_only(&now, &before)
     }
 

@@ -94,17 +94,14 @@ impl<'a> Case<'a> {
 
     fn switched(&self, kept: &[Target<'a>], best: &Candidate<'a>) -> Assignment {
         let channels = releases(std::slice::from_ref(&best.target));
-        if let Some(blocked) = self.blocked_runs(kept) {
+        if let Some(blocked) = blocked_runs(kept) {
             return Assignment::new(
                 channels,
                 Reason::Blocked,
                 format!("{blocked}; {} takes its place", best.target.channel),
             );
         }
-        let product = match kept.is_empty() {
-            true => "what it subscribed to".to_owned(),
-            false => names(kept).join(", "),
-        };
+        let product = if kept.is_empty() { "what it subscribed to".to_owned() } else { names(kept).join(", ") };
         let words = format!(
             "{product} has no cure for {}; {} has, and this terminal accepts it",
             self.gained(best),
@@ -115,7 +112,7 @@ impl<'a> Case<'a> {
 
     /// Puts accepted candidates beside what is kept, the best first, each only while it still cures something open.
     fn added(&self, product: &Product<'a>, kept: Vec<Target<'a>>, open: &Set, candidates: &[Candidate<'a>]) -> Assignment {
-        let blocked = self.blocked_runs(&kept);
+        let blocked = blocked_runs(&kept);
         let mut channels = kept;
         if blocked.is_some() {
             channels.retain(|target| target.why != Why::BlockedStuck);
@@ -142,14 +139,11 @@ impl<'a> Case<'a> {
         };
         let beside = listed(&added.iter().map(|candidate| candidate.target.channel).collect::<Vec<_>>());
         let channels = releases(&channels);
-        match blocked {
-            Some(blocked) => Assignment::new(channels, Reason::Blocked, format!("{blocked}; {beside} takes its place")),
-            None => {
-                let words =
-                    format!("its product has no cure for {}; {beside} has, and is put beside it", self.gained(first));
-                Assignment::new(channels, Reason::Add, words)
-            }
+        if let Some(blocked) = blocked {
+            return Assignment::new(channels, Reason::Blocked, format!("{blocked}; {beside} takes its place"));
         }
+        let words = format!("its product has no cure for {}; {beside} has, and is put beside it", self.gained(first));
+        Assignment::new(channels, Reason::Add, words)
     }
 
     fn unhelped(&self, product: &Product<'a>, kept: Vec<Target<'a>>, back: Option<String>, open: &Set) -> Assignment {
@@ -203,12 +197,6 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// What of the channels is blocked and stuck, in words.
-    fn blocked_runs(&self, kept: &[Target<'a>]) -> Option<String> {
-        let stuck = kept.iter().find(|target| target.why == Why::BlockedStuck)?;
-        stuck.blocked().map(what_is_blocked)
-    }
-
     fn gained(&self, candidate: &Candidate<'a>) -> String {
         listed(&self.tables.names(&candidate.gains))
     }
@@ -223,4 +211,10 @@ impl<'a> Case<'a> {
             rank: candidate.target.rank(),
         }
     }
+}
+
+/// What of the channels is blocked and stuck, in words.
+fn blocked_runs(kept: &[Target<'_>]) -> Option<String> {
+    let stuck = kept.iter().find(|target| target.why == Why::BlockedStuck)?;
+    stuck.blocked().map(what_is_blocked)
 }
