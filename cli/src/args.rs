@@ -345,7 +345,7 @@ pub(crate) struct AgentArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum AgentCommand {
     /// Enter this terminal at a service.
-    Enroll(EnrollArgs),
+    Enroll(Box<EnrollArgs>),
     /// Install what the service assigns; one short request while nothing has changed.
     Update(UpdateArgs),
     /// Bring this terminal to the newest releases in a bundle, without the network.

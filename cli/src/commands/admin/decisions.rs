@@ -18,11 +18,19 @@ pub(crate) async fn run(operator: &Operator, command: &DecisionCommand) -> anyho
         DecisionCommand::Release { command } => release(operator, command).await,
         DecisionCommand::Makers { json } => {
             let records = operator.makers_record().await?;
-            if *json { lines(&records) } else { Ok(print_records(&records)) }
+            if *json {
+                return lines(&records);
+            }
+            print_records(&records);
+            Ok(())
         }
         DecisionCommand::Explain { terminal, json } => {
             let explained = operator.explain(terminal).await?;
-            if *json { line(&explained) } else { Ok(print_explanation(&explained)) }
+            if *json {
+                return line(&explained);
+            }
+            print_explanation(&explained);
+            Ok(())
         }
         DecisionCommand::Group { terminal, group } => {
             operator.put_group(terminal, group.as_deref()).await?;
@@ -96,7 +104,11 @@ async fn rollout(operator: &Operator, command: &RolloutCommand) -> anyhow::Resul
         }
         RolloutCommand::Status { json } => {
             let rollouts = operator.rollouts().await?;
-            if *json { lines(&rollouts) } else { Ok(print_rollouts(&rollouts)) }
+            if *json {
+                return lines(&rollouts);
+            }
+            print_rollouts(&rollouts);
+            Ok(())
         }
         RolloutCommand::Halt { at, json } => told(&operator.halt_rollout(&at.0).await?, *json),
         RolloutCommand::Resume { at, json } => told(&operator.resume_rollout(&at.0).await?, *json),
@@ -118,7 +130,9 @@ async fn release(operator: &Operator, command: &ReleaseCommand) -> anyhow::Resul
             if *json {
                 return lines(&blocked);
             }
-            blocked.iter().for_each(|one| say!("{} {} {}", one.at.channel, one.at.release, one.words));
+            for one in &blocked {
+                say!("{} {} {}", one.at.channel, one.at.release, one.words);
+            }
         }
     }
     Ok(())

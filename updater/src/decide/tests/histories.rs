@@ -93,7 +93,9 @@ impl Terminal {
 /// What releases cure, of all threats.
 fn cured(prepared: &Prepared, releases: &[ChannelRelease]) -> Vec<u64> {
     let mut set = prepared.scope(Danger::Low).empty();
-    releases.iter().for_each(|at| prepared.add_cures(&mut set, at));
+    for at in releases {
+        prepared.add_cures(&mut set, at);
+    }
     set
 }
 

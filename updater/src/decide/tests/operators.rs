@@ -84,7 +84,7 @@ fn a_blocked_release_is_left_by_the_first_way_there_is() {
     let (one, two, three, b) = (at("a/product", 1), at("a/product", 2), at("a/product", 3), at("b/product", 5));
     for (row, tables, channel) in [
         (&own, with(&[one.clone(), two.clone(), three.clone()], &[]), &three),
-        (&own, with(&[one.clone()], &allowed), &one),
+        (&own, with(std::slice::from_ref(&one), &allowed), &one),
         (&own, with(&[one.clone(), two.clone()], &[]), &two),
         (&any, with(&[one.clone(), two.clone(), b.clone()], &[]), &b),
         (&own, with(&[one.clone(), two.clone(), b.clone()], &[]), &two),
@@ -96,16 +96,17 @@ fn a_blocked_release_is_left_by_the_first_way_there_is() {
     }
     // Nobody else is given it, also not as help.
     assert_eq!(
-        decide(&row(Designation::Own, &[one.clone()]), with(&[one.clone(), two.clone()], &[])).reason,
+        decide(&row(Designation::Own, std::slice::from_ref(&one)), with(&[one.clone(), two.clone()], &[])).reason,
         Reason::Current
     );
-    assert_eq!(decide(&row(Designation::Own, &[]), with(&[two.clone()], &[])).reason, Reason::Blocked);
-    let loyal = UserRow { subscribed: vec!["b/product".parse().unwrap()], ..row(Designation::Any, &[b.clone()]) };
+    assert_eq!(decide(&row(Designation::Own, &[]), with(std::slice::from_ref(&two), &[])).reason, Reason::Blocked);
+    let loyal =
+        UserRow { subscribed: vec!["b/product".parse().unwrap()], ..row(Designation::Any, std::slice::from_ref(&b)) };
     let cure = [threat("a", "x", Some((1, two.clone())))];
     let assignment = decide(&loyal, Tables { threats: cure.to_vec(), ..with(&[two.clone(), b.clone()], &[]) });
     assert_eq!((assignment.reason, assignment.channels), (Reason::NoCureYet, vec![b.clone()]));
     // Who wishes no updates is warned and left alone.
-    let none = decide(&row(Designation::None, &[two.clone()]), with(&[three], &[]));
+    let none = decide(&row(Designation::None, std::slice::from_ref(&two)), with(&[three], &[]));
     assert_eq!((none.reason, none.channels), (Reason::Blocked, vec![two]));
 }
 

@@ -112,7 +112,7 @@ async fn a_commit_and_a_takeover_at_the_same_time_come_one_after_the_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_is_waited_for_and_taken_from_the_dead() {
     let tables = Tables::new().await;
-    let times = LeaseTimes { lost_after: Duration::from_millis(900), patience: Duration::from_secs(60) };
+    let times = LeaseTimes { lost_after: Duration::from_millis(900), patience: Duration::from_mins(1) };
     for database in &tables.databases {
         let store = Store::open(database).await.unwrap();
         let lease = |replica: &str, times| Lease::new(store.clone(), replica.to_owned(), times);
