@@ -19,7 +19,7 @@
 //!
 //! Three steps, each in a file: what it would run without help (`product`, `variant`), what could go (`back`), what could help
 //! (`candidates`, by the makers' `record`). What is the same for all terminals is computed once, in a [`Prepared`]; a decision then works on
-//! bit sets. [`Prepared::explain`] is the same code with a listener ([`trace`]), so that it cannot tell another story.
+//! bit sets. [`Prepared::explain`] is the same code with a listener (`trace`), so that it cannot tell another story.
 
 mod back;
 mod candidates;

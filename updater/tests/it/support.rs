@@ -187,8 +187,7 @@ impl World {
 
     /// Changes the service's tables behind its back, as time would.
     pub(crate) async fn sql(&self, statement: &str) {
-        let tables = SqliteConnectOptions::new().filename(self.dir.path().join("service/titer.sqlite3"));
-        let pool = SqlitePool::connect_with(tables).await.unwrap();
+        let pool = tables(self.dir.path()).await;
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&pool).await.unwrap();
         pool.close().await;
     }
