@@ -6,6 +6,7 @@
 mod clean_file;
 mod compare;
 mod compile;
+mod coverage;
 mod decide;
 mod flood;
 mod open;
@@ -21,6 +22,7 @@ criterion_group!(
     small_files::benchmarks,
     open::benchmarks,
     compile::benchmarks,
+    coverage::benchmarks,
     decide::benchmarks
 );
 criterion_main!(groups);

@@ -1,13 +1,17 @@
 //! The command line as typed.
 
 pub(crate) mod admin;
+mod coverage;
 mod maker;
 mod root;
 mod sig;
+mod source;
 
+pub(crate) use self::coverage::*;
 pub(crate) use self::maker::*;
 pub(crate) use self::root::*;
 pub(crate) use self::sig::*;
+pub(crate) use self::source::*;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -81,10 +85,11 @@ impl Command {
             Command::Agent(args) => args.json,
             Command::Bundle(BundleArgs { command: BundleCommand::Export { json, .. } }) => *json,
             Command::Root(args) => matches!(args.command, RootCommand::Show { json: true, .. }),
-            Command::Admin(args) => match args.command {
-                AdminCommand::Terminals { json } | AdminCommand::Threats { json } => json,
-                AdminCommand::EnrolmentToken | AdminCommand::Root { .. } | AdminCommand::RoleKey { .. } => false,
-                AdminCommand::Decisions(ref command) => command.is_json(),
+            Command::Admin(args) => args.json,
+            Command::Maker(args) => match &args.command {
+                MakerCommand::Import(args) => args.json,
+                MakerCommand::Export { json, .. } => *json,
+                _ => false,
             },
             _ => false,
         }
@@ -276,6 +281,58 @@ pub(crate) struct ServeArgs {
     /// Most terminals that listen for changes at the same time; the others ask from time to time
     #[arg(long, value_name = "COUNT", default_value_t = 4096)]
     pub(crate) watchers: usize,
+    /// Browsers reach the console by TLS, through a proxy in front: send its cookies over TLS alone
+    #[arg(long)]
+    pub(crate) console_over_tls: bool,
+    /// Certificate in PEM, followed by those that vouch for it; read anew when it changes, and at SIGHUP
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Listen at other addresses than loopback without TLS, because a proxy in front has it
+    #[arg(long, conflicts_with = "tls_cert")]
+    pub(crate) insecure_listen: bool,
+    /// Proxy whose `x-forwarded-for` says who calls; may be repeated
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) trusted_proxy: Vec<std::net::IpAddr>,
+    /// Calls a second that a terminal may make, and sixty times as many at once
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) terminal_rate: u32,
+    /// Calls a second that an address may make which has proven nothing, and ten times as many at once
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) address_rate: u32,
+    /// Whom callers may ask when they are asked to wait: an address or a phone number
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) contact: Option<String>,
+    /// How lines are logged to standard error; $TITER_LOG says which
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// How a service is reached.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct NetworkArgs {
+    /// Proxy to reach the service through: http, https, socks5 or socks5h [default: as the environment says, as for curl]
+    #[arg(long, value_name = "URL", global = true)]
+    pub(crate) proxy: Option<Url>,
+    /// Certificates in PEM that vouch for the service, instead of the system's
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+impl NetworkArgs {
+    pub(crate) fn network(&self) -> updater::Network {
+        updater::Network { proxy: self.proxy.clone(), ca_file: self.ca.clone(), ..updater::Network::default() }
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -283,15 +340,22 @@ pub(crate) struct AdminArgs {
     /// Base address of the service
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7878/", global = true)]
     pub(crate) service: Url,
-    /// File with the operator's token [default: the token itself, from $TITER_OPERATOR_TOKEN]
+    /// File with your operator's token [default: the token itself, from $TITER_OPERATOR_TOKEN]
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) operator_token: Option<PathBuf>,
+    /// Print JSON lines
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     #[command(subcommand)]
     pub(crate) command: AdminCommand,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AdminCommand {
+    /// Tell who is unprotected against a threat, and why.
+    Coverage(CoverageArgs),
     /// Make a token with which one terminal may enrol.
     EnrolmentToken,
     /// Hand the service a root that is signed by enough keys.
@@ -306,19 +370,76 @@ pub(crate) enum AdminCommand {
         role: updater::root::RootRole,
     },
     /// Show the user table: which terminal runs what.
-    Terminals {
-        /// Print JSON lines
-        #[arg(long)]
-        json: bool,
-    },
+    Terminals,
     /// Show the countering table: which maker cures what.
     Threats {
-        /// Print JSON lines
-        #[arg(long)]
-        json: bool,
+        /// Only threats with this in their names, whatever the case
+        name: Option<String>,
+        /// Show what terminals reported instead
+        #[arg(long, conflicts_with = "name")]
+        reported: bool,
     },
     #[command(flatten)]
     Decisions(admin::DecisionCommand),
+    /// Fetch makers' releases from their own sites, or from other services.
+    Source(SourceArgs),
+    /// Give other people tokens of their own, and take them back.
+    Operator(OperatorArgs),
+    /// Show what was done, by whom; `audit verify` checks that nothing in it was changed.
+    Audit(AuditArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OperatorArgs {
+    #[command(subcommand)]
+    pub(crate) command: OperatorCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OperatorCommand {
+    /// Make a token for somebody and print it; it is shown this once.
+    Add {
+        /// Who it is for: 1 to 39 of a-z 0-9 -
+        name: updater::wire::OperatorName,
+        /// What it allows: `viewer` looks, `operator` runs the fleet, `key-holder` decides whose keys and tokens count
+        #[arg(long)]
+        role: updater::wire::Role,
+    },
+    /// Show every operator there ever was.
+    List,
+    /// Take somebody's token out of force.
+    Revoke {
+        /// Whose
+        name: updater::wire::OperatorName,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct AuditArgs {
+    /// Rows of this time or later: RFC 3339, a date, or seconds since 1970 [default: all]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) since: Option<i64>,
+    #[command(subcommand)]
+    pub(crate) command: Option<AuditCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Read the whole log, check its chain of hashes, and print the last hash to keep for the next time.
+    Verify {
+        /// Hash that an earlier check printed: the log must still hold it
+        #[arg(long, value_name = "HASH")]
+        expect: Option<updater::wire::Sha256Hex>,
+    },
+}
+
+/// A time in seconds since 1970.
+fn moment(text: &str) -> Result<i64, String> {
+    let date = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|at| at.timestamp());
+    let time = text.parse::<jiff::Timestamp>().ok().or_else(date).map(jiff::Timestamp::as_second);
+    let expected = || format!("`{text}` is neither RFC 3339, nor a date, nor seconds since 1970");
+    time.or_else(|| text.parse().ok()).ok_or_else(expected)
 }
 
 #[derive(Debug, ClapArgs)]
@@ -363,6 +484,14 @@ pub(crate) enum AgentCommand {
     Probe,
     /// Record that a scanner died with the generation in force.
     ReportCrash,
+    /// Tell the service of a threat that was met here; it asks every maker about what none has told of.
+    ReportThreat {
+        /// What it is called
+        threat: String,
+        /// A file that has it; its SHA-256 is told, and the file stays here
+        #[arg(long, value_name = "FILE")]
+        sample: Option<PathBuf>,
+    },
     /// Show what is installed and what the service last said.
     Status,
     /// Go back to the generation before, without the network.

@@ -15,14 +15,14 @@ mod progress;
 mod sources;
 mod starter;
 
-use args::{Args, Command};
+use args::{Args, Command, LogFormat};
 use clap::Parser;
 use exit::Exit;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    log();
+    log(&args.command);
     let json = args.command.is_json();
     match run(args) {
         Ok(exit) => exit.into(),
@@ -37,10 +37,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// Logs to standard error what `$TITER_LOG` asks for; nothing by default but what goes wrong in the background.
-fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TITER_LOG").unwrap_or_else(|_| "error".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+/// Logs to standard error what `$TITER_LOG` asks for. By default a service tells of warnings and of what comes into its audit log, everything
+/// else of what goes wrong in the background.
+fn log(command: &Command) {
+    let (usual, format) = match command {
+        Command::Serve(args) => ("warn,audit=info", args.log_format),
+        _ => ("error", LogFormat::Text),
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("TITER_LOG").unwrap_or_else(|_| usual.into());
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().init(),
+    }
 }
 
 fn run(args: Args) -> anyhow::Result<Exit> {

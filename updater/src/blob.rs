@@ -68,3 +68,11 @@ pub(crate) fn diff(old: &[u8], new: &[u8]) -> Result<Vec<u8>, DeltaError> {
 pub(crate) fn patch(old: &[u8], delta: &[u8]) -> Result<Vec<u8>, DeltaError> {
     blob::patch(old, delta)
 }
+
+/// The names of a blob's records, sorted, each once. Decodes the blob in full: seconds and hundreds of megabytes for millions.
+pub(crate) fn names(bytes: &[u8]) -> Result<Vec<String>, String> {
+    let mut names: Vec<String> = blob::names(bytes).map_err(|e| e.to_string())?.map(|(_, name)| name).collect();
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}

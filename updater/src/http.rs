@@ -21,11 +21,14 @@ pub use network::Network;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder};
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use url::Url;
 
 /// Largest JSON answer, in bytes.
 const JSON_LEN_MAX: u64 = 16 << 20;
+
+/// What a terminal shows when it fetches, so that it is not counted among strangers at its address; the service gives one with its answers.
+pub(crate) const PASS_HEADER: HeaderName = HeaderName::from_static("titer-pass");
 
 /// How a request proves who sends it.
 #[derive(Clone, Copy)]
@@ -56,6 +59,8 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     network: Arc<Network>,
+    /// The pass that the service gave last.
+    pass: Arc<Mutex<Option<HeaderValue>>>,
 }
 
 impl Client {
@@ -70,7 +75,7 @@ impl Client {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        Ok(Client { http, base, network: Arc::new(network.clone()) })
+        Ok(Client { http, base, network: Arc::new(network.clone()), pass: Arc::default() })
     }
 
     pub(crate) fn network(&self) -> &Network {
@@ -103,7 +108,12 @@ impl Client {
     ) -> Result<Answer, HttpError> {
         let url = self.url(path)?;
         let request = self.http.get(url.clone()).headers(headers.into_iter().collect());
-        Answer::to(proof.on(request, &Method::GET, path, &[]), &url, 0, &self.network).await
+        self.send(proof.on(request, &Method::GET, path, &[]), &url, 0).await
+    }
+
+    /// Asks for an address as it stands, without proof, and returns what is answered, whatever its status.
+    pub(crate) async fn ask_at(&self, url: &Url, headers: Vec<(HeaderName, HeaderValue)>) -> Result<Answer, HttpError> {
+        Answer::to(self.http.get(url.clone()).headers(headers.into_iter().collect()), url, 0, &self.network).await
     }
 
     /// Sends a request with a JSON answer.
@@ -130,6 +140,18 @@ impl Client {
         limit: u64,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<Vec<u8>, HttpError> {
-        Answer::to(request, url, body_len, &self.network).await?.read(limit, progress).await
+        self.send(request, url, body_len).await?.read(limit, progress).await
+    }
+
+    /// Sends a request with the pass that came last, and keeps one that comes.
+    async fn send(&self, mut request: RequestBuilder, url: &Url, body_len: u64) -> Result<Answer, HttpError> {
+        if let Some(pass) = self.pass.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            request = request.header(PASS_HEADER, pass);
+        }
+        let answer = Answer::to(request, url, body_len, &self.network).await?;
+        if let Some(pass) = answer.header(PASS_HEADER).and_then(|pass| HeaderValue::from_str(pass).ok()) {
+            *self.pass.lock().unwrap_or_else(PoisonError::into_inner) = Some(pass);
+        }
+        Ok(answer)
     }
 }

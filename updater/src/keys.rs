@@ -85,8 +85,9 @@ impl fmt::Debug for SigningKey {
 }
 
 /// An Ed25519 public key; written as 64 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[0-9a-fA-F]{64}$")]
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {

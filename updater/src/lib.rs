@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod audit;
 mod blob;
 pub mod decide;
 #[doc(hidden)]
@@ -31,10 +32,13 @@ mod http;
 pub mod keys;
 pub mod maker;
 pub mod operator;
+mod patience;
+mod random;
 pub mod root;
 pub mod service;
 mod signed;
 pub mod statement;
+pub mod threat_id;
 mod tuf;
 pub mod wire;
 mod words;

@@ -9,6 +9,7 @@
 //! <maker>/role.json                    the newest signed role: every release on offer, and what was withdrawn
 //! <maker>/mark                         newest version of the role that was signed here
 //! <maker>/counter                      last counter of signed news
+//! <maker>/news.json                    the latest word of each threat, for the maker's own site
 //! <maker>/blobs/<name>/<release>.titer the releases
 //! ```
 //!
@@ -21,12 +22,14 @@
 
 mod cosign;
 mod error;
+mod news;
 mod publish;
 mod rotate;
+mod site;
 
 use crate::blob;
 use crate::disk::{Access, Disk, DiskError};
-use crate::http::{Client, Proof};
+use crate::http::Network;
 use crate::keys::{PublicKey, SigningKey};
 use crate::operator::Operator;
 use crate::tuf::{self, MakerKeys, MakerRole, SignedRelease};
@@ -34,10 +37,9 @@ use crate::wire::{ChannelRelease, MakerName, Registration, ThreatNews, Withdrawn
 pub use cosign::cosign;
 pub use error::MakerError;
 use jiff::Timestamp as Time;
-use reqwest::Method;
 pub use rotate::KeyChange;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+pub use site::{Exported, Newest};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use tough::schema::{Signed, Targets};
@@ -56,6 +58,7 @@ pub struct Maker {
     /// The maker's first key, which made the registration.
     first_key: PublicKey,
     disk: Disk,
+    network: Network,
 }
 
 /// A maker's role as a file, and read.
@@ -98,9 +101,16 @@ impl Maker {
         let registration: Registration =
             serde_json::from_slice(&text).map_err(|e| MakerError::Damaged { path, reason: e.to_string() })?;
         let first_key = registration.public_key;
-        let maker = Maker { folder: folder.to_owned(), name: registration.maker, first_key, disk };
+        let maker =
+            Maker { folder: folder.to_owned(), name: registration.maker, first_key, disk, network: Network::default() };
         maker.key()?;
         Ok(maker)
+    }
+
+    /// The same, which reaches services in this way. Default: [`Network::default`].
+    #[must_use]
+    pub fn reached_by(self, network: Network) -> Self {
+        Maker { network, ..self }
     }
 
     /// Who speaks for the maker, as the service last knew it.
@@ -126,7 +136,7 @@ impl Maker {
     /// # Errors
     /// [`MakerError::Http`].
     pub async fn register(&self, service: &Url, operator_token: &str) -> Result<(), MakerError> {
-        Ok(Operator::new(service, operator_token)?.register_maker(&self.registration()).await?)
+        Ok(Operator::with(service, operator_token, &self.network)?.register_maker(&self.registration()).await?)
     }
 
     /// Takes a compiled blob as the next release of its channel and signs a role that offers it.
@@ -197,17 +207,12 @@ impl Maker {
         Ok(before.map(|left| left.release).max())
     }
 
-    /// Sends signed news of a threat for the countering table.
+    /// Sends signed news of one threat for the countering table; [`Maker::send_news`] of several.
     ///
     /// # Errors
     /// [`MakerError`].
     pub async fn news(&self, service: &Url, news: &ThreatNews) -> Result<(), MakerError> {
-        let counter = next_counter(&self.disk, &self.folder.join("counter"))?;
-        let body = serde_json::to_vec(news).expect("news is plain JSON");
-        let path = format!("/v1/makers/{}/news", self.name);
-        let client = Client::new(service)?;
-        client.call::<Value>(Method::POST, &path, Proof::Key(&self.key()?, counter), body).await?;
-        Ok(())
+        self.send_news(service, &[news.clone().into()]).await.map(|_| ())
     }
 
     /// Version of the newest role, what it offers and what it withdraws; 0 and nothing before the first release.

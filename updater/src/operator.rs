@@ -1,16 +1,23 @@
 //! The operator's side of the service's API.
 
+mod access;
+mod audit;
+mod coverage;
 mod decisions;
+mod sources;
+mod threats;
 
-use crate::http::{Client, HttpError, Proof};
+pub use self::audit::AuditCheckError;
+use crate::http::{Client, HttpError, Network, Proof};
 use crate::keys::PublicKey;
 use crate::root::RootRole;
-use crate::wire::{EnrolmentToken, Registration, RoleKey, RootTaken, TerminalRow, ThreatRow};
+use crate::wire::{EnrolmentToken, Registration, RoleKey, RootTaken, TerminalRow};
+use crate::words::query;
 use reqwest::Method;
 use serde_json::Value;
 use url::Url;
 
-/// Calls the service with the operator's token.
+/// Calls the service with an operator's token.
 #[derive(Clone)]
 pub struct Operator {
     client: Client,
@@ -18,12 +25,20 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// `token` is the content of the service's `operator-token` file.
+    /// `token` is one that a key-holder made, or the content of the service's `operator-token` file.
     ///
     /// # Errors
     /// [`HttpError`] when no client can be made for the address.
     pub fn new(service: &Url, token: &str) -> Result<Self, HttpError> {
-        Ok(Operator { client: Client::new(service)?, token: token.to_owned() })
+        Operator::with(service, token, &Network::default())
+    }
+
+    /// The same, reached in a particular way.
+    ///
+    /// # Errors
+    /// [`HttpError`] when no client can be made for the address.
+    pub fn with(service: &Url, token: &str, network: &Network) -> Result<Self, HttpError> {
+        Ok(Operator { client: Client::with(service, network)?, token: token.to_owned() })
     }
 
     /// Enters a maker and their public key; entering the same again changes nothing.
@@ -62,20 +77,32 @@ impl Operator {
         Ok(made.await?.token)
     }
 
-    /// The user table.
+    /// The user table by time of enrolment: all of it, page by page.
     ///
     /// # Errors
     /// [`HttpError`].
     pub async fn terminals(&self) -> Result<Vec<TerminalRow>, HttpError> {
-        self.client.call(Method::GET, "/v1/terminals", self.proof(), Vec::new()).await
+        let mut rows = Vec::new();
+        while let Some(more) = self.terminals_after(rows.last(), "").await? {
+            rows.extend(more);
+        }
+        Ok(rows)
     }
 
-    /// The countering table.
+    /// The next rows of the user table after `last`, or the first; nothing when there are no more. With `search`, only those that it finds, as
+    /// `docs/protocol.md` says.
     ///
     /// # Errors
     /// [`HttpError`].
-    pub async fn threats(&self) -> Result<Vec<ThreatRow>, HttpError> {
-        self.client.call(Method::GET, "/v1/threats", self.proof(), Vec::new()).await
+    pub async fn terminals_after(
+        &self,
+        last: Option<&TerminalRow>,
+        search: &str,
+    ) -> Result<Option<Vec<TerminalRow>>, HttpError> {
+        let after = last.map(|row| format!("{}.{}", row.enrolled_at, row.terminal)).unwrap_or_default();
+        let path = query("/v1/terminals", &[("after", &after), ("search", search)]);
+        let rows: Vec<_> = self.client.call(Method::GET, &path, self.proof(), Vec::new()).await?;
+        Ok(Some(rows).filter(|rows| !rows.is_empty()))
     }
 
     fn proof(&self) -> Proof<'_> {

@@ -8,53 +8,76 @@
 //! <data>/root-keys/        the root key; needed only to make or change root, so it may be kept offline
 //! <data>/titer.sqlite3     the tables
 //! <data>/objects/          blobs, deltas, metadata
+//! <data>/incoming/         what is being fetched from makers' sites
 //! ```
 //!
-//! Actors: the HTTP server; one task that signs a new timestamp every [`Config::timestamp_every`]; one that writes the contacts of idle polls
-//! every minute; one that judges rollouts; and, where replicas share the tables, one that looks every second what the others did. They share `AppState`, whose parts are immutable or guard themselves: the tables by SQLite, signing by the publisher's
+//! Actors: the HTTP server; one task that signs a new timestamp every [`Config::timestamp_every`]; one that every minute writes the contacts
+//! of idle polls and forgets callers whose budget is full; one that looks whether the certificate was replaced; those that fetch from makers'
+//! sources (`sources.rs`), take over names of records (`names.rs`) and watch over promises; one that judges rollouts; and, where replicas share the tables, one that
+//! looks every second what the others did. They share `AppState`, whose parts are immutable or guard themselves: the tables by SQLite, signing by the publisher's
 //! mutex, objects by never changing. A crash loses nothing that was answered for; `publisher.rs` tells what it may leave unfinished.
 
+mod access;
+mod audit;
 mod beacon;
 mod body;
 mod conditional;
+mod connections;
+mod console;
 mod content;
+mod coverage;
 mod deltas;
+mod gate;
 mod lease;
+mod limits;
 mod makers;
 mod mark;
+mod metrics;
+mod names;
+mod news;
 mod objects;
 mod online_keys;
+mod openapi;
 mod operator;
+mod operators;
 mod policy;
 mod problem;
 mod publisher;
+mod ready;
+mod request;
 mod rollout;
 mod router;
 mod signer;
+mod sources;
 mod start;
 mod store;
 mod terminals;
+mod tls;
 mod watchers;
 
 use crate::disk::{Disk, DiskError, Lock};
+use crate::http::Network;
 use crate::keys::{KeyError, PublicKey};
 use crate::service::beacon::{Beacons, CONTACTS_EVERY};
+use crate::service::limits::{FORGET_EVERY, Limiter};
+use crate::service::metrics::Metrics;
 use crate::service::objects::Objects;
 use crate::service::problem::Problem;
 use crate::service::publisher::{Followed, Publisher};
+use crate::service::request::RequestIds;
+use crate::service::sources::Sources;
 use crate::service::start::{open, take_dropped_root};
 use crate::service::store::Store;
+use crate::service::tls::Tls;
 use crate::service::watchers::Watchers;
 use crate::signed::{COUNTER_HEADER, Request as SignedRequest, SIGNATURE_HEADER};
 use crate::tuf::TufError;
 use crate::wire::Sha256Hex;
-use axum::extract::Request;
 use axum::http::{HeaderMap, Method};
-use axum::middleware::Next;
-use axum::response::Response;
-use axum::serve::ListenerExt;
+pub use connections::Patience;
 use jiff::SignedDuration;
 pub use lease::LeaseTimes;
+pub use limits::{Limits, Rate};
 pub use objects::{Bucket, ObjectError};
 pub use publisher::PublishError;
 use std::fmt;
@@ -62,11 +85,12 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 pub use store::{Database, StoreError};
+pub use tls::{TlsError, TlsFiles};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
 use url::Url;
 
 /// Publications whose blobs are in memory at the same time; others wait, with no more than their roles.
@@ -75,6 +99,8 @@ const PUBLICATIONS_MAX: usize = 2;
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// Between two looks at what other replicas did.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+/// How often the files of the certificate are looked at.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(10);
 
 /// Where and how to serve.
 #[derive(Clone, Debug)]
@@ -95,6 +121,10 @@ pub struct Config {
     pub poll_every: Duration,
     /// How often running rollouts are judged. 5 seconds.
     pub rollouts_every: Duration,
+    /// Whether browsers come by TLS, here or at a proxy in front: cookies of the console are then sent over TLS alone. No.
+    pub console_over_tls: bool,
+    /// How often the fleet is counted for coverage over time. 15 minutes.
+    pub census_every: Duration,
     /// Where to keep a second mark of how far was signed: a file on another disk, that no backup of the data folder brings back. None.
     pub mark_file: Option<PathBuf>,
     /// Where blobs, deltas and metadata are. Default: `objects` in the data folder. Replicas need a bucket that they share.
@@ -107,6 +137,28 @@ pub struct Config {
     pub watchers_max: usize,
     /// Asked before every step on the disk that publishes something. Default: a plain disk.
     pub disk: Disk,
+    /// Certificate and key. None: connections are not encrypted, and only loopback addresses are listened at.
+    pub tls: Option<TlsFiles>,
+    /// Listen at other addresses than loopback without TLS, because a proxy in front has it. False.
+    pub insecure_listen: bool,
+    /// Bounds on callers.
+    pub limits: Limits,
+    /// Time limits of connections.
+    pub patience: Patience,
+    /// How long a short body may take to come. 10 seconds.
+    pub body_patience: Duration,
+    /// How long a request may be worked on, if it is no publication. 20 seconds.
+    pub request_time: Duration,
+    /// Whom callers may ask when they are refused: an address or a phone number. None.
+    pub contact: Option<String>,
+    /// How long one attempt to fetch a maker's releases from a source may take. 10 minutes.
+    pub source_time: Duration,
+    /// How sources are reached. The defaults of [`Network`].
+    pub source_network: Network,
+    /// How long a maker may take to answer a question about a threat. 5 seconds.
+    pub ask_time: Duration,
+    /// How long makers are not asked about the same threat again. One hour.
+    pub ask_every: Duration,
 }
 
 impl Config {
@@ -121,12 +173,25 @@ impl Config {
             publication_patience: Duration::from_secs(30),
             poll_every: Duration::from_mins(10),
             rollouts_every: Duration::from_secs(5),
+            console_over_tls: false,
+            census_every: Duration::from_mins(15),
             mark_file: None,
             bucket: None,
             lease: LeaseTimes::default(),
             watch_window: Duration::from_mins(1),
             watchers_max: 4096,
             disk: Disk::default(),
+            tls: None,
+            insecure_listen: false,
+            limits: Limits::default(),
+            patience: Patience::default(),
+            body_patience: Duration::from_secs(10),
+            request_time: Duration::from_secs(20),
+            contact: None,
+            source_time: Duration::from_mins(10),
+            source_network: Network::default(),
+            ask_time: Duration::from_secs(5),
+            ask_every: Duration::from_hours(1),
         }
     }
 }
@@ -205,6 +270,12 @@ pub enum ServeError {
     /// A duration is out of range.
     #[error("the timestamp's lifetime is out of range")]
     Lifetime,
+    /// Without TLS whoever is on the way can read operators' tokens.
+    #[error("will not listen at {0} without TLS, which would show operators' tokens to whoever is on the way")]
+    InsecureListen(SocketAddr),
+    /// The certificate or its key.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
     /// The server's task died.
     #[error("the server failed: {0}")]
     Failed(String),
@@ -231,6 +302,8 @@ impl ServeError {
             ServeError::RoleKeyUnlisted { .. } => "role_key_unlisted",
             ServeError::OperatorTokenShort { .. } => "operator_token_short",
             ServeError::Lifetime => "lifetime_out_of_range",
+            ServeError::InsecureListen(_) => "listen_insecure",
+            ServeError::Tls(_) => "tls_failed",
             ServeError::Failed(_) => "server_failed",
         }
     }
@@ -257,16 +330,53 @@ pub(crate) struct App {
     beacons: Beacons,
     /// [`Config::poll_every`].
     poll_every: Duration,
-    /// Compared with what the operator sends.
-    operator_token: String,
+    /// Who is signed in to the console.
+    sessions: console::Sessions,
+    /// [`Config::census_every`].
+    census_every: Duration,
+    /// Digest of the token in the file `operator-token`.
+    operator_token: Sha256Hex,
+    /// What is measured.
+    metrics: Metrics,
+    /// Counts callers and gives turns.
+    limits: Limiter,
+    /// Bounds on connections.
+    connection_limits: Limits,
+    /// [`Config::patience`].
+    patience: Patience,
+    /// [`Config::body_patience`].
+    body_patience: Duration,
+    /// [`Config::request_time`].
+    request_time: Duration,
+    /// [`Config::contact`].
+    contact: Option<Arc<str>>,
+    /// Ids of requests that bring none.
+    request_ids: RequestIds,
+    /// What the last look at the service's parts found.
+    ready: ready::Found,
     /// Digest of root version 1, which enrolment tokens carry.
     first_root: Sha256Hex,
+    /// Wakes who takes over the names of new releases.
+    names: Notify,
+    /// What is known of sources beside the tables.
+    sources: Sources,
+    /// [`Config::source_time`].
+    source_time: Duration,
+    /// [`Config::source_network`].
+    source_network: Network,
+    /// Held by each threat that makers are being asked about.
+    asking: Arc<Semaphore>,
+    /// [`Config::ask_time`].
+    ask_time: Duration,
+    /// [`Config::ask_every`].
+    ask_every: Duration,
 }
 
 /// A running service; dropping it lets the service run on until its shutdown comes.
 pub struct Running {
     address: SocketAddr,
     operator_token: String,
+    tls: Option<Arc<Tls>>,
     task: JoinHandle<Result<(), ServeError>>,
 }
 
@@ -281,12 +391,23 @@ impl Running {
     /// # Panics
     /// Never: a socket address is a valid authority.
     pub fn url(&self) -> Url {
-        Url::parse(&format!("http://{}/", self.address)).expect("a socket address is a valid authority")
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        Url::parse(&format!("{scheme}://{}/", self.address)).expect("a socket address is a valid authority")
     }
 
     /// The operator's token, as in `<data>/operator-token`. Print it only to the operator.
     pub fn operator_token(&self) -> &str {
         &self.operator_token
+    }
+
+    /// What reads the certificate anew, to be called when it was replaced; the service looks by itself every ten seconds.
+    pub fn certificate_reader(&self) -> impl Fn() + Send + Sync + 'static {
+        let tls = self.tls.clone();
+        move || {
+            if let Some(tls) = &tls {
+                tls.reload();
+            }
+        }
     }
 
     /// Waits until the service has stopped.
@@ -314,11 +435,16 @@ impl fmt::Debug for Running {
 /// [`ServeError`].
 pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Running, ServeError> {
     let lifetime = SignedDuration::try_from(config.timestamp_lifetime).map_err(|_| ServeError::Lifetime)?;
+    let tls = config.tls.as_ref().map(Tls::open).transpose()?.map(Arc::new);
+    if tls.is_none() && !config.insecure_listen && !config.listen.ip().to_canonical().is_loopback() {
+        return Err(ServeError::InsecureListen(config.listen));
+    }
     let disk = config.disk.clone();
     disk.create_dir(&config.data_dir)?;
     let lock = Lock::try_take(&config.data_dir.join("lock"))?;
     let lock = lock.ok_or_else(|| ServeError::Busy(config.data_dir.clone()))?;
-    let app = Arc::new(open(&disk, &config, lifetime).await?);
+    let (app, operator_token) = open(&disk, &config, lifetime).await?;
+    let app = Arc::new(app);
     take_dropped_root(&disk, &config.data_dir, &app.publisher).await?;
     app.publisher.refresh().await?;
 
@@ -326,17 +452,18 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
     let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     tracing::info!(%address, "the service listens at {address}");
-    let operator_token = app.operator_token.clone();
+    let held = tls.clone();
     let task = tokio::spawn(async move {
         let _lock = lock;
-        run(app, listener, (config.timestamp_every, config.rollouts_every), shutdown).await
+        run(app, listener, held, (config.timestamp_every, config.rollouts_every), shutdown).await
     });
-    Ok(Running { address, operator_token, task })
+    Ok(Running { address, operator_token, tls, task })
 }
 
 async fn run(
     app: AppState,
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     (timestamp_every, rollouts_every): (Duration, Duration),
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
@@ -348,15 +475,15 @@ async fn run(
     let resign = tokio::spawn(resign(app.clone(), timestamp_every, until(stopped.clone())));
     let noting = tokio::spawn(note_contacts(app.clone()));
     let following = tokio::spawn(follow(app.clone()));
+    let counting = tokio::spawn(coverage::census::keep(app.clone(), app.census_every));
+    let watching = tls.clone().map(|tls| tokio::spawn(watch_certificate(tls)));
+    let server = connections::serve(app.clone(), listener, router::router(app.clone()), tls, stopped);
+    let mut server = tokio::spawn(server);
+    let mut makers_in = JoinSet::new();
+    makers_in.spawn(sources::run(app.clone()));
+    makers_in.spawn(names::run(app.clone()));
+    makers_in.spawn(news::watch_promises(app.clone()));
     let judging = tokio::spawn(judge_rollouts(app.clone(), rollouts_every));
-    // Answers are small: waiting to fill a packet would cost every request the peer's delayed acknowledgement, 40 ms.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps Nagle's algorithm");
-        }
-    });
-    let server = axum::serve(listener, router::router(app.clone())).with_graceful_shutdown(until(stopped));
-    let mut server = tokio::spawn(server.into_future());
     let served = tokio::select! {
         served = &mut server => served,
         () = shutdown => {
@@ -367,7 +494,7 @@ async fn run(
             } else {
                 tracing::warn!("requests were still running after the grace period and are cut off");
                 server.abort();
-                Ok(Ok(()))
+                Ok(())
             }
         }
     };
@@ -375,10 +502,15 @@ async fn run(
     noting.abort();
     following.abort();
     judging.abort();
+    counting.abort();
+    if let Some(watching) = watching {
+        watching.abort();
+    }
+    makers_in.shutdown().await;
     app.beacons.flush(&app.store).await;
     app.store.close().await;
     tracing::info!("the service has stopped");
-    served.map_err(|e| ServeError::Failed(e.to_string()))?.map_err(|e| ServeError::Failed(e.to_string()))
+    served.map_err(|e| ServeError::Failed(e.to_string()))
 }
 
 /// Signs a new timestamp every now and then. A failure is logged and tried again at the next turn: readers have the old one.
@@ -405,11 +537,24 @@ async fn judge_rollouts(app: AppState, every: Duration) {
     }
 }
 
-/// Writes the contacts of idle polls now and then.
+/// Writes the contacts of idle polls now and then, and forgets callers whose budget is full.
 async fn note_contacts(app: AppState) {
+    const { assert!(CONTACTS_EVERY.as_secs() == FORGET_EVERY.as_secs()) };
     loop {
         tokio::time::sleep(CONTACTS_EVERY).await;
         app.beacons.flush(&app.store).await;
+        app.limits.forget();
+    }
+}
+
+/// Reads the certificate anew when its files change.
+async fn watch_certificate(tls: Arc<Tls>) {
+    loop {
+        tokio::time::sleep(CERTIFICATE_EVERY).await;
+        let tls = tls.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || tls.reload_if_changed()).await {
+            tracing::error!(%error, "the certificate's files could not be looked at");
+        }
     }
 }
 
@@ -436,14 +581,4 @@ fn counter_of(headers: &HeaderMap, keys: &[PublicKey], method: &Method, path: &s
         return Ok(counter);
     }
     Err(Problem::unauthorized("signature_refused", "the signature is not by the registered key"))
-}
-
-/// One line for each request.
-async fn trace(request: Request, next: Next) -> Response {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let started = Instant::now();
-    let response = next.run(request).await;
-    let (status, duration_ms) = (response.status().as_u16(), started.elapsed().as_millis() as u64);
-    tracing::debug!(%method, path, status, duration_ms, "{method} {path} answered {status}");
-    response
 }

@@ -3,26 +3,40 @@
 //! Names from the network are types that cannot leave their folder: a [`MakerName`] or a [`Sha256Hex`] is safe as one part of
 //! a path. Unknown fields are ignored, so that an older side understands a newer one.
 
+mod access;
+mod coverage;
 mod explain;
+mod news;
 mod policy;
 mod rollout;
+mod sources;
 
 use crate::Channel;
 use crate::keys::PublicKey;
 pub use crate::tuf::MakerKeys;
+pub use access::{NewOperator, OperatorName, OperatorRow, OperatorToken, Role};
+pub use coverage::{
+    Coverage, CoverageAt, CoverageHistory, CoverageTerminals, Gap, GapCount, MakerCover, UnprotectedTerminal,
+};
 pub use explain::{CandidateView, Explanation, Machine, MakerRecord, Rule, Tried};
 use jiff::civil::Date;
+pub use news::{
+    Alias, CureFrom, NEWS_MAX, News, NewsBody, NewsError, NewsList, RecordSpan, ReportedThreat, SignedNews, ThreatQuery,
+    ThreatReport, ThreatReported, ThreatView, check_name, check_news,
+};
 pub use policy::{
     Blocked, ChannelNeeds, DEFAULT_POLICY, Eagerness, Needs, Pin, Policies, Policy, TerminalGroup, check_group,
 };
 pub use rollout::{Gate, Progress, Ring, Rollout, RolloutPolicy, RolloutStart, RolloutState, RolloutView, check_rings};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+pub use sources::{NewSource, SourceId, SourceView};
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
+use utoipa::ToSchema;
 
 /// A name or number from outside that does not have its form.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +47,9 @@ pub struct ShapeError {
 }
 
 /// Name of a maker: the first part of a channel, 1 to 39 of `a-z 0-9 -`, not beginning with `-`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9-]{0,38}$", example = "acme")]
 pub struct MakerName(String);
 
 impl MakerName {
@@ -85,8 +100,9 @@ impl fmt::Display for MakerName {
 }
 
 /// A SHA-256 digest, written as 64 lower-case hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
 pub struct Sha256Hex([u8; 32]);
 
 impl Sha256Hex {
@@ -193,18 +209,18 @@ pub(crate) mod channels_text {
 }
 
 /// A channel at a release.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChannelRelease {
     /// Which channel.
     #[serde(with = "channel_text")]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "acme/stable")]
     pub channel: Channel,
     /// Which of its releases; the number only grows.
     pub release: u64,
 }
 
 /// A maker's word that a release is not to be run any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Withdrawn {
     /// What is withdrawn.
     #[serde(flatten)]
@@ -223,7 +239,7 @@ impl Withdrawn {
 }
 
 /// Which makers a terminal accepts ("designation of applied vaccine").
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Designation {
     /// No updates: keep what is installed.
@@ -253,7 +269,7 @@ impl Designation {
 }
 
 /// How much harm a threat does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Danger {
     /// A nuisance.
@@ -265,9 +281,10 @@ pub enum Danger {
 }
 
 /// A maker's cure for a threat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Vaccine {
     /// The day it was made.
+    #[schema(value_type = String, format = Date)]
     pub date: Date,
     /// Where it is: every release of this channel from this number on.
     #[serde(flatten)]
@@ -275,16 +292,19 @@ pub struct Vaccine {
 }
 
 /// A row of the countering table: what one maker says of one threat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ThreatNews {
     /// The maker's name for it.
+    #[schema(min_length = 1, max_length = 200)]
     pub threat: String,
     /// How harmful it is.
     pub danger: Danger,
     /// The day it was found.
+    #[schema(value_type = String, format = Date)]
     pub discovered: Date,
     /// The day a cure is promised for; never counts as a cure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Date)]
     pub expected: Option<Date>,
     /// The cure; absent while the maker knows the threat and has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -292,7 +312,7 @@ pub struct ThreatNews {
 }
 
 /// A row of the countering table with the maker it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ThreatRow {
     /// Who says so.
     pub maker: MakerName,
@@ -301,8 +321,12 @@ pub struct ThreatRow {
     pub news: ThreatNews,
 }
 
+/// Done; there is nothing to tell.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Empty {}
+
 /// A maker's public key on its way to the service.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Registration {
     /// The maker.
     pub maker: MakerName,
@@ -311,7 +335,7 @@ pub struct Registration {
 }
 
 /// What the service holds of a maker.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct MakerView {
     /// The maker.
     pub maker: MakerName,
@@ -326,7 +350,7 @@ pub struct MakerView {
 }
 
 /// One release that the service holds.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ReleaseView {
     /// Channel and number.
     #[serde(flatten)]
@@ -338,14 +362,14 @@ pub struct ReleaseView {
 }
 
 /// A one-time right to enrol.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct EnrolmentToken {
     /// `te1.SECRET.ROOT`: the secret, and the digest of root version 1 that the terminal shall trust.
     pub token: String,
 }
 
 /// What a terminal says of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TerminalFacts {
     /// Hardware class, for example `x86_64`.
     pub hardware: String,
@@ -357,6 +381,7 @@ pub struct TerminalFacts {
     pub designation: Designation,
     /// Channels it subscribed to: its own product.
     #[serde(with = "channels_text")]
+    #[schema(value_type = Vec<String>, example = json!(["acme/stable"]))]
     pub subscribed: Vec<Channel>,
     /// Main memory, in bytes; absent where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -370,7 +395,7 @@ pub struct TerminalFacts {
 }
 
 /// A terminal's request to be entered in the user table.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Enrol {
     /// The enrolment token, whole.
     pub token: String,
@@ -381,14 +406,14 @@ pub struct Enrol {
 }
 
 /// Answer to [`Enrol`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Enrolled {
     /// The terminal's identification number.
     pub terminal: String,
 }
 
 /// A terminal's report of its state.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CheckIn {
     /// What it is.
     pub facts: TerminalFacts,
@@ -397,7 +422,7 @@ pub struct CheckIn {
 }
 
 /// What a terminal shall run, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Assignment {
     /// Everything it shall run; what is installed and not listed goes.
     pub channels: Vec<ChannelRelease>,
@@ -421,7 +446,7 @@ impl Assignment {
 }
 
 /// Answer to [`CheckIn`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckedIn {
     /// What the terminal shall run.
     #[serde(flatten)]
@@ -435,7 +460,7 @@ pub struct CheckedIn {
 }
 
 /// Why an assignment is as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// It runs the newest release of its product.
@@ -503,7 +528,7 @@ impl Reason {
 }
 
 /// A key that the service holds for the next root to list.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RoleKey {
     /// The role.
     pub role: String,
@@ -512,14 +537,14 @@ pub struct RoleKey {
 }
 
 /// A root that was taken.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RootTaken {
     /// Its version.
     pub version: u64,
 }
 
 /// A terminal's answer after it tried.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Acknowledge {
     /// The generation is in force.
@@ -548,7 +573,7 @@ pub enum Acknowledge {
 }
 
 /// A row of the user table.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TerminalRow {
     /// Identification number.
     pub terminal: String,

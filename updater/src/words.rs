@@ -29,6 +29,17 @@ pub(crate) fn is_code(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(plain)
 }
 
+/// A path with a query of those pairs that have a value.
+pub(crate) fn query(path: &str, pairs: &[(&str, &str)]) -> String {
+    let pairs: Vec<_> = pairs.iter().filter(|(_, value)| !value.is_empty()).collect();
+    if pairs.is_empty() {
+        return path.to_owned();
+    }
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(pairs);
+    format!("{path}?{}", query.finish())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +50,12 @@ mod tests {
         assert_eq!(printable("\u{1b}[2J\r\n\u{9b}\u{202e}x"), r"\u{1b}[2J\u{d}\u{a}\u{9b}\u{202e}x");
         let long = printable(&"é".repeat(5000));
         assert_eq!((long.chars().count(), long.ends_with('…')), (2001, true));
+    }
+
+    #[test]
+    fn queries_are_escaped() {
+        assert_eq!(query("/x", &[("a", ""), ("b", "1&2 ü")]), "/x?b=1%262+%C3%BC");
+        assert_eq!(query("/x", &[("a", "")]), "/x");
     }
 
     #[test]

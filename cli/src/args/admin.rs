@@ -23,18 +23,11 @@ pub(crate) enum DecisionCommand {
         command: ReleaseCommand,
     },
     /// Show the makers' records: how soon they cured, how much, how often they were wrong.
-    Makers {
-        /// Print JSON lines
-        #[arg(long)]
-        json: bool,
-    },
+    Makers,
     /// Show why a terminal is assigned what it is: its row, the rules in order, the candidates.
     Explain {
         /// The terminal's number
         terminal: String,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
     },
     /// Put a terminal into a group.
     Group {
@@ -50,41 +43,13 @@ pub(crate) enum DecisionCommand {
         channel: Option<Channel>,
         /// A file in TOML: product, preference, hardware, os, features, `memory_bytes`, `engine_min`, `engine_max`
         file: Option<PathBuf>,
-        /// Print JSON lines
-        #[arg(long)]
-        json: bool,
     },
-}
-
-impl DecisionCommand {
-    /// Whether a program reads what it prints.
-    pub(crate) fn is_json(&self) -> bool {
-        match self {
-            DecisionCommand::Policy { command: PolicyCommand::Show { json } }
-            | DecisionCommand::Rollout {
-                command:
-                    RolloutCommand::Status { json }
-                    | RolloutCommand::Start { json, .. }
-                    | RolloutCommand::Halt { json, .. }
-                    | RolloutCommand::Resume { json, .. },
-            }
-            | DecisionCommand::Release { command: ReleaseCommand::Blocked { json } }
-            | DecisionCommand::Makers { json }
-            | DecisionCommand::Explain { json, .. }
-            | DecisionCommand::Needs { json, .. } => *json,
-            _ => false,
-        }
-    }
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
     /// Show every policy.
-    Show {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Show,
     /// Put a policy: for all terminals, or for those of a group.
     Set {
         /// The policy in TOML; what is not said has its default
@@ -120,33 +85,20 @@ pub(crate) enum RolloutCommand {
         /// Terminals that must run it before the next ring opens [default: 1]
         #[arg(long, value_name = "N")]
         reports: Option<u64>,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
     },
     /// Show every rollout and what became of the terminals that were told.
-    Status {
-        /// Print JSON lines
-        #[arg(long)]
-        json: bool,
-    },
+    Status,
     /// Halt a rollout: nobody else gets the release.
     Halt {
         /// The release
         #[arg(value_name = "MAKER/NAME@RELEASE")]
         at: Pin,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
     },
     /// Go on with a halted rollout at its ring; what was reported before counts no longer.
     Resume {
         /// The release
         #[arg(value_name = "MAKER/NAME@RELEASE")]
         at: Pin,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
     },
 }
 
@@ -168,9 +120,5 @@ pub(crate) enum ReleaseCommand {
         at: Pin,
     },
     /// Show what is blocked.
-    Blocked {
-        /// Print JSON lines
-        #[arg(long)]
-        json: bool,
-    },
+    Blocked,
 }

@@ -12,6 +12,8 @@ pub(crate) struct MakerArgs {
     /// The maker's folder, where its key stays
     #[arg(long, value_name = "DIR", default_value = "maker", global = true)]
     pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) network: super::NetworkArgs,
     #[command(subcommand)]
     pub(crate) command: MakerCommand,
 }
@@ -92,25 +94,77 @@ pub(crate) enum MakerCommand {
         #[arg(long, value_name = "URL")]
         service: Url,
     },
-    /// Tell a service of a threat: that it is known, and which release cures it.
+    /// Compile signature files, sign them as the next release of a channel, and publish it.
+    ///
+    /// For who signs for signatures of others, or for their own, in one step. The folder and its key are made when missing. When the newest
+    /// release has the same signatures, no new one is made.
+    Import(ImportArgs),
+    /// Write role, blobs and news as files for a web site, which services fetch from.
+    Export {
+        /// The site's folder
+        site: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell of threats: that they are known, and which releases cure them.
+    ///
+    /// What is told is also kept, for `titer maker export`. Without --service it is kept and no more.
     News(NewsArgs),
+    /// Sign news as a file, to answer a service's question with.
+    SignNews {
+        /// A JSON array of news, or one item
+        file: PathBuf,
+        /// Where to write the signed list
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ImportArgs {
+    /// Signature files, or folders of them
+    #[arg(value_name = "SRC", required = true)]
+    pub(crate) sources: Vec<PathBuf>,
+    /// Channel to publish in
+    #[arg(long, value_name = "MAKER/NAME")]
+    pub(crate) channel: updater::Channel,
+    /// Base address of the service [default: sign, and send nothing]
+    #[arg(long, value_name = "URL")]
+    pub(crate) service: Option<Url>,
+    /// File with the operator's token, to make the maker known to the service
+    #[arg(long, value_name = "FILE", requires = "service")]
+    pub(crate) operator_token: Option<PathBuf>,
+    /// When the release was made: RFC 3339, or seconds since 1970 [default: $SOURCE_DATE_EPOCH, else now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) created: Option<String>,
+    /// Take .cvd, .cld and .cud containers that ClamAV has not signed, or whose digital signature is wrong
+    #[arg(long)]
+    pub(crate) unsigned: bool,
+    /// Print diagnostics, the account and what came of it as JSON lines
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct NewsArgs {
     /// The maker's name for it
-    pub(crate) threat: String,
+    #[arg(required_unless_present = "file", conflicts_with = "file", requires_all = ["danger", "discovered"])]
+    pub(crate) threat: Option<String>,
+    /// A JSON array of news, at most 1,000 threats
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
     /// How harmful it is
-    #[arg(long, value_enum)]
-    pub(crate) danger: Danger,
+    #[arg(long, value_enum, requires = "threat")]
+    pub(crate) danger: Option<Danger>,
     /// The day it was found
-    #[arg(long, value_name = "DATE")]
-    pub(crate) discovered: Date,
+    #[arg(long, value_name = "DATE", requires = "threat")]
+    pub(crate) discovered: Option<Date>,
     /// The day a cure is promised for
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", requires = "threat")]
     pub(crate) expected: Option<Date>,
     /// The day the cure was made
-    #[arg(long, value_name = "DATE", requires_all = ["channel", "since"])]
+    #[arg(long, value_name = "DATE", requires_all = ["threat", "channel", "since"])]
     pub(crate) vaccine: Option<Date>,
     /// Channel that has the cure
     #[arg(long, value_name = "MAKER/NAME", requires = "vaccine")]
@@ -118,9 +172,18 @@ pub(crate) struct NewsArgs {
     /// First release of it that has the cure
     #[arg(long, value_name = "N", requires = "vaccine")]
     pub(crate) since: Option<u64>,
-    /// Base address of the service
+    /// Another maker's name for it
+    #[arg(long, value_name = "MAKER:NAME", requires = "threat")]
+    pub(crate) alias: Vec<updater::wire::Alias>,
+    /// SHA-256 of a file that has it
+    #[arg(long, value_name = "SHA256", requires = "threat")]
+    pub(crate) sample: Vec<updater::wire::Sha256Hex>,
+    /// Take back what was said of it
+    #[arg(long, requires = "threat")]
+    pub(crate) withdraw: bool,
+    /// Base address of the service [default: keep it for `titer maker export`, and send nothing]
     #[arg(long, value_name = "URL")]
-    pub(crate) service: Url,
+    pub(crate) service: Option<Url>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

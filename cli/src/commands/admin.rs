@@ -1,13 +1,21 @@
 //! `titer admin`: what the operator of a service does.
 
+mod audit;
+mod coverage;
 mod decisions;
+mod operators;
+mod source;
+mod threats;
 
 use crate::args::{AdminArgs, AdminCommand};
 use crate::exit::Exit;
 use crate::output::say;
-use crate::output::{read, time, with_hint, write_json};
+use crate::output::{coded, read, time, with_hint, write_json};
 use anyhow::Context;
+use serde_json::{Value, json};
+use std::io;
 use std::path::Path;
+use updater::HttpError;
 use updater::operator::Operator;
 use updater::wire::{ChannelRelease, TerminalRow, ThreatRow};
 
@@ -17,33 +25,81 @@ pub(crate) fn run(args: &AdminArgs) -> anyhow::Result<Exit> {
 }
 
 async fn run_async(args: &AdminArgs) -> anyhow::Result<Exit> {
-    let operator = Operator::new(&args.service, &operator_token(args.operator_token.as_deref())?)?;
+    let token = operator_token(args.operator_token.as_deref())?;
+    let operator = Operator::with(&args.service, &token, &args.network.network()).map_err(hinted)?;
+    command(args, &operator).await.map_err(|error| match error.downcast::<HttpError>() {
+        Ok(http) => hinted(http),
+        Err(other) => other,
+    })
+}
+
+async fn command(args: &AdminArgs, operator: &Operator) -> anyhow::Result<Exit> {
+    let json = args.json;
     match &args.command {
+        AdminCommand::Coverage(args) => coverage::run(&operator, args).await?,
         AdminCommand::Root { file } => {
             let version = operator.put_root(read(file)?).await?;
-            say!("root version {version} is in force at {}", args.service);
+            if json {
+                print(&json!({ "version": version }))?;
+            } else {
+                say!("root version {version} is in force at {}", args.service);
+            }
         }
-        AdminCommand::RoleKey { role } => say!("{}", operator.role_key(*role).await?),
-        AdminCommand::EnrolmentToken => say!("{}", operator.enrolment_token().await?),
-        AdminCommand::Terminals { json } => {
+        AdminCommand::RoleKey { role } => {
+            let key = operator.role_key(*role).await?;
+            if json {
+                print(&json!({ "role": role.name(), "public_key": key }))?;
+            } else {
+                say!("{key}");
+            }
+        }
+        AdminCommand::EnrolmentToken => {
+            let token = operator.enrolment_token().await?;
+            if json {
+                print(&json!({ "token": token }))?;
+            } else {
+                say!("{token}");
+            }
+        }
+        AdminCommand::Operator(asked) => operators::run(asked, operator, json).await?,
+        AdminCommand::Audit(asked) => audit::run(asked, operator, json).await?,
+        AdminCommand::Terminals => {
             let rows = operator.terminals().await?;
-            if *json {
-                rows.iter().try_for_each(|row| write_json(&mut std::io::stdout(), &serde_json::json!(row)))?;
+            if json {
+                rows.iter().try_for_each(|row| print(&json!(row)))?;
             } else {
                 print_terminals(&rows);
             }
         }
-        AdminCommand::Decisions(command) => decisions::run(&operator, command).await?,
-        AdminCommand::Threats { json } => {
-            let rows = operator.threats().await?;
-            if *json {
-                rows.iter().try_for_each(|row| write_json(&mut std::io::stdout(), &serde_json::json!(row)))?;
-            } else {
-                print_threats(&rows);
-            }
-        }
+        AdminCommand::Decisions(command) => decisions::run(operator, command, json).await?,
+        AdminCommand::Threats { reported: true, .. } => return threats::reported(&operator, json).await,
+        AdminCommand::Threats { name, .. } => return threats::run(&operator, name.as_deref(), json).await,
+        AdminCommand::Source(args) => return source::run(&operator, args, json).await,
     }
     Ok(Exit::Fine)
+}
+
+/// Writes one object as a line.
+fn print(object: &Value) -> io::Result<()> {
+    write_json(&mut io::stdout(), object)
+}
+
+/// A refusal with its code, and what to do.
+fn hinted(error: HttpError) -> anyhow::Error {
+    let hint = match error.code() {
+        "operator_token_refused" => {
+            "give --operator-token FILE, or $TITER_OPERATOR_TOKEN; a key-holder makes tokens by `titer admin operator add`"
+        }
+        "operator_token_revoked" => "ask a key-holder for another: `titer admin operator add NAME --role ROLE`",
+        "operator_role_too_low" => "ask somebody with that role, or a key-holder for a token that has it",
+        "operator_taken" => "names are not used twice; take another",
+        "operator_unknown" => "`titer admin operator list` shows all",
+        "service_unreachable" => "look at --service, --proxy and whether the service runs",
+        "certificate_refused" => "name the certificates that vouch for the service with --ca",
+        "rate_limited" | "service_busy" => "wait as long as the message says, then try again",
+        _ => "docs/codes.md says what each code means and what to do",
+    };
+    coded(&error, error.code(), Some(hint))
 }
 
 /// The operator's token: from the file named, else from `$TITER_OPERATOR_TOKEN`.

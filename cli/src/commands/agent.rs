@@ -11,6 +11,7 @@ use crate::engine_adapter::Adapter;
 use crate::exit::Exit;
 use crate::output::{coded, size, time, write_json};
 use crate::output::{remark, say};
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::io;
@@ -80,6 +81,17 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
             let crashes = agent::report_crash(&state).map_err(hinted)?;
             let crashes = json!({"crashes": crashes});
             print_or_json(args.json, &crashes, |crashes| say!("{} crashes on probation", crashes["crashes"]))?;
+            Ok(Exit::Fine)
+        }
+        AgentCommand::ReportThreat { threat, sample } => {
+            let digest = sample
+                .as_deref()
+                .map(|sample| agent::sample_digest(sample).with_context(|| format!("cannot read {}", sample.display())));
+            let told = updater::block_on(agent.report_threat(threat, digest.transpose()?))?.map_err(hinted)?;
+            print_or_json(args.json, &told, |told| {
+                let asked = if told.asked { "asks every maker" } else { "knows of it, or has asked already" };
+                say!("the service {asked}");
+            })?;
             Ok(Exit::Fine)
         }
         AgentCommand::CleanFiles { renew } => {

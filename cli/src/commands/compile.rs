@@ -10,7 +10,7 @@ use anyhow::Context;
 use patternc::Prices;
 use patternc::blob::{self, Blob, EngineRange, Meta};
 use patternc::compile::{Account, Compilation, Compiler, KindAccount, Unsigned};
-use patternc::diagnostic::Code;
+use patternc::diagnostic::{Code, Diagnostic};
 use patternc::link::{LinkOptions, LinkSource, link, link_with};
 use patternc::record::Record;
 use serde_json::{Map, Value, json};
@@ -139,7 +139,7 @@ pub(crate) fn read_blob(path: &Path) -> anyhow::Result<Blob> {
 }
 
 /// Seconds since 1970 that `text`, else the environment, states; 0 when neither does.
-fn created(text: Option<&str>) -> anyhow::Result<i64> {
+pub(crate) fn created(text: Option<&str>) -> anyhow::Result<i64> {
     let from_environment = std::env::var("SOURCE_DATE_EPOCH").ok();
     let Some(text) = text.or(from_environment.as_deref()) else { return Ok(0) };
     if let Ok(seconds) = text.parse() {
@@ -154,27 +154,15 @@ fn report(args: &CompileArgs, compilation: &Compilation, bytes: u64, prices: Opt
     let Compilation { records, diagnostics, account, .. } = compilation;
     let mut out = BufWriter::new(io::stdout());
     if args.json {
-        for diagnostic in diagnostics {
-            write_json(
-                &mut out,
-                &json!({
-                    "type": "diagnostic", "file": diagnostic.file, "line": diagnostic.line,
-                    "code": diagnostic.code.as_str(), "message": diagnostic.message,
-                }),
-            )?;
-        }
+        write_diagnostics(&mut out, diagnostics)?;
         if let Some(mut prices) = prices.map(prices::facts) {
             prices["type"] = json!("prices");
             write_json(&mut out, &prices)?;
         }
-        write_json(&mut out, &summary(account, records.len(), bytes))?;
+        write_json(&mut out, &summary(account, records.len(), Some(bytes)))?;
         return out.flush();
     }
-    let mut diagnosed = BufWriter::new(io::stderr());
-    for diagnostic in diagnostics {
-        writeln!(diagnosed, "{diagnostic}")?;
-    }
-    diagnosed.flush()?;
+    print_diagnostics(diagnostics)?;
     hint_at_unsigned(account);
     write_account(&mut out, account)?;
     writeln!(
@@ -191,7 +179,36 @@ fn report(args: &CompileArgs, compilation: &Compilation, bytes: u64, prices: Opt
     Ok(())
 }
 
-fn summary(account: &Account, records: usize, bytes: u64) -> Value {
+/// Says what became of the lines of signature files: faults on standard error and a table, or all of it as JSON lines.
+pub(crate) fn report_lines(as_json: bool, compilation: &Compilation) -> io::Result<()> {
+    let Compilation { records, diagnostics, account, .. } = compilation;
+    let mut out = BufWriter::new(io::stdout());
+    if as_json {
+        write_diagnostics(&mut out, diagnostics)?;
+        write_json(&mut out, &summary(account, records.len(), None))?;
+        return out.flush();
+    }
+    print_diagnostics(diagnostics)?;
+    hint_at_unsigned(account);
+    write_account(&mut out, account)?;
+    out.flush()
+}
+
+fn write_diagnostics(out: &mut impl Write, diagnostics: &[Diagnostic]) -> io::Result<()> {
+    diagnostics.iter().try_for_each(|diagnostic| {
+        let Diagnostic { file, line, code, message, .. } = diagnostic;
+        let code = code.as_str();
+        write_json(out, &json!({"type": "diagnostic", "file": file, "line": line, "code": code, "message": message}))
+    })
+}
+
+fn print_diagnostics(diagnostics: &[Diagnostic]) -> io::Result<()> {
+    let mut out = BufWriter::new(io::stderr());
+    diagnostics.iter().try_for_each(|diagnostic| writeln!(out, "{diagnostic}"))?;
+    out.flush()
+}
+
+fn summary(account: &Account, records: usize, bytes: Option<u64>) -> Value {
     let codes = |by_code: &BTreeMap<Code, u64>| -> Value {
         by_code.iter().map(|(code, count)| (code.to_string(), json!(count))).collect::<Map<_, _>>().into()
     };

@@ -1,13 +1,16 @@
 //! `titer maker`.
 
+mod import;
+mod news;
+
 use super::admin::operator_token;
 use super::root::{existing_key, key_at};
 use crate::args::{MakerArgs, MakerCommand};
 use crate::exit::Exit;
-use crate::output::say;
-use crate::output::with_hint;
-use updater::maker::{KeyChange, Maker, MakerError, cosign};
-use updater::wire::{ChannelRelease, ThreatNews, Vaccine};
+use crate::output::{say, with_hint, write_json};
+use std::path::Path;
+use updater::maker::{Exported, KeyChange, Maker, MakerError, cosign};
+use updater::wire::ChannelRelease;
 
 /// Runs `titer maker`.
 pub(crate) fn run(args: &MakerArgs) -> anyhow::Result<Exit> {
@@ -94,26 +97,30 @@ async fn run_async(args: &MakerArgs) -> anyhow::Result<Exit> {
                 );
             }
         }
-        MakerCommand::News(news) => {
-            let vaccine = news.vaccine.zip(news.channel.clone()).zip(news.since);
-            let vaccine =
-                vaccine.map(|((date, channel), release)| Vaccine { date, since: ChannelRelease { channel, release } });
-            let told = ThreatNews {
-                threat: news.threat.clone(),
-                danger: news.danger.into(),
-                discovered: news.discovered,
-                expected: news.expected,
-                vaccine,
-            };
-            open(args)?.news(&news.service, &told).await.map_err(hinted)?;
-            say!("{} knows what you say of {}", news.service, news.threat);
-        }
+        MakerCommand::Import(import) => return import::run(args, import).await,
+        MakerCommand::Export { site, json } => export(args, site, *json)?,
+        MakerCommand::News(news) => return news::run(args, news).await,
+        MakerCommand::SignNews { file, output } => return news::sign(args, file, output),
     }
     Ok(Exit::Fine)
 }
 
+fn export(args: &MakerArgs, site: &Path, as_json: bool) -> anyhow::Result<()> {
+    let exported = open(args)?.export(site).map_err(hinted)?;
+    if as_json {
+        return Ok(write_json(&mut std::io::stdout(), &serde_json::json!(exported))?);
+    }
+    let Exported { maker, role_version, releases, new_blobs, news } = exported;
+    let news = if news { ", and news" } else { "" };
+    say!(
+        "{}: role version {role_version} of {maker}, {releases} releases ({new_blobs} blobs are new){news}",
+        site.display()
+    );
+    Ok(())
+}
+
 fn open(args: &MakerArgs) -> anyhow::Result<Maker> {
-    Maker::open(&args.dir).map_err(hinted)
+    Ok(Maker::open(&args.dir).map_err(hinted)?.reached_by(args.network.network()))
 }
 
 /// The error with its code, and advice where there is some.

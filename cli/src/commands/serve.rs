@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use updater::disk::{Checkpoint, Disk};
-use updater::service::{Config, Database, serve};
+use updater::service::{Config, Database, Rate, ServeError, TlsFiles, serve};
 
 /// For tests of what a crash leaves behind: the service ends itself, as by a kill, before the step on its disk that has this number.
 const DIES_AFTER: &str = "TITER_TEST_DIES_AFTER";
@@ -38,19 +38,64 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
         config.bucket.clone_from(&args.objects);
         config.watch_window = Duration::from_secs(args.watch_window);
         config.watchers_max = args.watchers;
+        let files = args.tls_cert.clone().zip(args.tls_key.clone());
+        config.tls = files.map(|(certificate, key)| TlsFiles { certificate, key });
+        config.insecure_listen = args.insecure_listen;
+        config.limits.trusted_proxies.clone_from(&args.trusted_proxy);
+        config.contact.clone_from(&args.contact);
+        let every = Duration::from_secs(1) / args.terminal_rate;
+        config.limits.terminal = Rate::new(args.terminal_rate.saturating_mul(60), every);
+        let rate = Rate::new(args.address_rate.saturating_mul(10), Duration::from_secs(1) / args.address_rate);
+        config.limits.address = rate;
+        if u64::from(rate.burst.get()) > u64::from(config.limits.strangers.burst.get()) {
+            // All strangers together have no less than one address.
+            config.limits.strangers = rate;
+        }
+        config.console_over_tls = args.console_over_tls || config.tls.is_some();
         if let Some(steps) = std::env::var(DIES_AFTER).ok().and_then(|steps| steps.parse().ok()) {
             config.disk = Disk::with_checkpoint(Arc::new(Dies(AtomicI64::new(steps))));
         }
         let running = serve(config, stopped()).await.map_err(|error| {
-            let code = error.code();
-            with_hint(format!("{error} ({code})"), "the data folder must be this service's own, and the address free")
+            let hint = remedy(&error);
+            with_hint(format!("{error} ({})", error.code()), hint)
         })?;
+        reread_certificate(running.certificate_reader());
         say!("listening at {}", running.url());
+        say!("the console is at {}console", running.url());
         say!("the operator's token is in {}", args.data.join("operator-token").display());
         running.finished().await?;
         say!("stopped");
         Ok(Exit::Fine)
     })?
+}
+
+/// What to do when the service does not start.
+fn remedy(error: &ServeError) -> &'static str {
+    match error {
+        ServeError::InsecureListen(_) => {
+            "give --tls-cert and --tls-key, or listen at 127.0.0.1; --insecure-listen if a proxy in front has TLS"
+        }
+        ServeError::Tls(_) => "both files are PEM: the certificate first in one, its private key in the other",
+        ServeError::Listen { .. } => "take another --listen, or end who has this one",
+        _ => "the data folder must be this service's own; docs/codes.md has each code",
+    }
+}
+
+/// Has the certificate read anew at SIGHUP, as is usual for services.
+fn reread_certificate(read: impl Fn() + Send + Sync + 'static) {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut asked) = signal(SignalKind::hangup()) {
+            tokio::spawn(async move {
+                while asked.recv().await.is_some() {
+                    read();
+                }
+            });
+        }
+    }
+    #[cfg(not(unix))]
+    drop(read);
 }
 
 /// Done when the process is asked to stop.

@@ -28,6 +28,8 @@ fn literals() -> BTreeSet<String> {
     {
         sources(&root().join(path), &mut files);
     }
+    // Names of metrics have the form of a code; they are told in docs/service.md.
+    files.retain(|file| !file.ends_with("service/metrics.rs"));
     assert!(files.len() > 40);
     let mut literals = BTreeSet::new();
     for file in files {

@@ -13,7 +13,9 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn start(bench: &Bench) -> Service {
         let mut command = bench.command();
-        command.args(["serve", "--data", "service", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
+        command.args(["serve", "--data", "service", "--listen", "127.0.0.1:0"]);
+        // Tests do in a second what terminals do in a day.
+        command.args(["--terminal-rate", "1000000", "--address-rate", "1000000"]).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let first = lines.next().expect("it says where it listens").unwrap();

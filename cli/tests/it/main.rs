@@ -1,5 +1,6 @@
 //! The `titer` binary as a person or a program meets it.
 
+mod admin;
 mod agent;
 mod artefacts;
 mod codes;
@@ -8,6 +9,7 @@ mod crash;
 mod decisions;
 mod fleet;
 mod keys;
+mod makers;
 mod prices;
 mod scan;
 mod self_test;

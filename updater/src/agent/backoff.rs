@@ -9,24 +9,19 @@
 //! a crash forgets it, and heeded by every update, whoever asks for that: a terminal that comes back each time it is started is what the
 //! service is defending itself against.
 //!
-//! The wait is what `Retry-After` says, at most 24 hours; without it a minute, doubled with each refusal in a row. Up to a quarter is
-//! added by chance. Trouble that is no refusal (no connection, bad metadata) forbids nothing; it makes [`Agent::poll`](crate::Agent::poll)
+//! How long the wait is, `patience.rs` says. Trouble that is no refusal (no connection, bad metadata) forbids nothing; it makes [`Agent::poll`](crate::Agent::poll)
 //! come back later each time.
 
 use crate::Channel;
 use crate::agent::state::State;
-use crate::agent::{Agent, AgentError, random};
-use crate::http::{HttpError, RETRY_AFTER_MAX, Wait};
+use crate::agent::{Agent, AgentError};
+use crate::http::{HttpError, Wait};
+use crate::patience;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// The name of the service as a whole among the sources; no channel has it, for lack of a slash.
 pub(crate) const SERVICE: &str = "service";
-/// Wait after a refusal that names none.
-const FIRST_WAIT: Duration = Duration::from_mins(1);
-/// The largest part of a wait that is added by chance.
-const JITTER: f64 = 0.25;
 
 /// A source that asked to be left alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,11 +90,7 @@ impl BackOffs {
         let Some(error) = error else { return self.sources.remove(source).is_some() };
         let Some((code, wait)) = refusal(error) else { return false };
         let refusals = self.sources.get(source).map_or(0, |entry| entry.refusals).saturating_add(1);
-        let wait = match wait {
-            Wait::For(time) => time,
-            Wait::Unnamed => FIRST_WAIT.saturating_mul(1 << (refusals - 1).min(16)).min(RETRY_AFTER_MAX),
-        };
-        let wait = wait + wait.mul_f64(JITTER * random::fraction());
+        let wait = patience::wait_after(wait, refusals);
         // A part of a second counts as one: never earlier than asked.
         let until = now + wait.as_secs_f64().ceil() as i64;
         tracing::warn!(source, code, "{source} is not asked for {} seconds: {error}", until - now);
@@ -152,7 +143,7 @@ fn refusal(error: &AgentError) -> Option<(&str, Wait)> {
 }
 
 fn longest() -> i64 {
-    (RETRY_AFTER_MAX.as_secs_f64() * (1.0 + JITTER)).ceil() as i64
+    patience::longest().as_secs_f64().ceil() as i64
 }
 
 /// The source that a channel's files are.
@@ -163,6 +154,7 @@ pub(crate) fn of_channel(channel: &Channel) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn refused(status: u16, seconds: Option<u64>) -> AgentError {
         let retry_after = seconds.map(Duration::from_secs);

@@ -7,6 +7,7 @@
 use super::UserRow;
 use super::rings::{Opening, opening};
 use crate::Channel;
+use crate::threat_id::ThreatIds;
 use crate::wire::{
     Blocked, ChannelNeeds, ChannelRelease, Danger, MakerRecord, Needs, Policies, Rollout, ThreatRow, Withdrawn,
 };
@@ -26,6 +27,8 @@ pub struct ListedRelease {
 pub struct Tables {
     /// The countering table.
     pub threats: Vec<ThreatRow>,
+    /// Which names mean one threat.
+    pub threat_ids: ThreatIds,
     /// Every listed release.
     pub releases: Vec<ListedRelease>,
     /// What makers withdrew: only by that is a terminal told to go back to an earlier release.
@@ -52,6 +55,7 @@ pub struct Prepared {
     /// By number; from the most dangerous down.
     threats: Vec<String>,
     rows: Vec<ThreatRow>,
+    threat_ids: ThreatIds,
     /// How many threats are of low, medium and high danger or more.
     at_least: [usize; 3],
     pub(super) policies: Policies,
@@ -95,8 +99,8 @@ impl ChannelInfo {
 }
 
 /// The name by which makers' rows of one threat are brought together.
-fn threat_id(row: &ThreatRow) -> &str {
-    &row.news.threat
+fn threat_id<'a>(ids: &'a ThreatIds, row: &'a ThreatRow) -> &'a str {
+    ids.threat_id(&row.maker, &row.news.threat)
 }
 
 impl Prepared {
@@ -106,7 +110,7 @@ impl Prepared {
     pub fn new(tables: Tables, now: i64) -> Self {
         let mut danger = HashMap::<&str, Danger>::new();
         for row in &tables.threats {
-            let most = danger.entry(threat_id(row)).or_insert(row.news.danger);
+            let most = danger.entry(threat_id(&tables.threat_ids, row)).or_insert(row.news.danger);
             *most = (*most).max(row.news.danger);
         }
         let mut threats = danger.into_iter().collect::<Vec<_>>();
@@ -114,12 +118,14 @@ impl Prepared {
         let at_least = [Danger::Low, Danger::Medium, Danger::High];
         let at_least = at_least.map(|least| threats.partition_point(|(_, danger)| *danger >= least));
         let number = threats.iter().enumerate().map(|(number, (name, _))| (*name, number)).collect::<HashMap<_, _>>();
-        let records = super::record::records(&tables.threats, threat_id, &tables.false_positives, now);
+        let records =
+            super::record::records(&tables.threats, |row| threat_id(&tables.threat_ids, row), &tables.false_positives, now);
         let active = tables.rollouts.iter().filter(|rollout| rollout.state != crate::wire::RolloutState::Done);
         let active = active.map(|rollout| (rollout.at.channel.to_string(), rollout.at.release)).collect();
         let channels = channels(&tables, &number, &records);
         let threats = threats.into_iter().map(|(name, _)| name.to_owned()).collect();
-        Prepared { channels, threats, at_least, records, active, rows: tables.threats, policies: tables.policies }
+        let Tables { threats: rows, threat_ids, policies, .. } = tables;
+        Prepared { channels, threats, rows, threat_ids, at_least, policies, records, active }
     }
 
     /// The makers' records, the best first.
@@ -165,7 +171,7 @@ impl Prepared {
     /// Rows of the countering table for these threats; at most 200.
     pub(super) fn rows_of(&self, names: &[String]) -> Vec<ThreatRow> {
         let names = names.iter().map(String::as_str).collect::<BTreeSet<_>>();
-        self.rows.iter().filter(|row| names.contains(threat_id(row))).take(200).cloned().collect()
+        self.rows.iter().filter(|row| names.contains(threat_id(&self.threat_ids, row))).take(200).cloned().collect()
     }
 
     /// How many threats of a set are of high, medium and low danger.
@@ -217,7 +223,7 @@ fn channels(tables: &Tables, number: &HashMap<&str, usize>, records: &[MakerReco
         let cure = row.news.vaccine.as_ref().map(|cure| &cure.since);
         if let Some(at) = cure.filter(|at| at.channel.maker() == row.maker.as_str()) {
             of(&mut infos, &at.channel);
-            since.entry(at.channel.as_str()).or_default().push((at.release, number[threat_id(row)]));
+            since.entry(at.channel.as_str()).or_default().push((at.release, number[threat_id(&tables.threat_ids, row)]));
         }
     }
     let words = number.len().div_ceil(64);

@@ -4,7 +4,7 @@ use crate::disk::DiskError;
 use crate::http::HttpError;
 use crate::keys::KeyError;
 use crate::tuf::TufError;
-use crate::wire::MakerName;
+use crate::wire::{MakerName, NewsError};
 use std::path::PathBuf;
 
 /// A maker's command failed.
@@ -111,6 +111,9 @@ pub enum MakerError {
     /// There is nothing to publish.
     #[error("there is no release to publish yet")]
     NothingReleased,
+    /// News that no service takes.
+    #[error(transparent)]
+    News(#[from] NewsError),
     /// The service refused or could not be reached.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -135,6 +138,7 @@ impl MakerError {
             MakerError::ChangeWaits(_) => "key_change_waits",
             MakerError::SignerBehind { .. } => "signer_behind",
             MakerError::NothingReleased => "nothing_released",
+            MakerError::News(e) => e.code(),
             MakerError::Http(e) => e.code(),
         }
     }

@@ -21,7 +21,7 @@ impl Maker {
     /// [`MakerError`]; the service publishes all of it or nothing. [`MakerError::SignerBehind`] when the service has what was never
     /// signed here: then nothing is signed.
     pub async fn publish(&self, service: &Url) -> Result<MakerView, MakerError> {
-        let client = Client::new(service)?;
+        let client = Client::with(service, &self.network)?;
         let held = self.view(&client).await?;
         let mut statement = self.next_keys()?;
         if statement.as_ref().is_some_and(|statement| statement.keys == held.keys) {
@@ -55,7 +55,7 @@ impl Maker {
     /// # Errors
     /// [`MakerError::NothingReleased`] when the service has none; [`MakerError::Role`] when it is not what this maker signed.
     pub async fn restore(&self, service: &Url) -> Result<u64, MakerError> {
-        let client = Client::new(service)?;
+        let client = Client::with(service, &self.network)?;
         let held = self.view(&client).await?;
         if held.role_version == 0 {
             return Err(MakerError::NothingReleased);
@@ -97,7 +97,11 @@ impl Maker {
     }
 
     /// Refuses what enough of the keys have not signed: `held`, or those that are to take their place.
-    fn check_signed(role: &Signed<Targets>, statement: Option<&KeyStatement>, held: &MakerKeys) -> Result<(), MakerError> {
+    pub(super) fn check_signed(
+        role: &Signed<Targets>,
+        statement: Option<&KeyStatement>,
+        held: &MakerKeys,
+    ) -> Result<(), MakerError> {
         let keys = statement.map_or(held, |statement| &statement.keys);
         let message = tuf::canonical(&role.signed)?;
         let mut have = 0;

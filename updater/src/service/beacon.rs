@@ -131,7 +131,13 @@ impl Beacons {
     }
 }
 
-/// `GET /v1/terminals/{id}/beacon`, signed: 304 while nothing has changed for the terminal, else 200 and nothing but the tag.
+/// Signed: 304 while nothing has changed for the terminal, else 200 and nothing but the tag.
+#[utoipa::path(
+    get,
+    path = "/v1/terminals/{terminal}/beacon",
+    params(("terminal" = String, Path, description = "The terminal's number.")),
+    responses((status = 200, description = "Something changed."), (status = 304, description = "Nothing changed."))
+)]
 pub(crate) async fn beacon(
     State(app): State<AppState>,
     Path(terminal): Path<String>,
@@ -141,6 +147,7 @@ pub(crate) async fn beacon(
     let known = app.store.terminal(&terminal).await?;
     let known = known.ok_or_else(|| Problem::not_found("terminal_unknown", "no terminal with this number is enrolled"))?;
     let counter = counter_of(&headers, &[known.key], &Method::GET, uri.path(), &[])?;
+    app.limits.terminal(&terminal)?;
     let at = jiff::Timestamp::now().as_second();
     if !app.beacons.note(&terminal, at, counter, known.counter) {
         return Err(Problem::conflict("request_replayed", format!("counter {counter} was used before")));

@@ -6,24 +6,28 @@ use crate::service::AppState;
 use crate::service::conditional::{Portion, portion, tag_of};
 use crate::service::problem::Problem;
 use crate::wire::Sha256Hex;
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
 
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const REVALIDATE: &str = "no-cache";
-
-pub(crate) async fn health() -> Json<Value> {
-    Json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
-}
 
 pub(crate) async fn unknown() -> Problem {
     Problem::not_found("route_unknown", "there is nothing at this address")
 }
 
+/// A metadata file. All but `timestamp.json` never change. Code: `metadata_unknown`.
+#[utoipa::path(
+    get,
+    path = "/metadata/{file}",
+    params(("file" = String, Path, description = "Its name.")),
+    responses(
+        (status = 200, description = "The file.", content_type = "application/json"),
+        (status = 304, description = "`If-None-Match` names it."),
+    )
+)]
 pub(crate) async fn metadata(
     State(app): State<AppState>,
     Path(file): Path<String>,
@@ -46,7 +50,22 @@ pub(crate) async fn metadata(
 
 /// A blob by its consistent-snapshot name: `m/<maker>/<name>/<sha256>.<release>.titer`.
 ///
-/// The digest alone finds the object, so that no table is read and any cache may stand in front.
+/// The digest alone finds the object, so that no table is read and any cache may stand in front. Codes: `target_unknown`,
+/// `range_not_satisfiable`.
+#[utoipa::path(
+    get,
+    path = "/targets/m/{maker}/{name}/{file}",
+    params(
+        ("maker" = String, Path, description = "The maker."),
+        ("name" = String, Path, description = "The channel's name."),
+        ("file" = String, Path, description = "`<sha256>.<release>.titer`."),
+    ),
+    responses(
+        (status = 200, description = "The file.", content_type = "application/octet-stream"),
+        (status = 206, description = "The range that was asked for.", content_type = "application/octet-stream"),
+        (status = 304, description = "`If-None-Match` names it."),
+    )
+)]
 pub(crate) async fn target(
     State(app): State<AppState>,
     Path((maker, name, file)): Path<(String, String, String)>,
@@ -62,7 +81,13 @@ pub(crate) async fn target(
     blob(&app, &digest, &headers).await?.ok_or_else(missing)
 }
 
-/// The signed index of deltas that lead to a blob; a blob that no release has, has an empty one.
+/// The signed index of deltas that lead to a blob; a blob that no release has, has an empty one. Code: `delta_unknown`.
+#[utoipa::path(
+    get,
+    path = "/v1/deltas/{to}",
+    params(("to" = Sha256Hex, Path, description = "Digest of the blob.")),
+    responses((status = 200, description = "The index.", content_type = "application/json"))
+)]
 pub(crate) async fn deltas(State(app): State<AppState>, Path(to): Path<Sha256Hex>) -> Result<Response, Problem> {
     let (node, deltas) = match app.store.deltas_around(&to).await? {
         Some(found) => found,
@@ -73,6 +98,20 @@ pub(crate) async fn deltas(State(app): State<AppState>, Path(to): Path<Sha256Hex
     Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, REVALIDATE)], body).into_response())
 }
 
+/// A delta between two blobs. Codes: `delta_unknown`, `range_not_satisfiable`.
+#[utoipa::path(
+    get,
+    path = "/v1/deltas/{from}/{to}",
+    params(
+        ("from" = Sha256Hex, Path, description = "Digest of the blob it starts from."),
+        ("to" = Sha256Hex, Path, description = "Digest of the blob it leads to."),
+    ),
+    responses(
+        (status = 200, description = "The file.", content_type = "application/octet-stream"),
+        (status = 206, description = "The range that was asked for.", content_type = "application/octet-stream"),
+        (status = 304, description = "`If-None-Match` names it."),
+    )
+)]
 pub(crate) async fn delta(
     State(app): State<AppState>,
     Path((from, to)): Path<(Sha256Hex, Sha256Hex)>,
@@ -83,8 +122,18 @@ pub(crate) async fn delta(
     blob(&app, &digest, &headers).await?.ok_or_else(missing)
 }
 
+/// A JSON file that changes, with its entity tag.
+pub(crate) fn json_file(bytes: Vec<u8>, headers: &HeaderMap) -> Response {
+    let digest = Sha256Hex::of(&bytes);
+    let kind = Kind { media_type: "application/json", caching: REVALIDATE, digest, length: bytes.len() as u64 };
+    match portion(headers, &tag_of(&kind.digest), kind.length) {
+        Portion::NotModified => kind.answer(Portion::NotModified, Body::empty()),
+        _ => kind.answer(Portion::Whole, bytes.into()),
+    }
+}
+
 /// What is asked of the blob or delta with this digest; `None` when there is none.
-async fn blob(app: &AppState, digest: &Sha256Hex, headers: &HeaderMap) -> Result<Option<Response>, Problem> {
+pub(crate) async fn blob(app: &AppState, digest: &Sha256Hex, headers: &HeaderMap) -> Result<Option<Response>, Problem> {
     let Some(length) = app.objects.blob_length(digest).await? else { return Ok(None) };
     let kind = Kind { media_type: "application/octet-stream", caching: IMMUTABLE, digest: *digest, length };
     let portion = portion(headers, &tag_of(digest), length);

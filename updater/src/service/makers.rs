@@ -1,21 +1,27 @@
-//! What makers call. Their releases are proven by the signed role, their news by a signed request.
+//! What makers call to publish. Their releases are proven by the signed role; how makers tell of threats is in `news.rs`.
 
 use crate::service::body::{BodyError, BodyReader};
 use crate::service::objects::ObjectError;
 use crate::service::problem::Problem;
 use crate::service::publisher::{Plan, PublishError};
 use crate::service::store::{Maker, StoreError};
-use crate::service::{AppState, counter_of};
+use crate::service::{App, AppState};
 use crate::statement::KeyStatement;
-use crate::tuf::METADATA_LEN_MAX;
-use crate::wire::{MakerName, MakerView, Sha256Hex, ThreatNews};
+use crate::tuf::{METADATA_LEN_MAX, SignedRelease};
+use crate::wire::{MakerName, MakerView, Sha256Hex};
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
-use serde_json::{Value, json};
+use axum::http::StatusCode;
 use tokio::time::timeout;
 
+/// What the service holds of a maker. Code: `maker_unknown`.
+#[utoipa::path(
+    get,
+    path = "/v1/makers/{maker}",
+    params(("maker" = MakerName, Path, description = "The maker.")),
+    responses((status = 200, body = MakerView))
+)]
 pub(crate) async fn show(State(app): State<AppState>, Path(maker): Path<MakerName>) -> Result<Json<MakerView>, Problem> {
     let held = find(&app, &maker).await?;
     let releases = app.store.releases(&maker).await?;
@@ -27,6 +33,13 @@ pub(crate) async fn show(State(app): State<AppState>, Path(maker): Path<MakerNam
 ///
 /// Anybody may send one, so nothing is kept of it beyond what is proven so far: the role, which is short; then, when the role is
 /// its maker's and newer than the held one, the blobs that it lists, to the byte.
+#[utoipa::path(
+    post,
+    path = "/v1/makers/{maker}/releases",
+    params(("maker" = MakerName, Path, description = "The maker.")),
+    request_body(content_type = "application/octet-stream"),
+    responses((status = 200, body = MakerView))
+)]
 pub(crate) async fn publish(
     State(app): State<AppState>,
     Path(maker): Path<MakerName>,
@@ -42,6 +55,13 @@ pub(crate) async fn publish(
 /// Body: length of the statement (4 bytes, little-endian), the statement, then a publication whose role is signed by the new keys.
 ///
 /// Keys and role change in one transaction, as the old role would not be believed under the new keys, nor the new one under the old.
+#[utoipa::path(
+    post,
+    path = "/v1/makers/{maker}/keys",
+    params(("maker" = MakerName, Path, description = "The maker.")),
+    request_body(content_type = "application/octet-stream"),
+    responses((status = 200, body = MakerView))
+)]
 pub(crate) async fn rotate(
     State(app): State<AppState>,
     Path(maker): Path<MakerName>,
@@ -74,22 +94,52 @@ async fn take_in(
     let Plan::New { new, .. } = app.publisher.plan(maker, statement, &role).await.map_err(refused)? else {
         return app.publisher.complete().await.map_err(refused);
     };
-    let _turn = app.publications.acquire().await.map_err(|e| Problem::internal(&e))?;
-    let mut blobs = Vec::new();
-    for release in new {
-        let length = usize::try_from(release.length).unwrap_or(usize::MAX);
-        let bytes = body.take(length).await.map_err(|error| match error {
-            BodyError::Short(left) => {
-                let reason = format!("the role says {length} bytes, {left} are left in the body");
-                refused(PublishError::Blob { path: release.path(), reason })
-            }
-            other => broken(other),
-        })?;
-        blobs.push((release, bytes));
-    }
-    match body.surplus().await.map_err(broken)? {
-        0 => app.publisher.accept(maker, statement, &role, blobs).await.map_err(refused),
-        surplus => Err(refused(PublishError::TrailingBytes(surplus))),
+    let take_in = TakeIn { maker, statement, role: &role };
+    take_in_blobs(app, take_in, async || {
+        let mut blobs = Vec::new();
+        for release in new {
+            let length = usize::try_from(release.length).unwrap_or(usize::MAX);
+            let bytes = body.take(length).await.map_err(|error| match error {
+                BodyError::Short(left) => {
+                    let reason = format!("the role says {length} bytes, {left} are left in the body");
+                    refused(PublishError::Blob { path: release.path(), reason })
+                }
+                other => broken(other),
+            })?;
+            blobs.push((release, bytes));
+        }
+        match body.surplus().await.map_err(broken)? {
+            0 => Ok(blobs),
+            surplus => Err(refused(PublishError::TrailingBytes(surplus))),
+        }
+    })
+    .await
+}
+
+/// A role that was verified, on its way into the tables.
+pub(crate) struct TakeIn<'a> {
+    pub(crate) maker: &'a MakerName,
+    pub(crate) statement: Option<&'a KeyStatement>,
+    pub(crate) role: &'a [u8],
+}
+
+/// Publishes a role with the blobs that `blobs` brings into memory once it is their turn: the way of every release, from wherever it comes.
+pub(crate) async fn take_in_blobs<E: From<PublishError>>(
+    app: &App,
+    TakeIn { maker, statement, role }: TakeIn<'_>,
+    blobs: impl AsyncFnOnce() -> Result<Vec<(SignedRelease, Vec<u8>)>, E>,
+) -> Result<(), E> {
+    // Never closed.
+    let _turn = app.publications.acquire().await;
+    app.publisher.accept(maker, statement, role, blobs().await?).await?;
+    app.metrics.published();
+    app.names.notify_one();
+    Ok(())
+}
+
+impl From<PublishError> for Problem {
+    fn from(e: PublishError) -> Self {
+        refused(e)
     }
 }
 
@@ -116,31 +166,7 @@ fn slow() -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the body stopped coming")
 }
 
-pub(crate) async fn news(
-    State(app): State<AppState>,
-    Path(maker): Path<MakerName>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Json<Value>, Problem> {
-    let held = find(&app, &maker).await?;
-    let counter = counter_of(&headers, &held.keys.keys, &Method::POST, uri.path(), &body)?;
-    let news: ThreatNews = serde_json::from_slice(&body).map_err(|e| Problem::bad_request("body_malformed", e))?;
-    if news.vaccine.as_ref().is_some_and(|vaccine| vaccine.since.channel.maker() != maker.as_str()) {
-        return Err(Problem::bad_request("news_of_another_maker", "the cure is in a channel of another maker"));
-    }
-    if news.threat.is_empty() || news.threat.len() > 200 {
-        return Err(Problem::bad_request("threat_name_length", "a threat's name has 1 to 200 bytes"));
-    }
-    let taken = app.store.put_news(&maker, counter, &news).await?;
-    if !taken {
-        return Err(Problem::conflict("request_replayed", format!("counter {counter} was used before")));
-    }
-    tracing::info!(%maker, threat = news.threat, cured = news.vaccine.is_some(), "news of {} from {maker}", news.threat);
-    Ok(Json(json!({})))
-}
-
-async fn find(app: &AppState, maker: &MakerName) -> Result<Maker, Problem> {
+pub(crate) async fn find(app: &AppState, maker: &MakerName) -> Result<Maker, Problem> {
     let held = app.store.maker(maker).await?;
     held.ok_or_else(|| Problem::not_found("maker_unknown", format!("maker `{maker}` is not registered")))
 }

@@ -123,6 +123,10 @@ impl Objects {
             builder = builder.with_allow_http(true);
         }
         let store = builder.build().map_err(|source| ObjectError::Store { path: bucket.name.clone(), source })?;
+        Objects::over(store, bucket, disk).await
+    }
+
+    async fn over(store: impl ObjectStore, bucket: &Bucket, disk: Disk) -> Result<Self, ObjectError> {
         let store = Arc::new(PrefixStore::new(store, bucket.prefix.clone()));
         let objects = Objects { store, is_shared: true, disk };
         objects.probe(bucket).await?;
@@ -309,17 +313,74 @@ mod tests {
         assert!(!is_loopback("http://10.0.0.1") && !is_loopback("http://127.0.0.1.example/") && !is_loopback("none"));
     }
 
+    /// A folder, and a bucket where `TITER_TEST_S3` names one (`scripts/s3`).
+    async fn everywhere(dir: &std::path::Path) -> Vec<Objects> {
+        let mut objects = vec![Objects::open(dir, Disk::default()).unwrap()];
+        if let Ok(bucket) = std::env::var("TITER_TEST_S3") {
+            let prefix = Sha256Hex::of(dir.to_str().unwrap().as_bytes());
+            let bucket = format!("{bucket}/{prefix}").parse().unwrap();
+            objects.push(Objects::open_bucket(&bucket, Disk::default()).await.unwrap());
+        }
+        objects
+    }
+
+    fn timestamp(version: u64) -> Vec<u8> {
+        format!(r#"{{"signed":{{"version":{version}}}}}"#).into_bytes()
+    }
+
     #[tokio::test]
     async fn a_timestamp_never_goes_back() {
         let dir = tempfile::tempdir().unwrap();
-        let objects = Objects::open(dir.path(), Disk::default()).unwrap();
-        let timestamp = |version: u64| format!(r#"{{"signed":{{"version":{version}}}}}"#).into_bytes();
-        for (version, newer) in [(3, None), (2, Some(3)), (4, None), (4, None)] {
-            assert_eq!(objects.advance_timestamp(version, timestamp(version)).await.unwrap(), newer);
+        for objects in everywhere(dir.path()).await {
+            for (version, newer) in [(3, None), (2, Some(3)), (4, None), (4, None)] {
+                assert_eq!(objects.advance_timestamp(version, timestamp(version)).await.unwrap(), newer);
+            }
+            assert_eq!(objects.metadata(TIMESTAMP).await.unwrap(), Some(timestamp(4)));
+            // What the disk harmed is replaced.
+            objects.replace(&metadata_path(TIMESTAMP), |_| Some(b"harmed".to_vec())).await.unwrap();
+            assert_eq!(objects.advance_timestamp(5, timestamp(5)).await.unwrap(), None);
+            assert_eq!(objects.metadata(TIMESTAMP).await.unwrap(), Some(timestamp(5)));
         }
-        assert_eq!(objects.metadata(TIMESTAMP).await.unwrap(), Some(timestamp(4)));
-        std::fs::write(dir.path().join("metadata/timestamp.json"), "harmed").unwrap();
-        assert_eq!(objects.advance_timestamp(5, timestamp(5)).await.unwrap(), None);
-        assert_eq!(objects.metadata(TIMESTAMP).await.unwrap(), Some(timestamp(5)));
+    }
+
+    #[tokio::test]
+    async fn what_is_there_stays_and_is_read_in_parts() {
+        let dir = tempfile::tempdir().unwrap();
+        for objects in everywhere(dir.path()).await {
+            objects.put_metadata("1.root.json", b"one".to_vec()).await.unwrap();
+            objects.put_metadata("1.root.json", b"one".to_vec()).await.unwrap();
+            let other = objects.put_metadata("1.root.json", b"two".to_vec()).await;
+            assert!(matches!(other, Err(ObjectError::Changed(_))), "{other:?}");
+            assert!(
+                objects.has_metadata("1.root.json").await.unwrap() && !objects.has_metadata("2.root.json").await.unwrap()
+            );
+            let digest = Sha256Hex::of(b"a blob");
+            assert_eq!(objects.blob_length(&digest).await.unwrap(), None);
+            objects.put_blob(&digest, b"a blob".to_vec()).await.unwrap();
+            objects.put_blob(&digest, b"harmed".to_vec()).await.unwrap();
+            assert_eq!(objects.blob(&digest).await.unwrap().as_deref(), Some(&b"a blob"[..]));
+            assert_eq!(objects.blob_length(&digest).await.unwrap(), Some(6));
+            let part = objects.stream_blob(&digest, 2..4).await.unwrap().unwrap();
+            assert_eq!(&axum::body::to_bytes(part, 100).await.unwrap()[..], b"bl");
+            assert_eq!(objects.mark().await.unwrap(), None);
+            for more in [&b"x"[..], b"y"] {
+                objects.change_mark(|held| [held.unwrap_or_default(), more].concat()).await.unwrap();
+            }
+            assert_eq!(objects.mark().await.unwrap().as_deref(), Some(&b"xy"[..]));
+        }
+    }
+
+    /// A store that takes whatever is put, as older ones do that pass by the conditions.
+    #[tokio::test]
+    async fn a_bucket_that_keeps_to_no_conditions_is_refused() {
+        let puts = axum::routing::put(|| async { ([("etag", "\"1\"")], "") });
+        let router = axum::Router::new().route("/{*path}", puts);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async { axum::serve(listener, router).await });
+        let builder = AmazonS3Builder::new().with_endpoint(endpoint).with_allow_http(true).with_region("x");
+        let store = builder.with_bucket_name("b").with_access_key_id("k").with_secret_access_key("s").build().unwrap();
+        let refused = Objects::over(store, &"s3://b/p".parse().unwrap(), Disk::default()).await;
+        assert!(matches!(refused, Err(ObjectError::Unconditional(_))), "{refused:?}");
     }
 }

@@ -1,82 +1,126 @@
-//! What the operator calls, with the token that the service made at its first start.
+//! What operators call. The table of routes says which role each call needs.
 
-use crate::keys::{random_hex, same_secret};
+use crate::Channel;
+use crate::keys::random_hex;
 use crate::root::RootRole;
 use crate::service::AppState;
+use crate::service::access::Caller;
+use crate::service::coverage::{PAGE_ROWS_MAX, cursor, page_rows};
 use crate::service::makers::refused;
 use crate::service::problem::Problem;
-use crate::wire::{EnrolmentToken, Registration, RoleKey, RootTaken, Sha256Hex, TerminalRow, ThreatRow};
+use crate::service::store::listing::Terminals;
+use crate::service::store::{Store, StoreError};
+use crate::wire::{Empty, EnrolmentToken, Registration, RoleKey, RootTaken, Sha256Hex, TerminalRow};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, header};
-use serde_json::{Value, json};
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use serde_json::json;
 
 const TOKEN_BYTES: usize = 16;
 
+/// Enters a maker and the key that speaks for them; the same once more changes nothing. Code: `maker_taken`.
+#[utoipa::path(post, path = "/v1/makers", request_body = Registration, responses((status = 200, body = Empty)))]
 pub(crate) async fn register_maker(
     State(app): State<AppState>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
-    operator(&app, &headers)?;
+) -> Result<Json<Empty>, Problem> {
     let registration: Registration = serde_json::from_slice(&body).map_err(|e| Problem::bad_request("body_malformed", e))?;
     let Registration { maker, public_key } = registration;
-    let registered = app.store.register_maker(&maker, &public_key).await?;
+    let registered = app.store.register_maker(&caller.who, &maker, &public_key).await?;
     if !registered {
         return Err(Problem::conflict("maker_taken", format!("`{maker}` is registered with another key")));
     }
     tracing::info!(%maker, key = %public_key, "maker {maker} is registered");
-    Ok(Json(json!({})))
+    Ok(Json(Empty {}))
 }
 
-/// Takes the next root. Whoever can send one could also have it signed, but the operator's token keeps others from trying.
-pub(crate) async fn root(State(app): State<AppState>, headers: HeaderMap, body: Bytes) -> Result<Json<RootTaken>, Problem> {
-    operator(&app, &headers)?;
+/// Takes the next root. Whoever can send one could also have it signed, but the operator's token keeps others from trying. Codes:
+/// `metadata_malformed`, `metadata_unsigned`, `metadata_expired`, `metadata_refused`, `role_key_missing`.
+#[utoipa::path(
+    post,
+    path = "/v1/root",
+    request_body(content_type = "application/json"),
+    responses((status = 200, body = RootTaken))
+)]
+pub(crate) async fn root(State(app): State<AppState>, caller: Caller, body: Bytes) -> Result<Json<RootTaken>, Problem> {
     let version = app.publisher.accept_root(&body).await.map_err(refused)?;
+    app.audit(&caller.who, "root-sent", &json!({ "version": version, "sha256": Sha256Hex::of(&body) })).await?;
     Ok(Json(RootTaken { version }))
 }
 
-/// A key for the next root to list.
+/// A key for the next root to list; made when there is none. Code: `role_unknown`.
+#[utoipa::path(
+    post,
+    path = "/v1/role-keys/{role}",
+    params(("role" = String, Path, description = "`targets`, `snapshot` or `timestamp`.")),
+    responses((status = 200, body = RoleKey))
+)]
 pub(crate) async fn role_key(
     State(app): State<AppState>,
+    caller: Caller,
     Path(role): Path<String>,
-    headers: HeaderMap,
 ) -> Result<Json<RoleKey>, Problem> {
-    operator(&app, &headers)?;
     let online = RootRole::named(&role).filter(|role| RootRole::ONLINE.contains(role));
     let online = online.ok_or_else(|| Problem::not_found("role_unknown", format!("the service signs no role `{role}`")))?;
     let public_key = app.publisher.spare_key(online).await.map_err(refused)?;
+    app.audit(&caller.who, "role-key-shown", &json!({ "role": role, "key": public_key })).await?;
     Ok(Json(RoleKey { role, public_key }))
 }
 
-pub(crate) async fn enrolment_token(
-    State(app): State<AppState>,
-    headers: HeaderMap,
-) -> Result<Json<EnrolmentToken>, Problem> {
-    operator(&app, &headers)?;
+/// A token with which one terminal may enrol.
+#[utoipa::path(post, path = "/v1/enrolment-tokens", responses((status = 200, body = EnrolmentToken)))]
+pub(crate) async fn enrolment_token(State(app): State<AppState>, caller: Caller) -> Result<Json<EnrolmentToken>, Problem> {
     let secret = random_hex(TOKEN_BYTES).map_err(|e| Problem::internal(&e))?;
     let token = format!("te1.{secret}.{}", app.first_root);
-    app.store.add_token(&Sha256Hex::of(token.as_bytes())).await?;
+    let digest = Sha256Hex::of(token.as_bytes());
+    app.store.add_token(&digest).await?;
+    app.audit(&caller.who, "enrolment-token-made", &json!({ "digest": digest })).await?;
     Ok(Json(EnrolmentToken { token }))
 }
 
-pub(crate) async fn terminals(State(app): State<AppState>, headers: HeaderMap) -> Result<Json<Vec<TerminalRow>>, Problem> {
-    operator(&app, &headers)?;
+/// What page of a table is asked for.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PageAsked {
+    /// Where the last page ended.
+    after: Option<String>,
+    /// Rows on the page: 1 to 1,000, which is also what it is if not said.
+    limit: Option<usize>,
+    /// Only rows with this: the beginning of a number, hardware, system, scanner, or part of a channel.
+    search: Option<String>,
+}
+
+/// The user table by time of enrolment, a page of it. The next begins after `<enrolled_at>.<terminal>` of the last row; with the beginning of a
+/// number as `search`, the order is that of numbers.
+#[utoipa::path(get, path = "/v1/terminals", params(PageAsked), responses((status = 200, body = [TerminalRow])))]
+pub(crate) async fn terminals(
+    State(app): State<AppState>,
+    Query(asked): Query<PageAsked>,
+) -> Result<Json<Vec<TerminalRow>>, Problem> {
+    let after = cursor(asked.after.as_deref())?;
     app.beacons.flush(&app.store).await;
-    Ok(Json(app.store.terminals().await?))
+    let of = sought(&app.store, asked.search.as_deref().unwrap_or("")).await?;
+    let page = app.store.terminals_page(&of, &after, page_rows(asked.limit, PAGE_ROWS_MAX)).await?;
+    Ok(Json(page.into_iter().map(|listed| listed.row).collect()))
 }
 
-pub(crate) async fn threats(State(app): State<AppState>, headers: HeaderMap) -> Result<Json<Vec<ThreatRow>>, Problem> {
-    operator(&app, &headers)?;
-    Ok(Json(app.store.threats().await?))
-}
-
-pub(super) fn operator(app: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
-    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = sent.and_then(|value| value.strip_prefix("Bearer "));
-    if token.is_some_and(|token| same_secret(token.as_bytes(), app.operator_token.as_bytes())) {
-        return Ok(());
+/// The terminals that a search means. The beginning of a number is four hexadecimal digits or more.
+pub(crate) async fn sought(store: &Store, search: &str) -> Result<Terminals, StoreError> {
+    let search = search.trim();
+    if search.is_empty() {
+        return Ok(Terminals::All);
     }
-    Err(Problem::unauthorized("operator_token_refused", "this call needs the operator's token"))
+    if search.len() >= 4 && search.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
+        return Ok(Terminals::Numbered(search.to_owned()));
+    }
+    let has = |channel: &Channel| channel.to_string().contains(search);
+    let runs = store
+        .fleet()
+        .await?
+        .configurations
+        .into_iter()
+        .filter(|held| held.row.subscribed.iter().any(has) || held.row.applied.iter().any(|at| has(&at.channel)));
+    Ok(Terminals::Like(search.to_owned(), runs.map(|held| held.id).collect()))
 }

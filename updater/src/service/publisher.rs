@@ -19,7 +19,7 @@ use crate::service::signer::{Signer, Signing};
 use crate::service::store::{NewDelta, Publication, Store, StoreError};
 use crate::statement::KeyStatement;
 use crate::tuf::{self, MakerKeys, MakerRole, SignedRelease, TufError};
-use crate::wire::{MakerName, ReleaseView};
+use crate::wire::{MakerName, ReleaseView, Sha256Hex};
 use axum::body::Bytes;
 use jiff::Timestamp as Time;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -416,6 +416,18 @@ impl Publisher {
             made.extend(deltas::publish(&self.objects, release, bytes, &new[..at], &history, &Budget::default()).await?);
         }
         Ok(made)
+    }
+
+    /// Whether there is a timestamp key that the root in force counts.
+    pub(crate) fn has_index_key(&self) -> bool {
+        self.index_key.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// A secret that follows from the timestamp key, and so is the same for all who hold that; `None` while there is none. It is made from a
+    /// signature that is never given away.
+    pub(crate) fn secret(&self, purpose: &str) -> Option<[u8; 32]> {
+        let key = self.index_key.read().unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(*Sha256Hex::of(&key.sign(format!("titer-secret-v1\n{purpose}\n").as_bytes())).bytes())
     }
 
     /// Signs a delta index, which is neither a role nor trusted further than that. `None` while the service has no key that the root in

@@ -6,7 +6,7 @@
 
 use crate::decide::{ListedRelease, rings};
 use crate::service::AppState;
-use crate::service::operator::operator;
+use crate::service::access::Caller;
 use crate::service::policy::parse;
 use crate::service::problem::Problem;
 use crate::service::store::{Store, StoreError};
@@ -16,16 +16,16 @@ use crate::wire::{
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
+use serde_json::json;
 
 /// Terminals by which a rollout is judged: 10,000 tell a share of 1 % from one of 2 %, and are counted every few seconds. Those that come later are
 /// not noted.
 const TOLD_ENOUGH: u64 = 10_000;
 
 /// Every rollout with its counts; those of one that is done are kept no longer.
-#[utoipa::path(get, path = "/v1/rollouts", tag = "operator", responses((status = 200, body = Vec<RolloutView>)))]
-pub(crate) async fn list(State(app): State<AppState>, headers: HeaderMap) -> Result<Json<Vec<RolloutView>>, Problem> {
-    operator(&app, &headers)?;
+#[utoipa::path(get, path = "/v1/rollouts", responses((status = 200, body = Vec<RolloutView>)))]
+pub(crate) async fn list(State(app): State<AppState>) -> Result<Json<Vec<RolloutView>>, Problem> {
     app.beacons.flush(&app.store).await;
     let mut views = Vec::new();
     for rollout in app.store.rollouts().await? {
@@ -36,9 +36,8 @@ pub(crate) async fn list(State(app): State<AppState>, headers: HeaderMap) -> Res
 }
 
 /// Rolls a release out ring by ring, from the first; also one that is for everybody already, or halted.
-#[utoipa::path(post, path = "/v1/rollouts", tag = "operator", request_body = RolloutStart, responses((status = 200, body = Rollout)))]
-pub(crate) async fn start(State(app): State<AppState>, headers: HeaderMap, body: Bytes) -> Result<Json<Rollout>, Problem> {
-    operator(&app, &headers)?;
+#[utoipa::path(post, path = "/v1/rollouts", request_body = RolloutStart, responses((status = 200, body = Rollout)))]
+pub(crate) async fn start(State(app): State<AppState>, caller: Caller, body: Bytes) -> Result<Json<Rollout>, Problem> {
     let RolloutStart { at, rings, gate } = parse(&body)?;
     let tables = app.store.decision_tables().await?;
     if !tables.releases.iter().any(|listed| listed.at == at) {
@@ -58,24 +57,23 @@ pub(crate) async fn start(State(app): State<AppState>, headers: HeaderMap, body:
     gate.check().map_err(refused)?;
     let rollout = begun(at, rings, gate, &tables.threats, "started by the operator");
     app.store.start_rollout(&rollout, true).await?;
+    app.audit(&caller.who, "rollout-started", &json!(rollout)).await?;
     log(&rollout);
     Ok(Json(rollout))
 }
 
 /// Stops a rollout: nobody else gets the release.
-#[utoipa::path(post, path = "/v1/rollouts/halt", tag = "operator", request_body = ChannelRelease, responses((status = 200, body = Rollout)))]
-pub(crate) async fn halt(State(app): State<AppState>, headers: HeaderMap, body: Bytes) -> Result<Json<Rollout>, Problem> {
-    operator(&app, &headers)?;
+#[utoipa::path(post, path = "/v1/rollouts/halt", request_body = ChannelRelease, responses((status = 200, body = Rollout)))]
+pub(crate) async fn halt(State(app): State<AppState>, caller: Caller, body: Bytes) -> Result<Json<Rollout>, Problem> {
     let at: ChannelRelease = parse(&body)?;
     let before = find(&app.store, &at).await?;
     let after = Rollout { state: RolloutState::Halted, words: "halted by the operator".to_owned(), ..before.clone() };
-    change(&app.store, &before, after).await
+    change(&app, &caller, &before, after).await
 }
 
 /// Goes on with a halted rollout at its ring. What was reported before counts no longer.
-#[utoipa::path(post, path = "/v1/rollouts/resume", tag = "operator", request_body = ChannelRelease, responses((status = 200, body = Rollout)))]
-pub(crate) async fn resume(State(app): State<AppState>, headers: HeaderMap, body: Bytes) -> Result<Json<Rollout>, Problem> {
-    operator(&app, &headers)?;
+#[utoipa::path(post, path = "/v1/rollouts/resume", request_body = ChannelRelease, responses((status = 200, body = Rollout)))]
+pub(crate) async fn resume(State(app): State<AppState>, caller: Caller, body: Bytes) -> Result<Json<Rollout>, Problem> {
     let at: ChannelRelease = parse(&body)?;
     let before = find(&app.store, &at).await?;
     if before.state != RolloutState::Halted {
@@ -87,7 +85,7 @@ pub(crate) async fn resume(State(app): State<AppState>, headers: HeaderMap, body
     let words = "resumed by the operator".to_owned();
     // Reports of the second in which it is resumed are of before.
     let after = Rollout { state: RolloutState::Running, opened_at: now, counted_from: now + 1, words, ..before.clone() };
-    change(&app.store, &before, after).await
+    change(&app, &caller, &before, after).await
 }
 
 async fn find(store: &Store, at: &ChannelRelease) -> Result<Rollout, Problem> {
@@ -96,10 +94,12 @@ async fn find(store: &Store, at: &ChannelRelease) -> Result<Rollout, Problem> {
     store.rollout(at).await?.ok_or_else(unknown)
 }
 
-async fn change(store: &Store, before: &Rollout, after: Rollout) -> Result<Json<Rollout>, Problem> {
-    if !store.step_rollout(before, &after).await? {
+async fn change(app: &AppState, caller: &Caller, before: &Rollout, after: Rollout) -> Result<Json<Rollout>, Problem> {
+    if !app.store.step_rollout(before, &after).await? {
         return Err(Problem::conflict("rollout_changed", "the rollout changed meanwhile; look at it again"));
     }
+    let what = if after.state == RolloutState::Halted { "rollout-halted" } else { "rollout-resumed" };
+    app.audit(&caller.who, what, &json!(after.at)).await?;
     log(&after);
     Ok(Json(after))
 }
@@ -123,6 +123,9 @@ pub(crate) async fn judge(app: &AppState) -> Result<(), StoreError> {
             && app.store.step_rollout(rollout, &next).await?
         {
             log(&next);
+            if next.state == RolloutState::Halted {
+                app.store.audit("service", "rollout-halted", &json!({ "at": next.at, "words": next.words })).await?;
+            }
             if next.state == RolloutState::Done {
                 app.beacons.put_enough(&next.at, false);
                 app.store.forget_offers(&next.at).await?;
@@ -135,7 +138,7 @@ pub(crate) async fn judge(app: &AppState) -> Result<(), StoreError> {
 async fn begin_due(store: &Store, policy: &RolloutPolicy, since: i64, rollouts: &[Rollout]) -> Result<(), StoreError> {
     let is_due =
         |listed: &ListedRelease| listed.published_at >= since && !rollouts.iter().any(|rollout| rollout.at == listed.at);
-    let due = store.listed().await?.into_iter().filter(is_due).collect::<Vec<_>>();
+    let due = store.listed_releases().await?.into_iter().filter(is_due).collect::<Vec<_>>();
     if due.is_empty() {
         return Ok(());
     }

@@ -1,56 +1,177 @@
 //! Contents page of the service: every route, by who calls it.
+//!
+//! This one list makes the router, the table of who may call what, and the API's description; so no route is in one of them and missing from
+//! another. What is asked of each request before its handler sees it is in `gate.rs`.
 
+use crate::service::gate::{Gate, gate};
 use crate::service::problem::uniform;
-use crate::service::{AppState, beacon, content, makers, operator, policy, rollout, terminals, trace, watchers};
+use crate::service::request::identify;
+use crate::service::{
+    AppState, audit, beacon, console, content, coverage, makers, metrics, news, openapi, operator, operators, policy, ready,
+    rollout, sources, terminals, watchers,
+};
+use crate::wire::Role;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware;
-use axum::routing::{get, post, put};
+use axum::http::Method;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{MethodFilter, on};
+use utoipa::OpenApi;
 
-/// Largest JSON body, in bytes.
+/// Largest JSON body, in bytes, but for that of many news.
 const JSON_BODY_MAX: usize = 256 << 10;
 
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// Anybody: what is served is verified by whoever fetches it, or is no secret.
+    Anybody,
+    /// Makers, by their signatures.
+    Maker,
+    /// Terminals, by their keys; the first call by an enrolment token.
+    Terminal,
+    /// Operators of this role or a higher one, by their tokens.
+    Viewer,
+    Operator,
+    KeyHolder,
+}
+
+impl Who {
+    /// The least role, where an operator's token is asked for.
+    pub(crate) fn role(self) -> Option<Role> {
+        match self {
+            Who::Anybody | Who::Maker | Who::Terminal => None,
+            Who::Viewer => Some(Role::Viewer),
+            Who::Operator => Some(Role::Operator),
+            Who::KeyHolder => Some(Role::KeyHolder),
+        }
+    }
+}
+
+/// How long a call may take and what bounds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Answered at once, also when the service is busy: it says how the service is.
+    Now,
+    /// A short body, an answer soon; waits for its turn when many come at once.
+    Quick,
+    /// Takes its time within bounds of its own: publications, and answers that do not end.
+    Long,
+}
+
+/// A line of the table.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) who: Who,
+    pub(crate) pace: Pace,
+}
+
+impl Route {
+    /// Most bytes of a short body.
+    pub(crate) fn body_max(&self) -> usize {
+        if self.path == "/v1/makers/{maker}/news" { news::NEWS_BODY_MAX } else { JSON_BODY_MAX }
+    }
+}
+
+macro_rules! routes {
+    ($($who:ident $pace:ident $method:ident $path:literal => $module:ident :: $handler:ident;)*) => {
+        /// Every route.
+        pub(crate) static ROUTES: &[Route] =
+            &[$(Route { method: Method::$method, path: $path, who: Who::$who, pace: Pace::$pace }),*];
+
+        /// What the handlers say of themselves.
+        #[derive(OpenApi)]
+        #[openapi(paths($($module::$handler),*))]
+        pub(crate) struct Handlers;
+
+        fn handlers(state: &AppState) -> Router<AppState> {
+            let mut lines = ROUTES.iter();
+            let mut next = || Gate { app: state.clone(), route: lines.next().expect("a line for each handler") };
+            Router::new()
+                $(.route($path, on(MethodFilter::$method, $module::$handler).route_layer(from_fn_with_state(next(), gate))))*
+        }
+    };
+}
+
+routes! {
+    // Anybody.
+    Anybody   Now   GET  "/v1/health"                           => ready::health;
+    Anybody   Now   GET  "/v1/ready"                            => ready::ready;
+    Anybody   Quick GET  "/v1/openapi.json"                     => openapi::document;
+    Anybody   Quick GET  "/docs"                                => openapi::page;
+    Anybody   Quick GET  "/metadata/{file}"                     => content::metadata;
+    Anybody   Quick GET  "/targets/m/{maker}/{name}/{file}"     => content::target;
+    Anybody   Quick GET  "/v1/deltas/{to}"                      => content::deltas;
+    Anybody   Quick GET  "/v1/deltas/{from}/{to}"               => content::delta;
+    Anybody   Quick GET  "/v1/makers/{maker}"                   => makers::show;
+    Anybody   Quick GET  "/v1/makers/{maker}/site/{file}"       => sources::site;
+    // Streams that stay open, which have bounds of their own.
+    Anybody   Long  GET  "/v1/watch"                            => watchers::watch;
+
+    // Makers. A publication's body is read in steps, each within bounds of its own.
+    Maker     Long  POST "/v1/makers/{maker}/releases"          => makers::publish;
+    Maker     Long  POST "/v1/makers/{maker}/keys"              => makers::rotate;
+    Maker     Quick POST "/v1/makers/{maker}/news"              => news::tell;
+
+    // Terminals.
+    Terminal  Quick POST "/v1/terminals"                        => terminals::enrol;
+    Terminal  Quick GET  "/v1/terminals/{terminal}/beacon"      => beacon::beacon;
+    Terminal  Quick POST "/v1/terminals/{terminal}/check-in"    => terminals::check_in;
+    Terminal  Quick POST "/v1/terminals/{terminal}/acknowledge" => terminals::acknowledge;
+    Terminal  Quick POST "/v1/terminals/{terminal}/threats"     => news::report;
+
+    // Operators: looking.
+    Viewer    Quick GET  "/v1/terminals"                        => operator::terminals;
+    Viewer    Quick GET  "/v1/threats"                          => news::threats;
+    Viewer    Quick GET  "/v1/threats/reported"                 => news::reported;
+    Viewer    Quick GET  "/v1/sources"                          => sources::list;
+    Viewer    Quick GET  "/v1/coverage"                         => coverage::count;
+    Viewer    Quick GET  "/v1/coverage/terminals"               => coverage::terminals;
+    Viewer    Quick GET  "/v1/coverage/history"                 => coverage::history;
+    Viewer    Quick GET  "/v1/audit"                            => audit::rows;
+    Viewer    Quick GET  "/v1/operators"                        => operators::list;
+    Viewer    Quick GET  "/v1/policies"                         => policy::policies;
+    Viewer    Quick GET  "/v1/terminals/{terminal}/explain"     => policy::explain;
+    Viewer    Quick GET  "/v1/makers-record"                    => policy::records;
+    Viewer    Quick GET  "/v1/needs"                            => policy::needs;
+    Viewer    Quick GET  "/v1/blocked"                          => policy::blocked;
+    Viewer    Quick GET  "/v1/rollouts"                         => rollout::list;
+    Viewer    Now   GET  "/metrics"                             => metrics::scrape;
+
+    // Operators: running the fleet.
+    Operator  Quick POST "/v1/enrolment-tokens"                 => operator::enrolment_token;
+
+    Operator  Quick POST "/v1/sources"                          => sources::add;
+    Operator  Quick DELETE "/v1/sources/{id}"                   => sources::remove;
+    Operator  Quick POST "/v1/sources/{id}/now"                 => sources::now;
+
+    Operator  Quick PUT  "/v1/policies/{name}"                  => policy::put_policy;
+    Operator  Quick DELETE "/v1/policies/{name}"                => policy::drop_policy;
+    Operator  Quick PUT  "/v1/terminals/{terminal}/group"       => policy::put_group;
+    Operator  Quick POST "/v1/channels/{maker}/{name}/needs"    => policy::put_needs;
+    Operator  Quick POST "/v1/blocked"                          => policy::block;
+    Operator  Quick POST "/v1/unblocked"                        => policy::unblock;
+    Operator  Quick POST "/v1/rollouts"                         => rollout::start;
+    Operator  Quick POST "/v1/rollouts/halt"                    => rollout::halt;
+    Operator  Quick POST "/v1/rollouts/resume"                  => rollout::resume;
+
+    // Operators: whose keys and tokens count.
+    KeyHolder Quick POST "/v1/makers"                           => operator::register_maker;
+    KeyHolder Quick POST "/v1/root"                             => operator::root;
+    KeyHolder Quick POST "/v1/role-keys/{role}"                 => operator::role_key;
+    KeyHolder Quick POST "/v1/operators"                        => operators::add;
+    KeyHolder Quick POST "/v1/operators/{name}/revoke"          => operators::revoke;
+}
+
 pub(crate) fn router(state: AppState) -> Router {
-    Router::new()
-        // Anybody: what is served here is verified by whoever fetches it.
-        .route("/v1/health", get(content::health))
-        .route("/metadata/{file}", get(content::metadata))
-        .route("/targets/m/{maker}/{name}/{file}", get(content::target))
-        .route("/v1/watch", get(watchers::watch))
-        .route("/v1/deltas/{to}", get(content::deltas))
-        .route("/v1/deltas/{from}/{to}", get(content::delta))
-        .route("/v1/makers/{maker}", get(makers::show))
-        // Makers, by their signatures. A publication's body is read in steps, each within bounds of its own.
-        .route("/v1/makers/{maker}/releases", post(makers::publish))
-        .route("/v1/makers/{maker}/keys", post(makers::rotate))
-        .route("/v1/makers/{maker}/news", post(makers::news))
-        // Terminals, by their keys; the first call by a one-time token.
-        .route("/v1/terminals", post(terminals::enrol).get(operator::terminals))
-        .route("/v1/terminals/{terminal}/beacon", get(beacon::beacon))
-        .route("/v1/terminals/{terminal}/check-in", post(terminals::check_in))
-        .route("/v1/terminals/{terminal}/acknowledge", post(terminals::acknowledge))
-        // The operator, by their token (and GET /v1/terminals above).
-        .route("/v1/makers", post(operator::register_maker))
-        .route("/v1/root", post(operator::root))
-        .route("/v1/role-keys/{role}", post(operator::role_key))
-        .route("/v1/enrolment-tokens", post(operator::enrolment_token))
-        .route("/v1/threats", get(operator::threats))
-        // The operator, on decisions.
-        .route("/v1/policies", get(policy::policies))
-        .route("/v1/policies/{name}", put(policy::put_policy).delete(policy::drop_policy))
-        .route("/v1/terminals/{terminal}/group", put(policy::put_group))
-        .route("/v1/terminals/{terminal}/explain", get(policy::explain))
-        .route("/v1/makers-record", get(policy::records))
-        .route("/v1/needs", get(policy::needs))
-        .route("/v1/channels/{maker}/{name}/needs", post(policy::put_needs))
-        .route("/v1/blocked", get(policy::blocked).post(policy::block))
-        .route("/v1/unblocked", post(policy::unblock))
-        .route("/v1/rollouts", get(rollout::list).post(rollout::start))
-        .route("/v1/rollouts/halt", post(rollout::halt))
-        .route("/v1/rollouts/resume", post(rollout::resume))
+    handlers(&state)
+        // Operators in a browser, who sign in there.
+        .nest("/console", console::router())
         .fallback(content::unknown)
-        .layer(DefaultBodyLimit::max(JSON_BODY_MAX))
-        .layer(middleware::from_fn(uniform))
-        .layer(middleware::from_fn(trace))
+        .layer(DefaultBodyLimit::max(news::NEWS_BODY_MAX))
+        .layer(from_fn(uniform))
+        .layer(from_fn_with_state(state.clone(), identify))
         .with_state(state)
 }

@@ -4,20 +4,28 @@ use crate::disk::{Access, Disk};
 use crate::keys::{SigningKey, random_hex};
 use crate::root::RootRole;
 use crate::service::beacon::Beacons;
+use crate::service::console::Sessions;
 use crate::service::lease::Lease;
+use crate::service::limits::Limiter;
 use crate::service::mark::Mark;
+use crate::service::metrics::Metrics;
+use crate::service::news::ASKED_MAX;
 use crate::service::objects::Objects;
 use crate::service::online_keys::OnlineKeys;
 use crate::service::publisher::Publisher;
+use crate::service::request::RequestIds;
 use crate::service::signer::{Signer, Signing};
+use crate::service::sources::Sources;
 use crate::service::store::{Database, Fence, Store};
 use crate::service::watchers::Watchers;
-use crate::service::{App, Config, PUBLICATIONS_MAX, ServeError};
+use crate::service::{App, Config, PUBLICATIONS_MAX, ServeError, ready};
 use crate::tuf;
 use crate::wire::Sha256Hex;
+use crate::words::printable;
 use jiff::SignedDuration;
 use std::path::Path;
-use tokio::sync::Semaphore;
+use std::sync::Arc;
+use tokio::sync::{Notify, Semaphore};
 use tough::schema::{Root, Signed};
 
 /// The root that enrolment tokens vouch for.
@@ -31,7 +39,11 @@ const OPERATOR_TOKEN_LEN_MIN: usize = 16;
 /// Random bytes in the name that a replica has while it runs.
 const REPLICA_BYTES: usize = 8;
 
-pub(crate) async fn open(disk: &Disk, config: &Config, timestamp_lifetime: SignedDuration) -> Result<App, ServeError> {
+pub(crate) async fn open(
+    disk: &Disk,
+    config: &Config,
+    timestamp_lifetime: SignedDuration,
+) -> Result<(App, String), ServeError> {
     let data = config.data_dir.as_path();
     for folder in ["keys", "root-keys", "objects"] {
         disk.create_dir(&data.join(folder))?;
@@ -67,18 +79,44 @@ pub(crate) async fn open(disk: &Disk, config: &Config, timestamp_lifetime: Signe
     let (signing_store, signing_objects) = (store.clone(), objects.clone());
     let signer =
         Signer { disk: disk.clone(), store: signing_store, objects: signing_objects, mark, keys_folder, timestamp_lifetime };
-    Ok(App {
+    let publisher = Publisher::new(signer, signing, lease);
+    let operator_token = operator_token(disk, &data.join("operator-token"))?;
+    let secret = match publisher.secret("pass") {
+        Some(secret) => secret.to_vec(),
+        // Without the key nothing is signed either; passes of this run are good for this run.
+        None => random_hex(32)?.into_bytes(),
+    };
+    let app = App {
         first_root: Sha256Hex::of(&roots[0].1),
-        operator_token: operator_token(disk, &data.join("operator-token"))?,
-        publisher: Publisher::new(signer, signing, lease),
         watchers: Watchers::new(config.watchers_max, config.watch_window),
+        operator_token: Sha256Hex::of(operator_token.as_bytes()),
+        metrics: Metrics::default(),
+        limits: Limiter::new(&config.limits, &secret),
+        connection_limits: config.limits.clone(),
+        patience: config.patience,
+        body_patience: config.body_patience,
+        request_time: config.request_time,
+        contact: config.contact.as_deref().map(printable).map(Arc::from),
+        request_ids: RequestIds::new()?,
+        ready: ready::Found::default(),
+        publisher,
         publications: Semaphore::new(PUBLICATIONS_MAX),
         publication_patience: config.publication_patience,
         beacons: Beacons::default(),
         poll_every: config.poll_every,
+        names: Notify::new(),
+        sources: Sources::new(data.join("incoming")),
+        source_time: config.source_time,
+        source_network: config.source_network.clone(),
+        asking: Arc::new(Semaphore::new(ASKED_MAX)),
+        ask_time: config.ask_time,
+        ask_every: config.ask_every,
+        census_every: config.census_every,
+        sessions: Sessions::new(config.console_over_tls),
         store,
         objects,
-    })
+    };
+    Ok((app, operator_token))
 }
 
 /// The first root; of replicas that start on empty tables at the same time one makes it.

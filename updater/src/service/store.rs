@@ -10,10 +10,18 @@
 //! Queries are checked when they run, so that a build needs no database. Rejected: two modules of queries, of which one is always the less
 //! tested; the texts differ in nothing that speed asks for.
 
+mod audit;
+pub(crate) mod console;
+pub(crate) mod coverage;
 mod lease;
+pub(crate) mod listing;
+mod names;
+mod operators;
 mod policy;
 mod publications;
 mod rollout;
+mod sizes;
+mod sources;
 mod terminals;
 mod threats;
 
@@ -21,9 +29,12 @@ use crate::Channel;
 use crate::keys::KeyError;
 use crate::wire::{ChannelRelease, ShapeError};
 pub(crate) use lease::{Fence, LeaseRow};
+pub(crate) use names::{NAMES_IN_ONE_GO, Unnamed};
 pub(crate) use publications::{Maker, NewDelta, Publication};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+pub(crate) use sizes::Sizes;
+pub(crate) use sources::{Attempt, Source, Validators};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, Executor, Transaction};
 use std::fmt;
@@ -32,6 +43,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 pub(crate) use terminals::Enrolment;
+pub(crate) use threats::{Reported, Told};
 use tokio::sync::watch;
 use url::Url;
 

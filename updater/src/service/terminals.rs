@@ -4,13 +4,14 @@ use crate::keys::{PublicKey, random_hex};
 use crate::service::problem::Problem;
 use crate::service::store::Enrolment;
 use crate::service::{AppState, counter_of};
-use crate::wire::{Acknowledge, ChannelRelease, CheckIn, CheckedIn, Enrol, Enrolled, Sha256Hex, TerminalFacts, check_group};
+use crate::wire::{
+    Acknowledge, ChannelRelease, CheckIn, CheckedIn, Empty, Enrol, Enrolled, Sha256Hex, TerminalFacts, check_group,
+};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 
 const TERMINAL_ID_BYTES: usize = 16;
 /// Most channels and features of a terminal.
@@ -18,6 +19,8 @@ const LISTED_MAX: usize = 100;
 /// Longest text that a terminal says of its machine, in bytes.
 const TEXT_LEN_MAX: usize = 200;
 
+/// Enters a terminal in the user table, by an enrolment token. Codes: `enrolment_token_refused`, `signature_missing`, `signature_refused`.
+#[utoipa::path(post, path = "/v1/terminals", request_body = Enrol, responses((status = 200, body = Enrolled)))]
 pub(crate) async fn enrol(
     State(app): State<AppState>,
     uri: Uri,
@@ -42,6 +45,15 @@ pub(crate) async fn enrol(
     }
 }
 
+/// A terminal tells what it runs, and is told what it shall run. Codes: `terminal_unknown`, `signature_missing`, `signature_refused`,
+/// `request_replayed`, `rate_limited`.
+#[utoipa::path(
+    post,
+    path = "/v1/terminals/{terminal}/check-in",
+    params(("terminal" = String, Path, description = "The terminal's number.")),
+    request_body = CheckIn,
+    responses((status = 200, body = CheckedIn))
+)]
 pub(crate) async fn check_in(
     State(app): State<AppState>,
     Path(terminal): Path<String>,
@@ -63,17 +75,26 @@ pub(crate) async fn check_in(
         app.store.offer(&terminal, at).await?;
     }
     tracing::info!(terminal, reason = assignment.reason.code(), "terminal {terminal} is told: {}", assignment.words);
+    app.metrics.checked_in(assignment.reason.code());
     let beacon = Some(tables.tag(&assignment));
     Ok(Json(CheckedIn { assignment, beacon, poll_seconds: Some(app.poll_every.as_secs()) }))
 }
 
+/// A terminal tells what came of it. The same codes.
+#[utoipa::path(
+    post,
+    path = "/v1/terminals/{terminal}/acknowledge",
+    params(("terminal" = String, Path, description = "The terminal's number.")),
+    request_body = Acknowledge,
+    responses((status = 200, body = Empty))
+)]
 pub(crate) async fn acknowledge(
     State(app): State<AppState>,
     Path(terminal): Path<String>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Empty>, Problem> {
     let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
     let result: Acknowledge = parse(&body)?;
     let taken = app.store.acknowledge(&terminal, counter, &result).await?;
@@ -81,22 +102,27 @@ pub(crate) async fn acknowledge(
     app.store.blame(&terminal, &result).await?;
     match result {
         Acknowledge::Installed { generation, .. } => {
+            app.metrics.resulted("installed");
             tracing::info!(terminal, generation, "terminal {terminal} runs generation {generation}");
         }
         Acknowledge::Staged { generation, .. } => {
+            app.metrics.resulted("staged");
             tracing::info!(terminal, generation, "terminal {terminal} has generation {generation} staged");
         }
         Acknowledge::Trouble { step, code, .. } => {
+            app.metrics.resulted("trouble");
             tracing::warn!(terminal, step, code, "terminal {terminal} had trouble at {step}: {code}");
         }
     }
-    Ok(Json(json!({})))
+    Ok(Json(Empty {}))
 }
 
 async fn verify(app: &AppState, terminal: &str, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<u64, Problem> {
     let key: Option<PublicKey> = app.store.terminal_key(terminal).await?;
     let key = key.ok_or_else(unknown)?;
-    counter_of(headers, &[key], &Method::POST, uri.path(), body)
+    let counter = counter_of(headers, &[key], &Method::POST, uri.path(), body)?;
+    app.limits.terminal(terminal)?;
+    Ok(counter)
 }
 
 /// Bounds on what a terminal says of itself, as every decision for it goes over that.

@@ -20,7 +20,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
-use serde_json::json;
+use prometheus_client::metrics::gauge::Gauge;
+use serde::Serialize;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,6 +68,15 @@ fn files_max() -> usize {
     Semaphore::MAX_PERMITS
 }
 
+/// What an event says.
+#[derive(Serialize)]
+struct Hint {
+    /// Number of the newest change.
+    change: u64,
+    /// Time over which listeners spread their questions.
+    window_seconds: u64,
+}
+
 /// A listener's side of the connection.
 struct Listener {
     changes: watch::Receiver<u64>,
@@ -75,6 +85,13 @@ struct Listener {
     window: Duration,
     told: bool,
     _place: OwnedSemaphorePermit,
+    counted: Gauge,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.counted.dec();
+    }
 }
 
 impl Listener {
@@ -89,12 +106,17 @@ impl Listener {
             }
         }
         self.told = true;
-        let change = *self.changes.borrow_and_update();
-        Some(Event::default().data(json!({ "change": change, "window_seconds": self.window.as_secs() }).to_string()))
+        let hint = Hint { change: *self.changes.borrow_and_update(), window_seconds: self.window.as_secs() };
+        Some(Event::default().data(serde_json::to_string(&hint).expect("numbers are plain JSON")))
     }
 }
 
-/// `GET /v1/watch`: events as long as the connection lasts.
+/// A hint whenever something may have changed, as server-sent events, as long as the connection lasts.
+#[utoipa::path(
+    get,
+    path = "/v1/watch",
+    responses((status = 200, description = "Events of `{\"change\",\"window_seconds\"}`.", content_type = "text/event-stream"))
+)]
 pub(crate) async fn watch(State(app): State<AppState>) -> Response {
     let Ok(place) = app.watchers.places.clone().try_acquire_owned() else {
         let detail = "as many terminals as may listen do; ask from time to time";
@@ -109,7 +131,9 @@ pub(crate) async fn watch(State(app): State<AppState>) -> Response {
         window: app.watchers.window,
         told: false,
         _place: place,
+        counted: app.metrics.watchers.clone(),
     };
+    listener.counted.inc();
     let events = unfold(listener, |mut listener| async {
         let event = listener.next().await?;
         Some((Ok::<_, Infallible>(event), listener))

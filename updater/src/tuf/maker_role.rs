@@ -12,11 +12,12 @@ use tough::TargetName;
 use tough::schema::{DelegatedRole, Delegations, Hashes, PathPattern, PathSet, Signed, Target, Targets};
 
 /// Keys that speak for a maker, and how many of them must.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MakerKeys {
     /// Grows by one with each change.
     pub version: u64,
     /// Signatures by different keys that a role must have; at least 1.
+    #[schema(value_type = u64, minimum = 1)]
     pub threshold: NonZeroU64,
     /// Different keys, at least `threshold` of them.
     pub keys: Vec<PublicKey>,

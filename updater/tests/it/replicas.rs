@@ -17,7 +17,7 @@ use url::Url;
 /// How soon a replica knows what another one did, with room for a loaded machine: it looks once a second.
 const KNOWN_WITHIN: Duration = Duration::from_secs(20);
 
-const LEASE: LeaseTimes = LeaseTimes { lost_after: Duration::from_secs(2), patience: Duration::from_secs(60) };
+const LEASE: LeaseTimes = LeaseTimes { lost_after: Duration::from_secs(2), patience: Duration::from_mins(1) };
 
 async fn world() -> Option<(World, impl Fn(Config) -> Config)> {
     let dir = tempfile::tempdir().unwrap();

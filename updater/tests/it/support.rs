@@ -1,6 +1,8 @@
 //! A service, its makers and terminals, all in one temporary folder.
 
 pub(crate) mod fault;
+pub(crate) mod site;
+pub(crate) mod web;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -16,12 +18,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use updater::agent::{self, Agent, BoxError, Engine, Enrolment, Manifest, SelfTest, SelfTestError, SelfTestPlan, Status};
 use updater::maker::Maker;
 use updater::operator::Operator;
-use updater::service::{Bucket, Config, Database, Running, serve};
+use updater::service::{Bucket, Config, Database, Limits, Rate, Running, serve};
 use updater::wire::{Assignment, ChannelRelease, Designation, Reason, Sha256Hex};
 use updater::{Channel, installed_database};
 use url::Url;
@@ -192,6 +195,11 @@ impl World {
         pool.close().await;
     }
 
+    /// What has the service read its certificate anew.
+    pub(crate) fn certificate_reader(&self) -> impl Fn() + Send + Sync + 'static {
+        self.running.as_ref().unwrap().certificate_reader()
+    }
+
     pub(crate) fn token(&self) -> &str {
         self.running.as_ref().unwrap().operator_token()
     }
@@ -273,8 +281,11 @@ pub(crate) fn shared(dir: &Path) -> Option<Bucket> {
 
 /// The service's settings for data below `dir`, at a free port.
 pub(crate) fn config(dir: &Path) -> Config {
+    // Tests do in a second what terminals do in a day; those of the limits set their own.
+    let plenty = Rate::new(1_000_000, Duration::from_nanos(100));
+    let limits = Limits { terminal: plenty, address: plenty, strangers: plenty, ..Limits::default() };
     let database = postgres(dir).map(Database::Postgres);
-    Config { database, ..Config::new(dir.join("service"), "127.0.0.1:0".parse().unwrap()) }
+    Config { database, limits, ..Config::new(dir.join("service"), "127.0.0.1:0".parse().unwrap()) }
 }
 
 /// Address of a PostgreSQL that tests may use; each takes a schema of its own. Without it the tables are in SQLite.

@@ -12,7 +12,7 @@ use updater::wire::Designation;
 use url::Url;
 
 /// For what takes a second or two, on a loaded machine.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 async fn listen(url: &Url) -> reqwest::Response {
     let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();

@@ -11,22 +11,22 @@ use updater::wire::{
 };
 
 /// Runs one of them.
-pub(crate) async fn run(operator: &Operator, command: &DecisionCommand) -> anyhow::Result<()> {
+pub(crate) async fn run(operator: &Operator, command: &DecisionCommand, json: bool) -> anyhow::Result<()> {
     match command {
-        DecisionCommand::Policy { command } => policy(operator, command).await,
-        DecisionCommand::Rollout { command } => rollout(operator, command).await,
-        DecisionCommand::Release { command } => release(operator, command).await,
-        DecisionCommand::Makers { json } => {
+        DecisionCommand::Policy { command } => policy(operator, command, json).await,
+        DecisionCommand::Rollout { command } => rollout(operator, command, json).await,
+        DecisionCommand::Release { command } => release(operator, command, json).await,
+        DecisionCommand::Makers => {
             let records = operator.makers_record().await?;
-            if *json {
+            if json {
                 return lines(&records);
             }
             print_records(&records);
             Ok(())
         }
-        DecisionCommand::Explain { terminal, json } => {
+        DecisionCommand::Explain { terminal } => {
             let explained = operator.explain(terminal).await?;
-            if *json {
+            if json {
                 return line(&explained);
             }
             print_explanation(&explained);
@@ -40,7 +40,7 @@ pub(crate) async fn run(operator: &Operator, command: &DecisionCommand) -> anyho
             }
             Ok(())
         }
-        DecisionCommand::Needs { channel, file, json } => {
+        DecisionCommand::Needs { channel, file } => {
             if let (Some(channel), Some(file)) = (channel, file) {
                 let needs = Needs::from_toml(&text(file)?).map_err(|e| of_file(file, e))?;
                 operator.put_needs(channel, &needs).await?;
@@ -48,7 +48,7 @@ pub(crate) async fn run(operator: &Operator, command: &DecisionCommand) -> anyho
                 return Ok(());
             }
             let needs = operator.needs().await?;
-            if *json {
+            if json {
                 return lines(&needs);
             }
             needs.iter().try_for_each(|of| {
@@ -59,11 +59,11 @@ pub(crate) async fn run(operator: &Operator, command: &DecisionCommand) -> anyho
     }
 }
 
-async fn policy(operator: &Operator, command: &PolicyCommand) -> anyhow::Result<()> {
+async fn policy(operator: &Operator, command: &PolicyCommand, json: bool) -> anyhow::Result<()> {
     match command {
-        PolicyCommand::Show { json } => {
+        PolicyCommand::Show => {
             let policies = operator.policies().await?;
-            if *json {
+            if json {
                 return line(&policies);
             }
             say!("default {}", serde_json::to_string_pretty(&policies.default)?);
@@ -86,9 +86,9 @@ async fn policy(operator: &Operator, command: &PolicyCommand) -> anyhow::Result<
     }
 }
 
-async fn rollout(operator: &Operator, command: &RolloutCommand) -> anyhow::Result<()> {
+async fn rollout(operator: &Operator, command: &RolloutCommand, json: bool) -> anyhow::Result<()> {
     match command {
-        RolloutCommand::Start { at, percent, group, soak_minutes, reports, json } => {
+        RolloutCommand::Start { at, percent, group, soak_minutes, reports } => {
             let usual = Ring::percent(100);
             let patience = |ring: Ring| Ring {
                 soak_minutes: soak_minutes.unwrap_or(usual.soak_minutes),
@@ -100,22 +100,22 @@ async fn rollout(operator: &Operator, command: &RolloutCommand) -> anyhow::Resul
                 groups.chain(percent.iter().map(|percent| Ring::percent(*percent))).map(patience).collect::<Vec<_>>();
             check_rings(&rings).map_err(anyhow::Error::msg)?;
             let started = operator.start_rollout(&RolloutStart { at: at.0.clone(), rings, gate: None }).await?;
-            told(&started, *json)
+            told(&started, json)
         }
-        RolloutCommand::Status { json } => {
+        RolloutCommand::Status => {
             let rollouts = operator.rollouts().await?;
-            if *json {
+            if json {
                 return lines(&rollouts);
             }
             print_rollouts(&rollouts);
             Ok(())
         }
-        RolloutCommand::Halt { at, json } => told(&operator.halt_rollout(&at.0).await?, *json),
-        RolloutCommand::Resume { at, json } => told(&operator.resume_rollout(&at.0).await?, *json),
+        RolloutCommand::Halt { at } => told(&operator.halt_rollout(&at.0).await?, json),
+        RolloutCommand::Resume { at } => told(&operator.resume_rollout(&at.0).await?, json),
     }
 }
 
-async fn release(operator: &Operator, command: &ReleaseCommand) -> anyhow::Result<()> {
+async fn release(operator: &Operator, command: &ReleaseCommand, json: bool) -> anyhow::Result<()> {
     match command {
         ReleaseCommand::Block { at, words } => {
             operator.block(&Blocked { at: at.0.clone(), words: words.clone().unwrap_or_default() }).await?;
@@ -125,9 +125,9 @@ async fn release(operator: &Operator, command: &ReleaseCommand) -> anyhow::Resul
             operator.unblock(&at.0).await?;
             say!("{at} may be assigned again");
         }
-        ReleaseCommand::Blocked { json } => {
+        ReleaseCommand::Blocked => {
             let blocked = operator.blocked().await?;
-            if *json {
+            if json {
                 return lines(&blocked);
             }
             for one in &blocked {

@@ -20,7 +20,8 @@ impl Store {
         let (policies, rings_since) = self.policies().await?;
         Ok(Tables {
             threats: self.threats().await?,
-            releases: self.listed().await?,
+            threat_ids: self.threat_ids().await?,
+            releases: self.listed_releases().await?,
             withdrawn: self.withdrawn().await?,
             blocked: self.blocked().await?,
             needs: self.needs().await?,
@@ -144,7 +145,7 @@ impl Store {
     }
 
     /// Every listed release.
-    pub(crate) async fn listed(&self) -> Result<Vec<ListedRelease>, StoreError> {
+    pub(crate) async fn listed_releases(&self) -> Result<Vec<ListedRelease>, StoreError> {
         let rows = sqlx::query_as::<_, (String, String, i64, i64)>(
             "SELECT maker, name, release, published_at FROM releases WHERE listed = 1 ORDER BY maker, name, release",
         );

@@ -7,7 +7,8 @@ use crate::deltas::Node;
 use crate::keys::PublicKey;
 use crate::service::deltas::Earlier;
 use crate::tuf::{MakerKeys, SignedRelease};
-use crate::wire::{MakerName, ReleaseView, Sha256Hex, Withdrawn};
+use crate::wire::{ChannelRelease, MakerName, ReleaseView, Sha256Hex, Withdrawn};
+use serde_json::{Value, json};
 use sqlx::FromRow;
 
 /// A maker and what they last published.
@@ -42,15 +43,35 @@ pub(crate) struct Publication<'a> {
     pub(crate) deltas: &'a [NewDelta],
 }
 
+impl Publication<'_> {
+    /// For the audit log: what is new in it.
+    fn told(&self) -> Value {
+        let releases = self.new.iter().map(|new| json!({ "path": new.path(), "sha256": new.sha256 })).collect::<Vec<_>>();
+        let withdrawn = self.withdrawn.iter().map(|old| format!("{} {}", old.at.channel, old.at.release));
+        let withdrawn = withdrawn.collect::<Vec<_>>();
+        let mut told = json!({ "version": self.role_version, "new": releases, "withdrawn": withdrawn });
+        if let Some(keys) = self.keys {
+            told["keys"] = json!(keys);
+        }
+        told
+    }
+}
+
 impl Store {
     /// Enters a maker; returns false when the name is taken by another key.
-    pub(crate) async fn register_maker(&self, maker: &MakerName, key: &PublicKey) -> Result<bool, StoreError> {
-        sqlx::query("INSERT INTO makers (maker, keys, registered_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-            .bind(maker.as_str())
-            .bind(serde_json::to_string(&MakerKeys::single(*key))?)
-            .bind(now())
-            .execute(&self.pool)
-            .await?;
+    pub(crate) async fn register_maker(&self, by: &str, maker: &MakerName, key: &PublicKey) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let entered =
+            sqlx::query("INSERT INTO makers (maker, keys, registered_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+                .bind(maker.as_str())
+                .bind(serde_json::to_string(&MakerKeys::single(*key))?)
+                .bind(now())
+                .execute(&mut *tx)
+                .await?;
+        if entered.rows_affected() > 0 {
+            self.audit_in(&mut tx, by, "maker-registered", &json!({ "maker": maker, "key": key })).await?;
+        }
+        tx.commit().await?;
         Ok(self.maker(maker).await?.is_some_and(|held| held.keys.keys.contains(key)))
     }
 
@@ -69,6 +90,15 @@ impl Store {
     pub(crate) async fn releases(&self, maker: &MakerName) -> Result<Vec<ReleaseView>, StoreError> {
         let rows = sqlx::query_as::<_, ReleaseSql>("SELECT * FROM releases WHERE maker = $1 ORDER BY name, release");
         rows.bind(maker.as_str()).fetch_all(&self.pool).await?.into_iter().map(ReleaseSql::read).collect()
+    }
+
+    /// The newest listed release of every channel.
+    pub(crate) async fn newest(&self) -> Result<Vec<ChannelRelease>, StoreError> {
+        let rows = sqlx::query_as::<_, (String, String, i64)>(
+            "SELECT maker, name, MAX(release) FROM releases WHERE listed = 1 GROUP BY maker, name ORDER BY maker, name",
+        );
+        let rows = rows.fetch_all(&self.pool).await?;
+        rows.into_iter().map(|(maker, name, release)| channel_release(&maker, &name, release)).collect()
     }
 
     /// Records a publication, all of it or nothing; from then on the metadata lags.
@@ -135,6 +165,7 @@ impl Store {
             .bind(maker)
             .execute(&mut *tx)
             .await?;
+        self.audit_in(&mut tx, &format!("maker:{maker}"), "published", &publication.told()).await?;
         lags(&mut tx).await?;
         Ok(tx.commit().await?)
     }
@@ -254,6 +285,12 @@ impl Store {
     pub(crate) async fn promote_next_root(&self, fence: Fence) -> Result<(), StoreError> {
         let mut tx = self.begin_fenced(fence).await?;
         sqlx::query("UPDATE metadata SET role = 'root' WHERE role = 'next root'").execute(&mut *tx).await?;
+        let newest = sqlx::query_as::<_, (i64, Vec<u8>)>(
+            "SELECT version, body FROM metadata WHERE role = 'root' ORDER BY version DESC LIMIT 1",
+        );
+        let (version, body) = newest.fetch_one(&mut *tx).await?;
+        let told = json!({ "version": version, "sha256": Sha256Hex::of(&body) });
+        self.audit_in(&mut tx, "service", "root-in-force", &told).await?;
         self.commit_change(tx).await
     }
 }

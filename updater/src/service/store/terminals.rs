@@ -1,11 +1,13 @@
 //! The user table.
 
+use super::coverage::configure;
 use super::policy::{RowSql, note_stays, put_machine};
-use super::{Store, StoreError, channel, channel_release, int, nat, now};
+use super::{Store, StoreError, channel, int, nat, now};
 use crate::Channel;
 use crate::decide::UserRow;
 use crate::keys::PublicKey;
 use crate::wire::{Acknowledge, Assignment, ChannelRelease, CheckIn, Sha256Hex, TerminalFacts, TerminalRow};
+use serde_json::json;
 use sqlx::{Any, FromRow, Transaction};
 use std::collections::HashMap;
 
@@ -87,6 +89,8 @@ impl Store {
             renamed.bind(token.to_string()).execute(&mut *tx).await?;
         }
         put_machine(&mut tx, &entered, facts).await?;
+        let told = json!({ "key": key, "digest": token, "again": known.is_some() });
+        self.audit_in(&mut tx, &format!("terminal:{entered}"), "terminal-enrolled", &told).await?;
         tx.commit().await?;
         Ok(Enrolment::Accepted(entered))
     }
@@ -150,6 +154,7 @@ impl Store {
         .await?;
         put_machine(&mut tx, terminal, facts).await?;
         put_applied(&mut tx, terminal, &report.applied).await?;
+        configure(&mut tx, terminal).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -181,6 +186,7 @@ impl Store {
                 let report = report.bind("installed").bind(int(*generation)?).bind(none).bind(none).bind(none);
                 report.execute(&mut *tx).await?;
                 put_applied(&mut tx, terminal, applied).await?;
+                configure(&mut tx, terminal).await?;
             }
             Acknowledge::Staged { generation, .. } => {
                 let report = report.bind("staged").bind(int(*generation)?).bind(none).bind(none).bind(none);
@@ -194,31 +200,9 @@ impl Store {
         tx.commit().await?;
         Ok(true)
     }
-
-    /// The user table, by time of enrolment.
-    pub(crate) async fn terminals(&self) -> Result<Vec<TerminalRow>, StoreError> {
-        let rows = sqlx::query_as::<_, TerminalSql>(
-            "SELECT t.*, (SELECT r.code FROM reports r WHERE r.terminal = t.terminal ORDER BY r.id DESC LIMIT 1) AS trouble
-             FROM terminals t ORDER BY t.enrolled_at, t.terminal",
-        );
-        let rows = rows.fetch_all(&self.pool).await?;
-        let applied = sqlx::query_as::<_, (String, String, String, i64)>(
-            "SELECT terminal, maker, name, release FROM applied ORDER BY maker, name",
-        );
-        let mut of_terminal = HashMap::<String, Vec<ChannelRelease>>::new();
-        for (terminal, maker, name, release) in applied.fetch_all(&self.pool).await? {
-            of_terminal.entry(terminal).or_default().push(channel_release(&maker, &name, release)?);
-        }
-        rows.into_iter()
-            .map(|row| {
-                let applied = of_terminal.remove(&row.terminal).unwrap_or_default();
-                row.read(applied)
-            })
-            .collect()
-    }
 }
 
-async fn take_counter(tx: &mut Transaction<'_, Any>, terminal: &str, counter: u64) -> Result<bool, StoreError> {
+pub(super) async fn take_counter(tx: &mut Transaction<'_, Any>, terminal: &str, counter: u64) -> Result<bool, StoreError> {
     let taken = sqlx::query("UPDATE terminals SET counter = $1, last_contact = $2 WHERE terminal = $3 AND counter < $4")
         .bind(int(counter)?)
         .bind(now())
@@ -247,7 +231,7 @@ async fn put_applied(tx: &mut Transaction<'_, Any>, terminal: &str, applied: &[C
 }
 
 #[derive(FromRow)]
-struct TerminalSql {
+pub(super) struct TerminalSql {
     terminal: String,
     hardware: String,
     os: String,
@@ -266,7 +250,7 @@ struct TerminalSql {
 }
 
 impl TerminalSql {
-    fn read(self, applied: Vec<ChannelRelease>) -> Result<TerminalRow, StoreError> {
+    pub(super) fn read(self, applied: Vec<ChannelRelease>) -> Result<TerminalRow, StoreError> {
         let facts = TerminalFacts {
             hardware: self.hardware,
             os: self.os,

@@ -1,0 +1,122 @@
+//! The console: the tables for people, as plain pages. Rendered here, with one style sheet, no script and nothing from elsewhere.
+//!
+//! Whoever signs in with an operator's token gets a session in this service's memory; several services behind one address need one that
+//! sends a browser to the same service each time. What makers and terminals wrote is shown as text only: `page::text` is the one way
+//! by which it gets on a page. Design and what was weighed: `docs/console.md`.
+
+mod chart;
+mod coverage;
+mod faults;
+mod lag;
+mod overview;
+mod page;
+mod releases;
+mod session;
+mod sign_in;
+mod terminal;
+mod terminals;
+mod threats;
+
+use crate::service::AppState;
+use crate::service::problem::Problem;
+use crate::service::store::StoreError;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use maud::html;
+pub(crate) use session::Sessions;
+
+const STYLE: &str = include_str!("console/style.css");
+const ICON: &str = include_str!("console/icon.svg");
+/// Nothing runs and nothing comes from elsewhere, whatever gets on a page.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// The pages, below `/console`.
+pub(crate) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/", get(overview::show))
+        .route("/threats", get(threats::show))
+        .route("/coverage", get(coverage::show))
+        .route("/terminals", get(terminals::show))
+        .route("/terminal", get(terminal::show))
+        .route("/releases", get(releases::show))
+        .route("/faults", get(faults::show))
+        .route("/sign-in", get(sign_in::form).post(sign_in::enter))
+        .route("/sign-out", post(sign_in::leave))
+        .route("/style.css", get(style))
+        .route("/icon.svg", get(icon))
+        .layer(middleware::from_fn(guarded))
+}
+
+/// What every answer of the console says of itself.
+async fn guarded(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn style() -> impl IntoResponse {
+    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=3600")];
+    (headers, STYLE)
+}
+
+async fn icon() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "max-age=86400")], ICON)
+}
+
+/// A page that cannot be shown, as a page.
+pub(crate) struct Fault {
+    status: StatusCode,
+    words: String,
+}
+
+impl Fault {
+    fn new(status: StatusCode, words: impl Into<String>) -> Self {
+        Fault { status, words: words.into() }
+    }
+
+    fn not_found(words: impl Into<String>) -> Self {
+        Fault::new(StatusCode::NOT_FOUND, words)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(e: StoreError) -> Self {
+        Problem::from(e).into()
+    }
+}
+
+impl From<Problem> for Fault {
+    fn from(problem: Problem) -> Self {
+        Fault::new(problem.status(), problem.detail())
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        let body = page::bare(
+            title,
+            &html! {
+                h1 { (title) }
+                p { (page::text(&self.words)) }
+                p { a href="/console" { "To the overview" } }
+            },
+        );
+        (self.status, body).into_response()
+    }
+}

@@ -1,0 +1,163 @@
+//! The user table.
+
+use super::Fault;
+use super::lag::{GROUPS, Published};
+use super::page::{ago, columns, counted, designation, link, nothing, page, pages, releases, sorted_by, table, text};
+use super::session::SignedIn;
+use crate::decide::UserRow;
+use crate::service::AppState;
+use crate::service::coverage::{cursor, cursor_text};
+use crate::service::operator::sought;
+use crate::service::store::coverage::{Fleet, UNHEARD};
+use crate::service::store::listing::{After, Listed, Terminals};
+use crate::wire::TerminalRow;
+use axum::extract::{Query, State};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+const ROWS: usize = 50;
+
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    q: Option<String>,
+    sort: Option<String>,
+    lag: Option<String>,
+    /// `maker/name RELEASE`: only those that run it.
+    runs: Option<String>,
+    after: Option<String>,
+}
+
+impl Asked {
+    fn part(of: Option<&String>) -> &str {
+        of.map_or("", |text| text.trim())
+    }
+
+    fn link(&self, sort: &str, after: Option<&After>) -> String {
+        let after = after.map(cursor_text).unwrap_or_default();
+        let [q, lag, runs] = [&self.q, &self.lag, &self.runs].map(|part| Asked::part(part.as_ref()));
+        link("/terminals", &[("q", q), ("sort", sort), ("lag", lag), ("runs", runs), ("after", &after)])
+    }
+}
+
+pub(crate) async fn show(State(app): State<AppState>, who: SignedIn, Query(asked): Query<Asked>) -> Result<Markup, Fault> {
+    app.beacons.flush(&app.store).await;
+    let after = cursor(asked.after.as_deref())?;
+    let (fleet, held) = (app.store.fleet().await?, app.store.held_releases().await?);
+    let published = Published::new(&held);
+    let sort = Asked::part(asked.sort.as_ref());
+    let (rows, next) = if let Some(which) = configurations(&asked, &fleet, &published) {
+        let rows = app.store.terminals_of(&which, &after, ROWS).await?;
+        let next = rows.last().map(|last| (last.configuration, last.row.terminal.clone()));
+        (rows, next)
+    } else {
+        let of = match Asked::part(asked.q.as_ref()) {
+            "" if sort == "contact" => Terminals::Silent,
+            q => sought(&app.store, q).await?,
+        };
+        let rows = app.store.terminals_page(&of, &after, ROWS).await?;
+        let next = rows.last().map(|last| of.after(last));
+        (rows, next)
+    };
+    let next = next.filter(|_| rows.len() == ROWS);
+    let body = html! {
+        h1 { "Terminals" }
+        p.lead { (counted(fleet.terminals(), "terminal", "terminals")) " in all." }
+        (form(&asked))
+        (listed(&asked, sort, &rows, &published))
+        (pages(
+            asked.after.as_ref().map(|_| asked.link(sort, None)).as_deref(),
+            next.map(|next| asked.link(sort, Some(&next))).as_deref(),
+        ))
+    };
+    Ok(page(&who, "/terminals", "Terminals", &body))
+}
+
+/// Configurations whose terminals are asked for, where lag or a release says which: ascending, with how many have each.
+fn configurations(asked: &Asked, fleet: &Fleet, published: &Published<'_>) -> Option<Vec<(i64, u64)>> {
+    let (lag, runs) = (Asked::part(asked.lag.as_ref()), Asked::part(asked.runs.as_ref()));
+    if lag.is_empty() && runs.is_empty() {
+        return None;
+    }
+    if lag == "unheard" {
+        return Some(vec![(UNHEARD, fleet.unheard)]);
+    }
+    let runs_it =
+        |row: &UserRow| runs.is_empty() || row.applied.iter().any(|at| format!("{} {}", at.channel, at.release) == runs);
+    let wanted = fleet
+        .configurations
+        .iter()
+        .filter(|held| (lag.is_empty() || published.lag(&held.row).group() == lag) && runs_it(&held.row));
+    Some(wanted.map(|held| (held.id, held.terminals)).collect())
+}
+
+fn form(asked: &Asked) -> Markup {
+    let lag = Asked::part(asked.lag.as_ref());
+    html! { div.finds {
+        form.find role="search" method="get" {
+            label { "Number, hardware, system or channel" input type="search" name="q" value=(Asked::part(asked.q.as_ref())); }
+            button type="submit" { "Find" }
+        }
+        form.find method="get" aria-label="By lag" {
+            label { "Lag" select name="lag" {
+                option value="" { "any" }
+                @for (group, words) in GROUPS { option value=(group) selected[group == lag] { (words) } }
+            } }
+            @if let Some(runs) = asked.runs.as_deref().filter(|runs| !runs.is_empty()) {
+                label { "Runs" input type="text" name="runs" value=(runs); }
+            }
+            button type="submit" { "Show" }
+        }
+    } }
+}
+
+fn listed(asked: &Asked, sort: &str, rows: &[Listed], published: &Published<'_>) -> Markup {
+    let plain = [&asked.q, &asked.lag, &asked.runs].iter().all(|part| Asked::part(part.as_ref()).is_empty());
+    let head = html! {
+        (columns(&["terminal", "lag"]))
+        @if plain && sort != "contact" { (sorted_by("last contact", &asked.link("contact", None), None)) }
+        @else if plain { (sorted_by("last contact", &asked.link("", None), Some("ascending"))) }
+        @else { (columns(&["last contact"])) }
+        (columns(&["runs", "accepts", "trouble", "told", "hardware", "system", "scanner"]))
+    };
+    let now = super::page::now();
+    table(
+        "User table",
+        &head,
+        &html! {
+            @if rows.is_empty() { (nothing(10, "No terminal is like that.")) }
+            @for Listed { row, .. } in rows {
+                tr {
+                    th.id scope="row" { a href=(link("/terminal", &[("id", &row.terminal)])) { (text(&row.terminal)) } }
+                    td {
+                        @if row.last_contact.is_some() { (published.lag(&held_by(row)).shown(now)) }
+                        @else { span.muted { "–" } }
+                    }
+                    td { (ago(row.last_contact)) }
+                    td { (releases(&row.applied)) }
+                    td { (designation(&row.facts.designation)) }
+                    td {
+                        @if let Some(code) = &row.trouble { span.tag.bad { (text(code)) } }
+                        @else { span.muted { "–" } }
+                    }
+                    td { (reason(row.reason.as_deref())) }
+                    td { (text(&row.facts.hardware)) }
+                    td { (text(&row.facts.os)) }
+                    td { (text(&row.facts.engine_version)) }
+                }
+            }
+        },
+    )
+}
+
+/// What a row says of the terminal, as decisions see it.
+pub(crate) fn held_by(row: &TerminalRow) -> UserRow {
+    let (designation, subscribed) = (row.facts.designation.clone(), row.facts.subscribed.clone());
+    UserRow::new(designation, subscribed, row.applied.clone())
+}
+
+/// The code of what a terminal was told, as words.
+pub(crate) fn reason(code: Option<&str>) -> Markup {
+    html! {
+        @if let Some(code) = code { (text(&code.replace('_', " "))) } @else { span.muted { "–" } }
+    }
+}

@@ -1,0 +1,314 @@
+//! Who is unprotected against X, which, and over time. `docs/coverage.md` says how that is known without looking at each terminal.
+
+pub(crate) mod census;
+pub(crate) mod rule;
+
+use crate::service::problem::Problem;
+use crate::service::store::coverage::{Configuration, Fleet};
+use crate::service::store::listing::{After, start};
+use crate::service::store::{Store, StoreError};
+use crate::service::{App, AppState};
+use crate::wire::{
+    ChannelRelease, Coverage, CoverageAt, CoverageHistory, CoverageTerminals, Danger, Gap, GapCount, MakerCover, MakerName,
+    ThreatRow, UnprotectedTerminal, Withdrawn,
+};
+use axum::Json;
+use axum::extract::{Query, State};
+use jiff::civil::Date;
+use rule::Cures;
+use serde::Deserialize;
+use std::collections::HashMap;
+
+/// Rows on a page that does not say how many.
+pub(crate) const PAGE_ROWS: usize = 100;
+/// Rows on a page, at most.
+pub(crate) const PAGE_ROWS_MAX: usize = 1000;
+/// Points of a history, at most.
+const POINTS_MAX: usize = 400;
+const DAY: i64 = 24 * 3600;
+
+/// The tables that coverage of one threat is made of.
+pub(crate) struct Tables {
+    rows: Vec<ThreatRow>,
+    newest: Vec<ChannelRelease>,
+    withdrawn: Vec<Withdrawn>,
+}
+
+impl Tables {
+    /// Nothing when no maker knows the threat.
+    pub(crate) async fn of(store: &Store, threat: &str) -> Result<Option<Self>, StoreError> {
+        let rows = store.threat(threat).await?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Tables { rows, newest: store.newest().await?, withdrawn: store.withdrawn().await? }))
+    }
+
+    pub(crate) fn cures(&self, maker: Option<&MakerName>) -> Cures<'_> {
+        Cures::new(&self.rows, &self.newest, &self.withdrawn, maker)
+    }
+
+    /// Who is protected. O(configurations × makers).
+    pub(crate) fn count(&self, threat: &str, fleet: &Fleet, maker: Option<&MakerName>) -> Coverage {
+        let cures = self.cures(maker);
+        let mut gaps = HashMap::<Gap, u64>::new();
+        let mut protected = 0;
+        for Configuration { row, terminals, .. } in &fleet.configurations {
+            match cures.gap(row) {
+                None => protected += terminals,
+                Some(gap) => *gaps.entry(gap).or_default() += terminals,
+            }
+        }
+        let reasons = Gap::ALL.into_iter().filter_map(|reason| Some(GapCount { reason, terminals: *gaps.get(&reason)? }));
+        let today = jiff::Zoned::now().date();
+        let uncured = self.rows.iter().filter(|row| row.news.vaccine.is_none());
+        Coverage {
+            threat: threat.to_owned(),
+            maker: maker.cloned(),
+            protected,
+            unprotected: gaps.values().sum(),
+            unknown: fleet.unheard,
+            reasons: reasons.collect(),
+            makers: self.rows.iter().map(|row| self.maker(row, fleet)).collect(),
+            next: uncured.filter_map(|row| row.news.expected).filter(|expected| *expected >= today).min(),
+        }
+    }
+
+    fn maker(&self, row: &ThreatRow, fleet: &Fleet) -> MakerCover {
+        let cures = self.cures(Some(&row.maker));
+        let protected = fleet.configurations.iter().filter(|held| cures.gap(&held.row).is_none());
+        MakerCover {
+            maker: row.maker.clone(),
+            danger: row.news.danger,
+            discovered: row.news.discovered,
+            expected: row.news.expected,
+            vaccine: row.news.vaccine.clone(),
+            terminals: protected.map(|held| held.terminals).sum(),
+        }
+    }
+
+    /// Coverage as it was, with today's cures, from `since` on.
+    pub(crate) async fn history(
+        &self,
+        store: &Store,
+        maker: Option<&MakerName>,
+        since: i64,
+    ) -> Result<Vec<CoverageAt>, StoreError> {
+        let cures = self.cures(maker);
+        let times = thinned(&store.census_times(since).await?, POINTS_MAX);
+        let configurations = store.configurations().await?;
+        let protected: HashMap<i64, bool> = configurations.iter().map(|(id, row)| (*id, cures.gap(row).is_none())).collect();
+        let census = store.census(&times).await?;
+        let at = census.into_iter().map(|census| {
+            let mut point = CoverageAt { at: census.at, protected: 0, unprotected: 0, unknown: 0 };
+            for (id, terminals) in census.counts {
+                match protected.get(&id) {
+                    Some(true) => point.protected += terminals,
+                    Some(false) => point.unprotected += terminals,
+                    None => point.unknown += terminals,
+                }
+            }
+            point
+        });
+        Ok(at.collect())
+    }
+
+    /// Some of the unprotected terminals, with why, and where the list goes on.
+    pub(crate) async fn unprotected(
+        &self,
+        store: &Store,
+        question: &Question<'_>,
+        after: &After,
+        limit: usize,
+    ) -> Result<(Vec<UnprotectedTerminal>, Option<After>), StoreError> {
+        let fleet = store.fleet().await?;
+        let cures = self.cures(question.maker);
+        let gaps: HashMap<i64, Gap> = fleet
+            .configurations
+            .iter()
+            .filter_map(|held| Some((held.id, cures.gap(&held.row)?)))
+            .filter(|(_, gap)| question.reason.is_none_or(|reason| reason == *gap))
+            .collect();
+        let wanted: Vec<_> = fleet.configurations.iter().filter(|held| gaps.contains_key(&held.id)).collect();
+        let wanted: Vec<_> = wanted.iter().map(|held| (held.id, held.terminals)).collect();
+        let listed = store.terminals_of(&wanted, after, limit).await?;
+        let next = listed.last().filter(|_| listed.len() == limit);
+        let next = next.map(|last| (last.configuration, last.row.terminal.clone()));
+        // A terminal that changed over between the two looks has a configuration that was not asked for.
+        let rows = listed
+            .into_iter()
+            .filter_map(|listed| Some(UnprotectedTerminal { gap: *gaps.get(&listed.configuration)?, row: listed.row }));
+        Ok((rows.collect(), next))
+    }
+}
+
+/// A threat with how many are protected against it.
+pub(crate) struct Open {
+    pub(crate) threat: String,
+    /// The highest that a maker gives it.
+    pub(crate) danger: Danger,
+    /// The first day on which a maker found it.
+    pub(crate) discovered: Date,
+    /// Makers who have a cure, and makers who know it.
+    pub(crate) makers: (usize, usize),
+    pub(crate) protected: u64,
+    pub(crate) unprotected: u64,
+    /// The earliest day for which a maker without a cure promised one.
+    pub(crate) expected: Option<Date>,
+}
+
+/// Threats of at least this danger, those first against which most are unprotected. `rows` ascend by threat.
+/// O(threats × configurations).
+pub(crate) fn by_threat(
+    rows: &[ThreatRow],
+    newest: &[ChannelRelease],
+    withdrawn: &[Withdrawn],
+    fleet: &Fleet,
+    least: Danger,
+) -> Vec<Open> {
+    let threats = rows.chunk_by(|a, b| a.news.threat == b.news.threat);
+    let open = threats.filter_map(|rows| {
+        let danger = rows.iter().map(|row| row.news.danger).max().filter(|danger| *danger >= least)?;
+        let cures = Cures::new(rows, newest, withdrawn, None);
+        let protected = fleet.configurations.iter().filter(|held| cures.gap(&held.row).is_none());
+        let protected = protected.map(|held| held.terminals).sum();
+        let uncured = rows.iter().filter(|row| row.news.vaccine.is_none());
+        Some(Open {
+            threat: rows[0].news.threat.clone(),
+            danger,
+            discovered: rows.iter().map(|row| row.news.discovered).min()?,
+            makers: (rows.iter().filter(|row| row.news.vaccine.is_some()).count(), rows.len()),
+            protected,
+            unprotected: fleet.terminals() - fleet.unheard - protected,
+            expected: uncured.filter_map(|row| row.news.expected).min(),
+        })
+    });
+    let mut open: Vec<_> = open.collect();
+    open.sort_by(|a, b| b.unprotected.cmp(&a.unprotected).then_with(|| b.danger.cmp(&a.danger)));
+    open
+}
+
+/// Whose cures count, and which of the unprotected are asked for.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Question<'a> {
+    pub(crate) maker: Option<&'a MakerName>,
+    pub(crate) reason: Option<Gap>,
+}
+
+/// At most `most` of `times`, evenly over them, with the last.
+fn thinned(times: &[i64], most: usize) -> Vec<i64> {
+    let every = times.len().div_ceil(most).max(1);
+    times.iter().rev().step_by(every).rev().copied().collect()
+}
+
+/// A cursor as it travels: `NUMBER.TERMINAL`.
+pub(crate) fn cursor_text(after: &After) -> String {
+    format!("{}.{}", after.0, after.1)
+}
+
+/// The place that a cursor names; the start, when there is none.
+pub(crate) fn cursor(text: Option<&str>) -> Result<After, Problem> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(start()) };
+    let parts = text.split_once('.').and_then(|(number, terminal)| Some((number.parse().ok()?, terminal.to_owned())));
+    parts.ok_or_else(cursor_malformed)
+}
+
+pub(crate) fn cursor_malformed() -> Problem {
+    Problem::bad_request("cursor_malformed", "`after` is not where a page ended")
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Asked {
+    /// The threat, by a maker's name for it.
+    threat: String,
+    /// The one maker whose cures count.
+    maker: Option<String>,
+    /// Only terminals that are unprotected for this reason.
+    #[param(value_type = Option<String>)]
+    reason: Option<Gap>,
+    /// Where the last page ended.
+    after: Option<String>,
+    /// Rows on the page: 1 to 1,000, 100 if not said.
+    limit: Option<usize>,
+    /// How far back, in days: 1 to 800, 30 if not said.
+    days: Option<i64>,
+}
+
+impl Asked {
+    fn maker(&self) -> Result<Option<MakerName>, Problem> {
+        let maker = self.maker.as_deref().filter(|maker| !maker.is_empty()).map(str::parse).transpose();
+        maker.map_err(|e| Problem::bad_request("request_malformed", e))
+    }
+
+    async fn tables(&self, app: &App) -> Result<Tables, Problem> {
+        let tables = Tables::of(&app.store, &self.threat).await?;
+        tables.ok_or_else(|| Problem::not_found("threat_unknown", "no maker knows a threat of this name"))
+    }
+}
+
+/// Rows of a page, from what was asked for.
+pub(crate) fn page_rows(limit: Option<usize>, usual: usize) -> usize {
+    limit.unwrap_or(usual).clamp(1, PAGE_ROWS_MAX)
+}
+
+/// Who is protected against a threat.
+#[utoipa::path(get, path = "/v1/coverage", params(Asked), responses((status = 200, body = Coverage)))]
+pub(crate) async fn count(State(app): State<AppState>, Query(asked): Query<Asked>) -> Result<Json<Coverage>, Problem> {
+    let maker = asked.maker()?;
+    let tables = asked.tables(&app).await?;
+    Ok(Json(tables.count(&asked.threat, &app.store.fleet().await?, maker.as_ref())))
+}
+
+/// Terminals that are unprotected against a threat, page by page.
+#[utoipa::path(get, path = "/v1/coverage/terminals", params(Asked), responses((status = 200, body = CoverageTerminals)))]
+pub(crate) async fn terminals(
+    State(app): State<AppState>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<CoverageTerminals>, Problem> {
+    let (maker, after) = (asked.maker()?, cursor(asked.after.as_deref())?);
+    let tables = asked.tables(&app).await?;
+    app.beacons.flush(&app.store).await;
+    let question = Question { maker: maker.as_ref(), reason: asked.reason };
+    let limit = page_rows(asked.limit, PAGE_ROWS);
+    let (terminals, next) = tables.unprotected(&app.store, &question, &after, limit).await?;
+    Ok(Json(CoverageTerminals { terminals, next: next.as_ref().map(cursor_text) }))
+}
+
+/// Coverage of a threat over time.
+#[utoipa::path(get, path = "/v1/coverage/history", params(Asked), responses((status = 200, body = CoverageHistory)))]
+pub(crate) async fn history(
+    State(app): State<AppState>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<CoverageHistory>, Problem> {
+    let maker = asked.maker()?;
+    let tables = asked.tables(&app).await?;
+    let since = jiff::Timestamp::now().as_second() - asked.days.unwrap_or(30).clamp(1, 800) * DAY;
+    let points = tables.history(&app.store, maker.as_ref(), since).await?;
+    Ok(Json(CoverageHistory { threat: asked.threat, points }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_points_are_kept_of_many_and_the_last_always() {
+        let times: Vec<i64> = (0..1000).collect();
+        let few = thinned(&times, 400);
+        assert_eq!((few.len(), few.last()), (334, Some(&999)));
+        assert!(few.is_sorted());
+        assert_eq!(thinned(&times[..7], 400), times[..7]);
+        assert!(thinned(&[], 400).is_empty());
+    }
+
+    #[test]
+    fn cursors_are_read_as_they_were_written() {
+        let after = (-3, "ab.cd".to_owned());
+        assert_eq!(cursor(Some(&cursor_text(&after))).unwrap(), after);
+        assert_eq!(cursor(None).unwrap(), start());
+        for odd in ["x", "1", "x.y", "99999999999999999999.a"] {
+            assert!(cursor(Some(odd)).is_err(), "{odd}");
+        }
+    }
+}

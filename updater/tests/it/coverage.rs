@@ -1,0 +1,136 @@
+//! Who is unprotected against X: the count, the list and the chart agree with what terminals run.
+
+use crate::support::{World, at};
+use jiff::civil::date;
+use sqlx::{Connection, Executor, PgConnection};
+use std::time::Duration;
+use updater::maker::Maker;
+use updater::service::Database;
+use updater::wire::{Danger, Designation, Gap, GapCount, ThreatNews, Vaccine};
+
+const THREAT: &str = "Win.Worm.X/α & <b>";
+
+async fn news(maker: &Maker, world: &World, expected: Option<jiff::civil::Date>, since: Option<(&str, u64)>) {
+    let vaccine = since.map(|(channel, release)| Vaccine { date: date(2026, 11, 12), since: at(channel, release) });
+    let news =
+        ThreatNews { threat: THREAT.to_owned(), danger: Danger::High, discovered: date(2026, 11, 10), expected, vaccine };
+    maker.news(&world.url, &news).await.unwrap();
+}
+
+fn gaps(of: &[(Gap, u64)]) -> Vec<GapCount> {
+    of.iter().map(|(reason, terminals)| GapCount { reason: *reason, terminals: *terminals }).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn coverage_follows_what_terminals_run() {
+    check_a_day(None).await;
+}
+
+/// The same on PostgreSQL, when `TITER_TEST_POSTGRES` names a database: in a schema of its own there.
+#[tokio::test(flavor = "multi_thread")]
+async fn coverage_follows_what_terminals_run_on_postgres() {
+    let Ok(url) = std::env::var("TITER_TEST_POSTGRES") else { return };
+    let schema = format!("coverage_{}", std::process::id());
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    connection.execute(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).await.unwrap();
+    let url = format!("{url}?options=-csearch_path%3D{schema}");
+    check_a_day(Some(Database::Postgres(url))).await;
+    connection.execute(sqlx::AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"))).await.unwrap();
+}
+
+/// A day in the life of a threat: nobody has a cure, one maker has, one terminal takes it.
+async fn check_a_day(database: Option<Database>) {
+    let world = World::with(|mut config| {
+        config.census_every = Duration::from_secs(1);
+        config.database = database;
+        config
+    })
+    .await;
+    let (acme, bolt) = (world.maker("acme").await, world.maker("bolt").await);
+    world.publish(&acme, "acme/stable", 1, 0..50).await;
+    world.publish(&bolt, "bolt/stable", 1, 0..60).await;
+    let refused = world.operator.coverage(THREAT, None).await.unwrap_err();
+    assert_eq!(refused.code(), "threat_unknown");
+
+    let own = world.terminal("own", &["acme/stable"], Designation::Own).await;
+    let none = world.terminal("none", &["acme/stable"], Designation::None).await;
+    let other = world.terminal("other", &["bolt/stable"], Designation::Own).await;
+    world.terminal("unheard", &["acme/stable"], Designation::Own).await;
+    for terminal in [&own, &none, &other] {
+        terminal.agent.update().await.unwrap();
+    }
+    let tomorrow = jiff::Zoned::now().date().tomorrow().unwrap();
+    news(&acme, &world, Some(tomorrow), None).await;
+    let coverage = world.operator.coverage(THREAT, None).await.unwrap();
+    assert_eq!((coverage.protected, coverage.unprotected, coverage.unknown), (0, 3, 1));
+    assert_eq!(coverage.reasons, gaps(&[(Gap::OptedOut, 1), (Gap::NoCure, 2)]));
+    assert_eq!((coverage.next, coverage.makers.len()), (Some(tomorrow), 1), "a promise is no cure");
+
+    news(&acme, &world, None, Some(("acme/stable", 2))).await;
+    world.publish(&acme, "acme/stable", 2, 0..51).await;
+    let coverage = world.operator.coverage(THREAT, None).await.unwrap();
+    let expected = [(Gap::NotUpdated, 1), (Gap::OptedOut, 1), (Gap::OthersNotAllowed, 1)];
+    assert_eq!((coverage.unprotected, coverage.reasons, coverage.next), (3, gaps(&expected), None));
+
+    own.agent.update().await.unwrap();
+    let coverage = world.operator.coverage(THREAT, None).await.unwrap();
+    assert_eq!((coverage.protected, coverage.unprotected, coverage.unknown), (1, 2, 1));
+    assert_eq!(coverage.makers[0].terminals, 1);
+    let bolt_only = world.operator.coverage(THREAT, Some(&"bolt".parse().unwrap())).await.unwrap();
+    assert_eq!((bolt_only.protected, bolt_only.unprotected), (0, 3));
+
+    let all = world.operator.coverage_terminals(THREAT, None, None, 100).await.unwrap();
+    assert_eq!((all.terminals.len(), &all.next), (2, &None));
+    let first = world.operator.coverage_terminals(THREAT, None, None, 1).await.unwrap();
+    let second = world.operator.coverage_terminals(THREAT, None, first.next.as_deref(), 1).await.unwrap();
+    let paged: Vec<_> = [first, second].into_iter().flat_map(|page| page.terminals).map(|row| row.row.terminal).collect();
+    assert_eq!(paged, all.terminals.iter().map(|row| row.row.terminal.clone()).collect::<Vec<_>>());
+    for row in &all.terminals {
+        let gap = if row.row.facts.designation == Designation::None { Gap::OptedOut } else { Gap::OthersNotAllowed };
+        assert_eq!(row.gap, gap);
+    }
+    let refused = world.operator.coverage_terminals(THREAT, None, Some("here"), 1).await.unwrap_err();
+    assert_eq!(refused.code(), "cursor_malformed");
+
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let history = world.operator.coverage_history(THREAT, None, 1).await.unwrap();
+    let last = history.points.last().unwrap();
+    assert_eq!((last.protected, last.unprotected, last.unknown), (1, 2, 1));
+    assert!(history.points.iter().any(|point| point.protected == 0), "{history:?}");
+    assert!(history.points.is_sorted_by_key(|point| point.at));
+
+    // The console's queries, on the same tables.
+    for search in ["", "acme/", "abcd1234"] {
+        world.operator.terminals_after(None, search).await.unwrap();
+    }
+    assert_eq!(world.operator.terminals().await.unwrap().len(), 4);
+    assert_eq!(world.operator.threats().await.unwrap().len(), 1);
+}
+
+/// The user table and the countering table come whole, however many pages they take.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_are_listed_page_by_page() {
+    let world = World::new().await;
+    let maker = world.maker("acme").await;
+    world.publish(&maker, "acme/stable", 1, 0..50).await;
+    for name in ["one", "two", "three"] {
+        world.terminal(name, &["acme/stable"], Designation::Own).await.agent.update().await.unwrap();
+    }
+    let all = world.operator.terminals().await.unwrap();
+    assert_eq!(all.len(), 3);
+    assert!(all.iter().all(|row| row.applied == [at("acme/stable", 1)]));
+    let ids: Vec<_> = all.iter().map(|row| row.terminal.as_str()).collect();
+    let found = |rows: Option<Vec<updater::wire::TerminalRow>>| rows.unwrap_or_default().len();
+    let search = |text: String| {
+        let operator = world.operator.clone();
+        async move { operator.terminals_after(None, &text).await.unwrap() }
+    };
+    assert_eq!(found(search(ids[1][..8].to_owned()).await), 1);
+    assert_eq!(found(search("acme/".to_owned()).await), 3);
+    assert_eq!(found(search(std::env::consts::OS.to_owned()).await), 3);
+    assert_eq!(found(search("nothing like it".to_owned()).await), 0);
+
+    news(&maker, &world, None, None).await;
+    let threats = world.operator.threats().await.unwrap();
+    assert_eq!((threats.len(), threats[0].news.threat.as_str()), (1, THREAT));
+}
