@@ -36,7 +36,7 @@ async fn run_async(args: &AdminArgs) -> anyhow::Result<Exit> {
 async fn command(args: &AdminArgs, operator: &Operator) -> anyhow::Result<Exit> {
     let json = args.json;
     match &args.command {
-        AdminCommand::Coverage(args) => coverage::run(&operator, args).await?,
+        AdminCommand::Coverage(args) => coverage::run(operator, args).await?,
         AdminCommand::Root { file } => {
             let version = operator.put_root(read(file)?).await?;
             if json {
@@ -72,9 +72,9 @@ async fn command(args: &AdminArgs, operator: &Operator) -> anyhow::Result<Exit> 
             }
         }
         AdminCommand::Decisions(command) => decisions::run(operator, command, json).await?,
-        AdminCommand::Threats { reported: true, .. } => return threats::reported(&operator, json).await,
-        AdminCommand::Threats { name, .. } => return threats::run(&operator, name.as_deref(), json).await,
-        AdminCommand::Source(args) => return source::run(&operator, args, json).await,
+        AdminCommand::Threats { reported: true, .. } => return threats::reported(operator, json).await,
+        AdminCommand::Threats { name, .. } => return threats::run(operator, name.as_deref(), json).await,
+        AdminCommand::Source(args) => return source::run(operator, args, json).await,
     }
     Ok(Exit::Fine)
 }

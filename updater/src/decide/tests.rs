@@ -107,6 +107,20 @@ fn an_expected_or_a_later_cure_is_no_cure() {
     }
 }
 
+/// Makers name threats as they like; what is tied together is one threat.
+#[test]
+fn another_makers_name_for_a_cured_threat_is_no_open_threat() {
+    let threats =
+        [threat("a", "x-alpha", Some((1, at("a/product", 2)))), threat("b", "y-beta", Some((1, at("b/product", 5))))];
+    let runs = row(Designation::Any, &[at("a/product", 2)]);
+    let apart = Policy { eagerness: Eagerness::Add, ..Policy::default() };
+    assert_eq!(decide(&runs, with(apart.clone(), tables(&threats, &newest()))).reason, Reason::Add);
+    let alias = crate::wire::Alias { maker: "a".parse().unwrap(), threat: "x-alpha".to_owned() };
+    let threat_ids = crate::threat_id::ThreatIds::new([("y-beta", &alias)], []);
+    let tied = Tables { threat_ids, ..with(apart, tables(&threats, &newest())) };
+    assert_eq!(decide(&runs, tied).reason, Reason::Current);
+}
+
 #[test]
 fn a_nuisance_moves_nobody_unless_the_policy_says_so() {
     let mut nuisance = threat("b", "x", Some((1, at("b/product", 5))));
