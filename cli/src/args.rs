@@ -2,12 +2,14 @@
 
 pub(crate) mod admin;
 mod coverage;
+mod enrolment;
 mod maker;
 mod root;
 mod sig;
 mod source;
 
 pub(crate) use self::coverage::*;
+pub(crate) use self::enrolment::*;
 pub(crate) use self::maker::*;
 pub(crate) use self::root::*;
 pub(crate) use self::sig::*;
@@ -358,6 +360,10 @@ pub(crate) enum AdminCommand {
     Coverage(CoverageArgs),
     /// Make a token with which one terminal may enrol.
     EnrolmentToken,
+    /// Make a token with which terminals may enrol; list and revoke tokens.
+    Token(TokenArgs),
+    /// Revoke, approve or remove a terminal.
+    Terminal(TerminalArgs),
     /// Hand the service a root that is signed by enough keys.
     Root {
         /// The root
@@ -365,7 +371,7 @@ pub(crate) enum AdminCommand {
     },
     /// Have the service hold a key that the next root may list, and print its public half.
     RoleKey {
-        /// `targets`, `snapshot` or `timestamp`
+        /// `targets`, `snapshot`, `timestamp` or `director`
         #[arg(value_parser = root_role)]
         role: updater::root::RootRole,
     },
@@ -476,6 +482,8 @@ pub(crate) enum AgentCommand {
     },
     /// Keep up to date until told to end: asks the service from time to time.
     Run,
+    /// Show what the next update would do, step by step, and do nothing of it.
+    Plan,
     /// Put the staged generation in force.
     Apply,
     /// Drop the staged generation and do not offer it again.

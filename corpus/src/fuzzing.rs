@@ -8,6 +8,7 @@ mod logical;
 pub use logical::{ldb_parse, logical_equals_naive};
 
 use crate::executables::{self, Import};
+use crate::jpegs::Jpeg;
 use crate::seal::Layout;
 use crate::{instance, seal_blob, seal_database, seal_delta};
 use engine::pattern::{Offset, Pattern};
@@ -83,12 +84,24 @@ fn open_and_scan(bytes: &[u8]) {
     let _ = (database.verify(), database.sources().count(), database.sections().count(), database.digest_counts().count());
 }
 
-/// Applies `bytes` as a delta to an empty blob, as they stand and sealed. What is made has the root that the delta names.
+/// Applies `bytes` as a delta to an empty blob, as they stand and sealed. What is made has the root that the delta names. Then as the old
+/// blob and the delta: two bytes with the length of the records of the one, little-endian, these, and the other, which is sealed.
 pub fn delta_apply(bytes: &[u8]) {
     patternc::fuzzing::delta_apply(bytes);
     let mut sealed = bytes.to_vec();
     seal_delta(&patternc::fuzzing::empty_blob(), &mut sealed);
     patternc::fuzzing::delta_apply(&sealed);
+    let Some((len, rest)) = bytes.split_first_chunk() else { return };
+    let (records, delta) = rest.split_at(rest.len().min(u16::from_le_bytes(*len).into()));
+    let old = blob_of(records);
+    let mut delta = delta.to_vec();
+    seal_delta(&old, &mut delta);
+    patternc::fuzzing::delta_apply_to(&old, &delta);
+}
+
+/// What [`delta_apply`] takes for an old blob of these records, and a delta.
+fn records_and_delta(records: &[u8], delta: &[u8]) -> Vec<u8> {
+    [&(records.len() as u16).to_le_bytes(), records, delta].concat()
 }
 
 /// Hashes `bytes` as a picture: the same twice, or refused the same twice. No decoder panics, which would be caught.
@@ -222,7 +235,8 @@ fn source(records: &[Record]) -> LinkSource<'_> {
     LinkSource { channel: "fuzz/samples", release: 1, root: [0; 32], records }
 }
 
-/// A blob of one segment whose unpacked bytes are `raw`, records or not. Only what `raw` itself gets wrong is wrong with it.
+/// A blob of one segment whose unpacked bytes are `raw`, records or not. Only what `raw` itself gets wrong is wrong with it; where that is
+/// something, all that can be passed over count as bodies, and at least one.
 pub fn blob_of(raw: &[u8]) -> Vec<u8> {
     let header = Layout::of(blob::layout::HEADER);
     let entry = Layout::of(blob::layout::SEGMENT);
@@ -230,9 +244,12 @@ pub fn blob_of(raw: &[u8]) -> Vec<u8> {
     let mut bytes = patternc::fuzzing::empty_blob();
     bytes.truncate(header.len);
     header.put(&mut bytes, "segment_count", &1_u32.to_le_bytes());
+    let passed = patternc::fuzzing::records_passed(raw).max(1);
+    header.put(&mut bytes, "body_count", &u64::from(passed).to_le_bytes());
     let mut row = vec![0; entry.len];
     entry.put(&mut row, "digest", &Sha256::digest(raw));
     entry.put(&mut row, "raw_len", &(raw.len() as u32).to_le_bytes());
+    entry.put(&mut row, "records", &passed.to_le_bytes());
     entry.put(&mut row, "packed_len", &(packed.len() as u32).to_le_bytes());
     bytes.extend(row);
     bytes.extend(packed);
@@ -266,7 +283,17 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "delta_apply" => {
             let empty = patternc::fuzzing::empty_blob();
             let nothing = blob::diff(&empty, &empty).expect("two blobs of one channel have a delta");
-            vec![named("delta", sample_delta()), named("nothing", nothing)]
+            let records: Vec<u8> = sample_records().iter().flat_map(Record::encode).collect();
+            let old = blob_of(&records);
+            let goes = blob::diff(&old, &empty).expect("two blobs of one channel have a delta");
+            // A record of a kind that there is none of.
+            let unknown = [&[5, 1, b'N', 0][..], &[0; 16], &[0]].concat();
+            vec![
+                named("delta", sample_delta()),
+                named("nothing", nothing.clone()),
+                named("pair-all-go", records_and_delta(&records, &goes)),
+                named("pair-unknown-kind", records_and_delta(&unknown, &nothing)),
+            ]
         }
         "image_parse" => {
             let imports = [("KERNEL32.dll", &[Import::Name("ExitProcess")][..]), ("OLEAUT32.dll", &[Import::Number(2)])];
@@ -301,7 +328,13 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
                 ("two-shades.bmp", include_bytes!("../../engine/tests/pictures/two-shades.bmp")),
                 ("lzw.tif", include_bytes!("../../engine/tests/pictures/lzw.tif")),
             ];
-            pictures.map(|(name, bytes)| named(name, bytes.into())).into()
+            // One that goes over its pixels as often as a file may, and one that would do so more often.
+            let scans = |scans| {
+                let (width, height, components, in_scan) = (64, 32, 3, 1);
+                Jpeg { progressive: false, width, height, components, in_scan, scans, scan_len: 1 }.bytes()
+            };
+            let made = [named("many-scans.jpg", scans(100)), named("too-many-scans.jpg", scans(200))];
+            pictures.map(|(name, bytes)| named(name, bytes.into())).into_iter().chain(made).collect()
         }
         "scan_equals_naive" => {
             let [(_, text), ..] = crate::features();

@@ -14,6 +14,7 @@
 pub mod executables;
 pub mod flood;
 pub mod fuzzing;
+pub mod jpegs;
 mod plant;
 mod seal;
 mod synthetic;

@@ -130,7 +130,7 @@ impl FileError {
 
     fn limits_exceeded(path: &Path, signature: &str) -> FileError {
         let message = format!(
-            "it takes more steps to scan than a file of its size may; the last of them were spent on signature `{signature}`"
+            "it takes more work to scan than a file of its size may, or is a picture above the limits; signature `{signature}` was not settled"
         );
         FileError { path: path.to_owned(), code: "limits-exceeded", message }
     }

@@ -15,7 +15,7 @@ use crate::expression::{Comparison, Expression, Value};
 use crate::layout::{ConditionOp, NO_PROGRAM};
 use crate::logical::read::{ByteCompareNode, Definition, byte_compare, children, definition, image, is_single, range};
 use crate::matcher::{Literal, Program, Workspace};
-use crate::subject::Subject;
+use crate::subject::{Subject, TooCostly};
 use crate::tally::Budget;
 use std::collections::HashMap;
 
@@ -41,9 +41,14 @@ struct Found {
     all: bool,
 }
 
-/// The work of the evaluation ran out.
-#[derive(Debug)]
-pub(crate) struct Exceeded;
+/// Why a condition was not evaluated to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exceeded {
+    /// The work of the evaluation ran out, for all conditions.
+    Work,
+    /// It asks what a picture shows that is not decoded. Others may not ask.
+    Picture,
+}
 
 impl<'e, 'd> Evaluation<'e, 'd> {
     /// An evaluation for a file in which `leading` parts were found.
@@ -107,8 +112,13 @@ impl<'e, 'd> Evaluation<'e, 'd> {
             ConditionOp::Never => Some(Value::default()),
             ConditionOp::Regex => self.regex(rest, counted, depth)?,
             ConditionOp::ByteCompare => self.byte_compare(rest)?,
-            ConditionOp::Image => image(rest)
-                .map(|(number, hash)| Value::of_subsignature(number, u64::from(self.subject.picture_hash() == Some(hash)))),
+            ConditionOp::Image => match image(rest) {
+                Some((number, hash)) => {
+                    let shown = self.subject.picture_hash().map_err(|TooCostly| Exceeded::Picture)?;
+                    Some(Value::of_subsignature(number, u64::from(shown == Some(hash))))
+                }
+                None => None,
+            },
         })
     }
 
@@ -183,7 +193,7 @@ impl<'e, 'd> Evaluation<'e, 'd> {
             let program = Program::read(self.database.programs, program);
             program.and_then(|program| program.last_start(self.subject, self.work, self.budget.left()))
         };
-        if self.budget.take(self.work.take_steps()) { Ok(start) } else { Err(Exceeded) }
+        if self.budget.take(self.work.take_steps()) { Ok(start) } else { Err(Exceeded::Work) }
     }
 
     /// How often a regular expression matches; exact below `needed`.
@@ -197,7 +207,7 @@ impl<'e, 'd> Evaluation<'e, 'd> {
             let mut left = before;
             let found = regex.matches(self.subject.haystack, extent, needed - matches, &mut left);
             self.budget.take(before - left);
-            matches += found.map_err(|_| Exceeded)?.count;
+            matches += found.map_err(|_| Exceeded::Work)?.count;
             if matches >= needed {
                 break;
             }
@@ -212,7 +222,7 @@ impl<'e, 'd> Evaluation<'e, 'd> {
         }
         let matches = self.run(part, needed);
         if !self.budget.take(self.work.take_steps()) {
-            return Err(Exceeded);
+            return Err(Exceeded::Work);
         }
         self.parts.insert(part, Found { matches, all: matches < needed });
         Ok(matches)

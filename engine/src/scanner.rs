@@ -3,7 +3,7 @@
 use crate::database::{Database, SignatureId};
 use crate::digest::{Kinds, Running, digest_hits, equal_to};
 use crate::layout::{DigestKind, DigestOf};
-use crate::logical::{Evaluation, Regexes};
+use crate::logical::{Evaluation, Exceeded, Regexes};
 use crate::matcher::{Backend, Candidate, Hits, InRun, Literal, Outcome, Program, TierTable, Workspace, direct_hits};
 use crate::normalise::Forms;
 use crate::parts::Parts;
@@ -63,10 +63,11 @@ impl Scratch {
         self.allowed
     }
 
-    /// The signature on which the last scan ran out of steps, if it did: what was found stands, and there may be more.
+    /// The signature on which the last scan reached a limit, if it did: what was found stands, and there may be more.
     ///
     /// A scan may take a number of steps that is proportional to its haystack and far above what files need. Only a haystack made for the
-    /// signatures, or signatures made for it, exceed it.
+    /// signatures, or signatures made for it, exceed it. The other limits are those of pictures ([`image_hash`](crate::image_hash())), where a signature
+    /// asks what one shows.
     pub fn exceeded(&self) -> Option<SignatureId> {
         self.exceeded
     }
@@ -439,7 +440,8 @@ impl<'d> Scanner<'d> {
             match evaluation.holds(self.database.condition(logical)) {
                 Ok(true) => tally.add_whole(id, len),
                 Ok(false) => {}
-                Err(_) => return tally.exceed(len, id),
+                Err(Exceeded::Work) => return tally.exceed(len, id),
+                Err(Exceeded::Picture) => tally.exceed(len, id),
             }
         }
     }

@@ -16,8 +16,12 @@ pub(crate) struct Subject<'h> {
     /// Its programs: found when the first signature asks for them.
     images: OnceLock<Vec<Image>>,
     /// What it shows: found out when the first signature asks.
-    picture_hash: OnceLock<Option<u64>>,
+    picture_hash: OnceLock<Result<Option<u64>, TooCostly>>,
 }
+
+/// A picture that was not decoded, as that might take too much, or whose decoder panicked. Its hash is not known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TooCostly;
 
 impl<'h> Subject<'h> {
     /// The haystack as a file of the kind that its first bytes name. O(1): looks at the first KiB.
@@ -43,7 +47,7 @@ impl<'h> Subject<'h> {
             kind: None,
             targets,
             images: OnceLock::from(Vec::new()),
-            picture_hash: OnceLock::from(None),
+            picture_hash: OnceLock::from(Ok(None)),
         }
     }
 
@@ -69,12 +73,15 @@ impl<'h> Subject<'h> {
     }
 
     /// Its hash where it is a picture that can be decoded. O(1) for files of other kinds and after the first call, else O(pixels).
-    pub(crate) fn picture_hash(&self) -> Option<u64> {
-        if self.kind == Some(FileKind::Graphics) {
-            *self.picture_hash.get_or_init(|| image_hash(self.haystack).ok())
-        } else {
-            None
+    pub(crate) fn picture_hash(&self) -> Result<Option<u64>, TooCostly> {
+        if self.kind != Some(FileKind::Graphics) {
+            return Ok(None);
         }
+        *self.picture_hash.get_or_init(|| match image_hash(self.haystack) {
+            Ok(hash) => Ok(Some(hash)),
+            Err(error) if error.is_limit() => Err(TooCostly),
+            Err(_) => Ok(None),
+        })
     }
 
     /// Its programs where it is a PE file; none else.

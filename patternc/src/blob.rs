@@ -34,6 +34,7 @@ use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 pub use channel::{Channel, ChannelError};
+pub(crate) use delta::shape::is_followed;
 pub use delta::{DeltaError, DeltaHeader, diff, patch, read_delta_header, verify_delta};
 pub use error::BlobError;
 pub use frame::FrameError;
@@ -139,7 +140,7 @@ pub fn encode(meta: &Meta, records: &[Record]) -> Result<Vec<u8>, BlobError> {
     packer.finish(meta)
 }
 
-/// Collects sorted encoded records, compresses segments when as many are complete as there are threads, and puts the file together.
+/// Collects sorted encoded records, compresses them a batch at a time, and puts the file together.
 #[derive(Default)]
 struct Packer {
     builder: Builder,
@@ -152,7 +153,7 @@ struct Packer {
 impl Packer {
     fn push(&mut self, encoded: &[u8]) -> Result<(), segment::OutOfOrder> {
         self.builder.push(encoded)?;
-        if self.builder.segments.len() > rayon::current_num_threads() {
+        if self.builder.segments.len() > segment::batch_len() {
             let open = self.builder.segments.pop();
             self.pack_complete();
             self.builder.segments.extend(open);

@@ -36,7 +36,9 @@ mod target;
 pub use ignore::IgnoreRule;
 
 use std::convert::Infallible;
+use std::path::Path;
 
+use crate::compile::SourceKind;
 use crate::diagnostic::{Code, Fault, quote};
 use crate::record::{DigestOf, Record};
 
@@ -152,10 +154,15 @@ pub(crate) fn is_comment(line: &[u8]) -> bool {
     line.first() == Some(&b'#') || line.iter().all(|byte| *byte == b'\r')
 }
 
-/// Whether a file of this name is the licence that signatures come with, unless its extension says otherwise.
-pub(crate) fn is_licence_name(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    ["COPYING", "LICENSE", "LICENCE"].iter().any(|word| name.starts_with(word))
+/// Whether a member of a container is the licence that its signatures come with: its name begins like that of one, and its extension
+/// names no kind of files.
+///
+/// A licence need not be in the signed list of members, and is not compiled. Both are decided here, since a member that is exempt from
+/// the one and not from the other would be signatures that nobody signed.
+pub(crate) fn is_licence(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let begins_like_one = ["COPYING", "LICENSE", "LICENCE"].iter().any(|word| upper.starts_with(word));
+    begins_like_one && SourceKind::of_path(Path::new(name)).is_none()
 }
 
 /// Cuts a line at its colons: at least `min` and at most `max` fields.

@@ -27,7 +27,7 @@ use rayon::prelude::*;
 
 use crate::clamav::container::signature::{Keys, SignatureError};
 use crate::clamav::container::{Container, ContainerError, Limits};
-use crate::clamav::is_licence_name;
+use crate::clamav::is_licence;
 use crate::diagnostic::{Code, Diagnostic, Fault, quote};
 use crate::record::Record;
 use ignore::Ignores;
@@ -278,19 +278,20 @@ impl Compiler {
             }
         }
         let unpacked = container.unpack(|name, bytes| {
-            self.add_member(&format!("{source_name}:{name}"), Path::new(name), bytes);
+            self.add_member(source_name, name, bytes);
             Ok(())
         });
         unpacked.map_err(fault_of)
     }
 
-    fn add_member(&mut self, source_name: &str, path: &Path, bytes: &[u8]) {
+    fn add_member(&mut self, container: &str, name: &str, bytes: &[u8]) {
+        let (source_name, path) = (&format!("{container}:{name}"), Path::new(name));
         match SourceKind::of_path(path) {
             Some(kind) if kind.content() == Content::Container => {
                 let message = "a container in a container is not opened";
                 self.refuse(source_name, kind.as_str(), Fault::new(Code::KindUnsupported, message), 1);
             }
-            _ if is_licence(path) => {}
+            _ if is_licence(name) => {}
             _ => self.add_named(source_name, path, bytes),
         }
     }
@@ -338,12 +339,6 @@ impl Compiler {
             progress(bytes);
         }
     }
-}
-
-/// Whether a file is the licence that signatures come with.
-fn is_licence(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    is_licence_name(&name) && SourceKind::of_path(path).is_none()
 }
 
 fn fault_of(error: ContainerError) -> Fault {

@@ -228,12 +228,17 @@ fn count(pieces: &[Piece], number: u8) -> u64 {
 
 /// Whether the file is a picture with that hash. Its normalised forms are none.
 fn find_picture(hash: u64, haystack: &Haystack<'_>) -> Piece {
-    let found = if haystack.form.is_none() { image_hash(&haystack.bytes).ok() } else { None };
-    let is_it = found == Some(hash);
+    let hashed = (haystack.form.is_none()).then(|| image_hash(&haystack.bytes));
+    let is_it = hashed == Some(Ok(hash));
+    let note = match hashed {
+        Some(Ok(_)) => None,
+        Some(Err(error)) if error.is_limit() => Some("the picture is above the limits, so what it shows is not known"),
+        _ => Some("the file is no picture that can be decoded"),
+    };
     Piece {
         count: u64::from(is_it),
         places: is_it.then_some(0..haystack.bytes.len() as u64).into_iter().collect(),
-        note: found.is_none().then_some("the file is no picture that can be decoded"),
+        note,
         last_start: None,
     }
 }

@@ -40,14 +40,28 @@ pub fn record_decode(bytes: &[u8]) {
     while let Ok((record, encoded)) = crate::record::decode_one(&mut reader, &mut scratch) {
         assert_eq!(record.encode(), encoded);
         assert_eq!(crate::record::skip(&mut Reader::new(encoded)), Ok(encoded));
+        assert!(blob::is_followed(encoded), "{encoded:02x?}");
     }
+}
+
+/// How many records one after the other a reader of deltas passes over at the beginning of `bytes`.
+pub fn records_passed(bytes: &[u8]) -> u32 {
+    let mut reader = Reader::new(bytes);
+    std::iter::from_fn(|| crate::record::skip(&mut reader).ok()).fold(0, |passed, _| passed + 1)
 }
 
 /// A delta applied to an empty blob gives the blob that it names, or an error. Seeds are deltas from [`empty_blob`].
 pub fn delta_apply(bytes: &[u8]) {
-    if let Ok(patched) = blob::patch(&empty_blob(), bytes) {
+    delta_apply_to(&empty_blob(), bytes);
+}
+
+/// A delta applied to `old`, whatever that is, gives something with the root that it names, or an error; of a blob it gives a blob.
+pub fn delta_apply_to(old: &[u8], bytes: &[u8]) {
+    if let Ok(patched) = blob::patch(old, bytes) {
         let header = blob::read_delta_header(bytes).expect("a delta that was applied has a header");
-        assert_eq!(blob::decode(&patched).expect("what a delta makes is a blob").header.root, header.to);
+        assert_eq!(blob::read_header(&patched).expect("what a delta makes has a header").root, header.to);
+        let is_blob = blob::decode(old).is_err() || blob::decode(&patched).is_ok();
+        assert!(is_blob, "what a delta makes of a blob is a blob");
     }
 }
 

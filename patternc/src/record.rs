@@ -17,7 +17,7 @@ pub use engine::layout::DigestOf;
 use engine::pattern::{Offset, Pattern};
 use engine::regex::Flags;
 
-pub(crate) use codec::{decode_one, kind_of, skip};
+pub(crate) use codec::{decode_one, kind_of, skip, tags};
 
 /// One signature.
 ///

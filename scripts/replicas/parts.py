@@ -81,7 +81,7 @@ class Terminal:
         public = self.key.public_key().public_bytes(*raw).hex()
         status, answer = self.call("/v1/terminals", {"token": token, "public_key": public, "facts": self.facts()})
         assert status == 200, answer
-        self.name = json.loads(answer)["terminal"]
+        self.name, self.freshness = json.loads(answer)["terminal"], ""
 
     def facts(self):
         facts = {"hardware": "test", "os": "test", "engine_version": str(self.counter), "designation": "own"}
@@ -95,9 +95,10 @@ class Terminal:
         return fetch(self.base + path[1:], data, headers | {"content-type": "application/json"})
 
     def step(self):
-        status, answer = self.call(f"/v1/terminals/{self.name}/check-in", {"facts": self.facts(), "applied": []})
+        status, answer = self.call(f"/v1/terminals/{self.name}/check-in", {"facts": self.facts(), "applied": [], "freshness": self.freshness})
         self.note(status, answer)
         if status == 200:
+            self.freshness = json.loads(json.loads(answer)["membership"]["payload"])["freshness"]
             self.check_ins += 1
             self.checked_in = self.counter
         self.asked += 1

@@ -76,7 +76,7 @@ def copy(source, target):
 
 
 class FileServer:
-    """Answers from a function of method and path that returns (status, body)."""
+    """Answers from a function of method, path, headers and body that returns (status, body)."""
 
     def __init__(self, answer):
         class Handler(BaseHTTPRequestHandler):
@@ -85,7 +85,7 @@ class FileServer:
             def reply(self):
                 length = int(self.headers.get("content-length", 0))
                 body = self.rfile.read(length)
-                status, answer_body = answer(self.command, self.path.split("?")[0], body)
+                status, answer_body = answer(self.command, self.path.split("?")[0], self.headers, body)
                 self.send_response(status)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(answer_body)))
@@ -110,7 +110,7 @@ def objects_of(data):
     """Answers as the service would, from the objects that a dead one left."""
     objects = pathlib.Path(data) / "objects"
 
-    def answer(_method, path, _body):
+    def answer(_method, path, _headers, _body):
         parts = path.strip("/").split("/")
         file = None
         if parts[0] == "metadata" and len(parts) == 2:

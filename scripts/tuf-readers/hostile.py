@@ -11,6 +11,7 @@ import json
 import pathlib
 import sys
 import tempfile
+import time
 
 # Each enters its cases where `CASES` is.
 import cases_signed  # noqa: F401
@@ -31,7 +32,17 @@ class Harness:
         self.server = FileServer(self.answer)
         self.blobs = {}
 
-    def answer(self, method, path, _body):
+    def told(self, terminal, counter):
+        """What the service's director would say; nobody stole that key here."""
+        channels = [{"channel": f"{maker}/main", "release": self.release} for maker in self.assigned]
+        until = int(time.time()) + 3600
+        assignment = {"cohort": "c", "number": counter, "signed_at": until - 3600, "expires": until, "root": 1}
+        assignment |= {"channels": channels, "reason": "refresh", "words": "as told", "blobs": []}
+        membership = {"terminal": terminal, "cohort": "c", "number": 0, "counter": counter, "freshness": "f", "expires": until}
+        directed = self.repository.directed
+        return {"assignment": directed("assignment", assignment), "membership": directed("membership", membership)}
+
+    def answer(self, method, path, headers, _body):
         self.asked.append(path)
         parts = path.strip("/").split("/")
         if method == "GET" and parts[0] == "metadata":
@@ -45,8 +56,7 @@ class Harness:
         if method == "POST" and parts == ["v1", "terminals"]:
             return 200, b'{"terminal":"t1"}'
         if method == "POST" and parts[-1] == "check-in":
-            channels = [{"channel": f"{maker}/main", "release": self.release} for maker in self.assigned]
-            return 200, json.dumps({"channels": channels, "reason": "refresh", "words": "as told"}).encode()
+            return 200, json.dumps(self.told(parts[2], int(headers["titer-counter"]))).encode()
         if method == "POST" and parts[-1] == "acknowledge":
             return 200, b"{}"
         return 404, b'{"code":"route_unknown"}'

@@ -24,7 +24,7 @@ class Files(FetcherInterface):
         self.answer = objects_of(data)
 
     def _fetch(self, url):
-        status, body = self.answer("GET", url.split("://", 1)[1].split("/", 1)[1], b"")
+        status, body = self.answer("GET", url.split("://", 1)[1].split("/", 1)[1], {}, b"")
         if status != 200:
             raise DownloadHTTPError("there is no such file", status)
         return iter([body])

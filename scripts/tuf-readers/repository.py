@@ -37,6 +37,7 @@ class Repository:
 
     def __init__(self, releases):
         self.signers = {role: [key()] for role in TOP}
+        self.director = [key()]
         self.makers = {maker: [key()] for maker in releases}
         self.releases = releases
         self.offered = {maker: [1] for maker in releases}
@@ -58,10 +59,19 @@ class Repository:
         for role in TOP:
             for signer in self.signers[role]:
                 root.add_key(signer.public_key, role)
+        director = [signer.public_key.keyval["public"] for signer in self.director]
+        root.unrecognized_fields["titer"] = {"director": {"threshold": 1, "keys": director}}
         change(root)
         self.root_signers = self.signers["root"]
         by = {signer.public_key.keyid: signer for signer in [*before, *self.root_signers]} if signers is None else {}
         self.files[f"{self.roots}.root.json"] = signed(root, [*by.values(), *(signers or [])])
+
+    def directed(self, kind, document):
+        """A document of the director's: its text, and signatures over that."""
+        payload = json.dumps(document)
+        message = f"titer-{kind}-v1\n{payload}".encode()
+        signatures = [{"key": by.public_key.keyval["public"], "signature": by.sign(message).signature} for by in self.director]
+        return {"payload": payload, "signatures": signatures}
 
     def maker_role(self, maker):
         targets = {}

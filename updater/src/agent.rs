@@ -16,6 +16,7 @@
 //! <state>/faults.json       what the service has to hear of at the next contact
 //! <state>/scans/            marks of scans with a generation on probation
 //! <state>/contact.json      last contact and what was said
+//! <state>/assignments.json  the newest assignment that was followed, of each cohort
 //! <state>/poll.json         tag of what was last assigned, for the idle poll
 //! <state>/backoff.json      who asked to be left alone, and until when
 //! <state>/parts/<sha256>    downloads that broke off
@@ -35,6 +36,7 @@ mod backoff;
 mod bundle;
 mod clock;
 mod daemon;
+mod director;
 mod download;
 mod error;
 mod fetch;
@@ -43,6 +45,7 @@ mod generation;
 mod import;
 mod machine;
 mod metadata;
+mod plan;
 mod poll;
 mod probation;
 mod repair;
@@ -63,7 +66,7 @@ use crate::http::{Client, Network, Proof};
 use crate::keys::SigningKey;
 use crate::random;
 use crate::tuf::{self, TufError};
-use crate::wire::{Designation, Enrol, Enrolled, Sha256Hex, TerminalFacts};
+use crate::wire::{CheckedIn, Designation, Enrol, Enrolled, Reported, Sha256Hex, TerminalFacts};
 pub use backoff::BackOff;
 use backoff::{BackOffs, SERVICE};
 pub use bundle::{BundleError, Entry, Exported, Index, export, read_index};
@@ -74,6 +77,7 @@ use follow::Session;
 pub use generation::{Installed, Manifest};
 pub use import::Imported;
 use metadata::Source;
+pub use plan::{Plan, PlanStep};
 pub use poll::Polled;
 pub use probation::{ProbationStatus, ScanMark, begin_scan, report_crash};
 pub use report::{
@@ -85,7 +89,7 @@ pub use settings::{Bundles, Consent, Probation, SETTINGS_FILE, SelfTestLimits, S
 use state::{Identity, State};
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 pub use threats::sample_digest;
 use tough::schema::{Root, Signed};
@@ -418,17 +422,40 @@ impl Agent {
         // Once for the whole update, and off the async threads: it hashes the database.
         let state = self.state.clone();
         let installed = tokio::task::spawn_blocking(move || state.installed()).await??;
-        let session = Session {
-            installed,
-            source: Source::Service(Client::with(&identity.service, &self.network)?),
-            key: SigningKey::load(&self.state.disk, &self.state.key_path())?,
-            settings,
-            stage_only,
-            identity,
-        };
+        let session = self.session(settings, identity, installed, stage_only)?;
         let updated = self.update_in(&session, fully || fell_back.is_some()).await;
         self.note_end(updated.is_err());
         updated.map(|report| UpdateReport { fell_back, ..report })
+    }
+
+    fn session(
+        &self,
+        settings: Settings,
+        identity: Identity,
+        installed: Option<Manifest>,
+        stage_only: bool,
+    ) -> Result<Session, AgentError> {
+        let source = Source::Service(Client::with(&identity.service, &self.network)?);
+        let key = SigningKey::load(&self.state.disk, &self.state.key_path())?;
+        Ok(Session { installed, source, key, settings, stage_only, identity, progress: Mutex::default() })
+    }
+
+    /// What the next update would do. Checks in, as an update does, and fetches and changes nothing that is installed.
+    ///
+    /// # Errors
+    /// [`AgentError`], as an update would until it fetches.
+    pub async fn plan(&self) -> Result<Plan, AgentError> {
+        let not_enrolled = || AgentError::NotEnrolled(self.state.folder().to_owned());
+        let identity = self.state.identity()?.ok_or_else(not_enrolled)?;
+        let settings = Settings::load(self.state.folder())?;
+        let _lock = self.lock()?;
+        BackOffs::read(&self.state).check(SERVICE, self.state.seconds())?;
+        let state = self.state.clone();
+        let installed = tokio::task::spawn_blocking(move || state.installed()).await??;
+        let session = self.session(settings, identity, installed, false)?;
+        let (told, counter) = self.noting(SERVICE, self.check_in(&session).await)?;
+        let order = self.noting(SERVICE, self.take(&session, &told, counter).await)?;
+        self.plan_of(&session, &order)
     }
 
     /// Tests the generation in force once more, as it was before it was put in force. One on probation that does not pass is
@@ -461,10 +488,10 @@ impl Agent {
             return Ok(report);
         }
         self.state.forget_seen()?;
-        let told = self.noting(SERVICE, self.check_in(session).await)?;
+        let (told, counter) = self.noting(SERVICE, self.check_in(session).await)?;
         self.tell_faults(session).await?;
-        let mut step = "metadata";
-        match self.follow(session, told.assignment.clone(), &mut step).await {
+        let mut step = "assignment";
+        match self.take_and_follow(session, &told, counter, &mut step).await {
             Ok(report) => {
                 self.remember(session, &told, &report)?;
                 Ok(report)
@@ -474,6 +501,20 @@ impl Agent {
                 Err(error)
             }
         }
+    }
+
+    async fn take_and_follow(
+        &self,
+        session: &Session,
+        told: &CheckedIn,
+        counter: u64,
+        step: &mut &'static str,
+    ) -> Result<UpdateReport, AgentError> {
+        let order = self.noting(SERVICE, self.take(session, told, counter).await)?;
+        *step = "metadata";
+        let report = self.follow(session, order, step).await?;
+        let Reported { plan, steps, .. } = session.reported(());
+        Ok(UpdateReport { plan, steps, ..report })
     }
 
     /// Puts the generation before the one in force back in force, and holds back the releases of the latter that the former

@@ -89,12 +89,12 @@ pub fn bucket_of(terminal: &str) -> u16 {
     (u32::from_be_bytes([a, b, c, d]) % 10_000) as u16
 }
 
-/// A channel may be installed when it is the terminal's own or its designation lets others in.
+/// A channel may be installed when the terminal subscribed to it or its designation lets others in. Another product of a subscribed maker is
+/// another channel: nobody asked for it.
 ///
 /// The agent asks the same question of every assignment, so that a service that was taken over cannot move a terminal.
 pub fn accepts(row: &UserRow, channel: &Channel) -> bool {
-    let own = row.subscribed.iter().any(|subscribed| subscribed.maker() == channel.maker());
-    own || row.designation.allows_other(channel.maker())
+    row.subscribed.contains(channel) || row.designation.allows_other(channel.maker())
 }
 
 impl Prepared {

@@ -25,6 +25,7 @@ mod blob;
 pub mod decide;
 #[doc(hidden)]
 pub mod deltas;
+pub mod director;
 pub mod disk;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod coverage;
 mod decisions;
+mod enrolment;
 mod sources;
 mod threats;
 
@@ -11,7 +12,7 @@ pub use self::audit::AuditCheckError;
 use crate::http::{Client, HttpError, Network, Proof};
 use crate::keys::PublicKey;
 use crate::root::RootRole;
-use crate::wire::{EnrolmentToken, Registration, RoleKey, RootTaken, TerminalRow};
+use crate::wire::{Registration, RoleKey, RootTaken, TerminalRow};
 use crate::words::query;
 use reqwest::Method;
 use serde_json::Value;
@@ -66,15 +67,6 @@ impl Operator {
     pub async fn role_key(&self, role: RootRole) -> Result<PublicKey, HttpError> {
         let path = format!("/v1/role-keys/{role}");
         Ok(self.client.call::<RoleKey>(Method::POST, &path, self.proof(), Vec::new()).await?.public_key)
-    }
-
-    /// Makes a token with which one terminal may enrol.
-    ///
-    /// # Errors
-    /// [`HttpError`].
-    pub async fn enrolment_token(&self) -> Result<String, HttpError> {
-        let made = self.client.call::<EnrolmentToken>(Method::POST, "/v1/enrolment-tokens", self.proof(), Vec::new());
-        Ok(made.await?.token)
     }
 
     /// The user table by time of enrolment: all of it, page by page.

@@ -25,14 +25,17 @@ pub enum RootRole {
     Snapshot,
     /// Says what is newest.
     Timestamp,
+    /// Says which releases a terminal shall run. No role of TUF: root names it in a member of its own.
+    Director,
 }
 
 impl RootRole {
     /// All of them.
-    pub const ALL: [RootRole; 4] = [RootRole::Root, RootRole::Targets, RootRole::Snapshot, RootRole::Timestamp];
+    pub const ALL: [RootRole; 5] =
+        [RootRole::Root, RootRole::Targets, RootRole::Snapshot, RootRole::Timestamp, RootRole::Director];
 
     /// Those that a service signs by itself.
-    pub const ONLINE: [RootRole; 3] = [RootRole::Targets, RootRole::Snapshot, RootRole::Timestamp];
+    pub const ONLINE: [RootRole; 4] = [RootRole::Targets, RootRole::Snapshot, RootRole::Timestamp, RootRole::Director];
 
     /// Its name in metadata.
     pub fn name(self) -> &'static str {
@@ -41,6 +44,7 @@ impl RootRole {
             RootRole::Targets => "targets",
             RootRole::Snapshot => "snapshot",
             RootRole::Timestamp => "timestamp",
+            RootRole::Director => "director",
         }
     }
 
@@ -49,12 +53,27 @@ impl RootRole {
         RootRole::ALL.into_iter().find(|role| role.name() == name)
     }
 
-    pub(crate) fn tuf(self) -> RoleType {
+    /// Keys that `root` gives this role, in the order listed, and its threshold; none and 0 when it has no such role.
+    pub(crate) fn keys_in(self, root: &Root) -> (Vec<PublicKey>, u64) {
+        self.tuf().map_or_else(|| tuf::director_keys(root), |role| tuf::role_keys(root, role))
+    }
+
+    /// Gives this role to these keys.
+    pub(crate) fn give(self, root: &mut Root, keys: &[PublicKey], threshold: NonZeroU64) -> Result<(), TufError> {
+        match self.tuf() {
+            Some(role) => tuf::set_role_keys(root, role, keys, threshold),
+            None => tuf::set_director_keys(root, keys, threshold),
+        }
+    }
+
+    /// The role of TUF that it is.
+    fn tuf(self) -> Option<RoleType> {
         match self {
-            RootRole::Root => RoleType::Root,
-            RootRole::Targets => RoleType::Targets,
-            RootRole::Snapshot => RoleType::Snapshot,
-            RootRole::Timestamp => RoleType::Timestamp,
+            RootRole::Root => Some(RoleType::Root),
+            RootRole::Targets => Some(RoleType::Targets),
+            RootRole::Snapshot => Some(RoleType::Snapshot),
+            RootRole::Timestamp => Some(RoleType::Timestamp),
+            RootRole::Director => None,
         }
     }
 }
@@ -142,8 +161,7 @@ impl RootFile {
     /// # Errors
     /// [`RootError`].
     pub fn first(keys: &[(RootRole, PublicKey)], lifetime_days: u32) -> Result<Self, RootError> {
-        let keys = keys.iter().map(|(role, key)| (role.tuf(), *key)).collect::<Vec<_>>();
-        let mut root = tuf::first_root(&keys, Time::now())?;
+        let mut root = tuf::first_root(keys, Time::now())?;
         root.expires = in_days(lifetime_days)?;
         Ok(RootFile(Signed { signed: root, signatures: Vec::new() }))
     }
@@ -157,7 +175,7 @@ impl RootFile {
         root.version = root.version.saturating_add(1);
         root.expires = in_days(lifetime_days)?;
         for role in RootRole::ALL {
-            let (mut keys, mut threshold) = tuf::role_keys(&root, role.tuf());
+            let (mut keys, mut threshold) = role.keys_in(&root);
             for (_, key) in changes.remove.iter().filter(|(of, _)| *of == role) {
                 let at = keys.iter().position(|held| held == key).ok_or(RootError::NoSuchKey { role, key: *key })?;
                 keys.remove(at);
@@ -166,7 +184,7 @@ impl RootFile {
             keys.extend(added);
             let wanted = changes.thresholds.iter().filter(|(of, _)| *of == role).map(|(_, wanted)| wanted.get());
             threshold = wanted.fold(threshold, |_, wanted| wanted);
-            tuf::set_role_keys(&mut root, role.tuf(), &keys, NonZeroU64::new(threshold).unwrap_or(NonZeroU64::MIN))?;
+            role.give(&mut root, &keys, NonZeroU64::new(threshold).unwrap_or(NonZeroU64::MIN))?;
         }
         tuf::check_root(&root)?;
         Ok(RootFile(Signed { signed: root, signatures: Vec::new() }))
@@ -214,7 +232,7 @@ impl RootFile {
 
     /// Keys of a role and its threshold.
     pub fn keys(&self, role: RootRole) -> (Vec<PublicKey>, u64) {
-        tuf::role_keys(&self.0.signed, role.tuf())
+        role.keys_in(&self.0.signed)
     }
 
     /// Signatures that this version has and needs: by its own keys, and by those of the version before it when that is given.

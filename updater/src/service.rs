@@ -3,7 +3,7 @@
 //! ```text
 //! <data>/lock              one service at a time; replicas have folders of their own, with the same keys and token
 //! <data>/operator-token    made at first start, 0600
-//! <data>/keys/             targets, snapshot, timestamp: PKCS#8, 0600; several of a role while root changes
+//! <data>/keys/             targets, snapshot, timestamp, director: PKCS#8, 0600; several of a role while root changes
 //! <data>/next-root.json    a root to be taken at the next start; removed then
 //! <data>/root-keys/        the root key; needed only to make or change root, so it may be kept offline
 //! <data>/titer.sqlite3     the tables
@@ -27,6 +27,8 @@ mod console;
 mod content;
 mod coverage;
 mod deltas;
+mod director;
+mod enrolment;
 mod gate;
 mod lease;
 mod limits;
@@ -59,6 +61,7 @@ use crate::disk::{Disk, DiskError, Lock};
 use crate::http::Network;
 use crate::keys::{KeyError, PublicKey};
 use crate::service::beacon::{Beacons, CONTACTS_EVERY};
+use crate::service::director::Director;
 use crate::service::limits::{FORGET_EVERY, Limiter};
 use crate::service::metrics::Metrics;
 use crate::service::objects::Objects;
@@ -328,6 +331,8 @@ pub(crate) struct App {
     watchers: Watchers,
     /// What idle polls share.
     beacons: Beacons,
+    /// Signs what terminals are told.
+    director: Director,
     /// [`Config::poll_every`].
     poll_every: Duration,
     /// Who is signed in to the console.

@@ -11,6 +11,7 @@
 //!
 //! The path pattern has one `*` a level, because readers differ on whether `*` crosses a slash.
 
+mod director;
 mod maker_role;
 mod root;
 mod shape;
@@ -18,6 +19,7 @@ mod strict;
 
 use crate::keys::{PublicKey, SigningKey};
 use crate::words::printable;
+pub(crate) use director::{check_director, director_keys, set_director_keys};
 use jiff::{SignedDuration, Timestamp as Time};
 pub use maker_role::MakerKeys;
 pub(crate) use maker_role::{

@@ -5,6 +5,8 @@
 
 mod access;
 mod coverage;
+mod director;
+mod enrolment;
 mod explain;
 mod news;
 mod policy;
@@ -18,6 +20,8 @@ pub use access::{NewOperator, OperatorName, OperatorRow, OperatorToken, Role};
 pub use coverage::{
     Coverage, CoverageAt, CoverageHistory, CoverageTerminals, Gap, GapCount, MakerCover, UnprotectedTerminal,
 };
+pub use director::{AssignedBlob, AssignmentDocument, DocumentSignature, Membership, SignedDocument};
+pub use enrolment::{EnrolmentToken, GroupName, TOKEN_USES_MAX, TokenRequest, TokenView};
 pub use explain::{CandidateView, Explanation, Machine, MakerRecord, Rule, Tried};
 use jiff::civil::Date;
 pub use news::{
@@ -244,7 +248,7 @@ impl Withdrawn {
 pub enum Designation {
     /// No updates: keep what is installed.
     None,
-    /// Updates of the makers subscribed to, nothing foreign.
+    /// Updates of the channels subscribed to, nothing else.
     Own,
     /// Also channels of any other maker.
     Any,
@@ -361,13 +365,6 @@ pub struct ReleaseView {
     pub length: u64,
 }
 
-/// A one-time right to enrol.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct EnrolmentToken {
-    /// `te1.SECRET.ROOT`: the secret, and the digest of root version 1 that the terminal shall trust.
-    pub token: String,
-}
-
 /// What a terminal says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TerminalFacts {
@@ -419,6 +416,9 @@ pub struct CheckIn {
     pub facts: TerminalFacts,
     /// What it runs.
     pub applied: Vec<ChannelRelease>,
+    /// What the last answer that it followed told it to say; empty before the first.
+    #[serde(default)]
+    pub freshness: String,
 }
 
 /// What a terminal shall run, and why.
@@ -448,9 +448,10 @@ impl Assignment {
 /// Answer to [`CheckIn`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckedIn {
-    /// What the terminal shall run.
-    #[serde(flatten)]
-    pub assignment: Assignment,
+    /// What the terminal shall run: an [`AssignmentDocument`] that the director signed.
+    pub assignment: SignedDocument,
+    /// That this is meant for it: a [`Membership`] that the director signed.
+    pub membership: SignedDocument,
     /// Entity tag of that, with its quotes: while the beacon has it, nothing has changed. Absent from services without beacons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beacon: Option<String>,
@@ -572,6 +573,20 @@ pub enum Acknowledge {
     },
 }
 
+/// A result, with the plan that it is about.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reported<T> {
+    /// What came of it.
+    #[serde(flatten)]
+    pub result: T,
+    /// Id of the plan that was followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// Steps of it that were done, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<String>,
+}
+
 /// A row of the user table.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TerminalRow {
@@ -592,4 +607,16 @@ pub struct TerminalRow {
     pub words: Option<String>,
     /// Code of the last trouble since something was installed.
     pub trouble: Option<String>,
+    /// Group of the token that it enrolled with.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// Whether it waits for the operator's approval.
+    #[serde(default)]
+    pub pending: bool,
+    /// Seconds since 1970 from which its calls are refused.
+    #[serde(default)]
+    pub revoked_at: Option<i64>,
+    /// Seconds since 1970 when it was last seen that there are two copies of it, or that it was put back to an older state.
+    #[serde(default)]
+    pub cloned_at: Option<i64>,
 }

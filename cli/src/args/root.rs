@@ -22,7 +22,7 @@ pub(crate) enum RootCommand {
         /// The key file; one that is there is kept
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
-        /// Keys of the service, as `targets=KEY`, `snapshot=KEY`, `timestamp=KEY`
+        /// Keys of the service, as `targets=KEY`, `snapshot=KEY`, `timestamp=KEY`, `director=KEY`
         #[arg(long = "service-key", value_name = "ROLE=KEY", value_parser = role_key, requires = "output")]
         service_keys: Vec<(RootRole, PublicKey)>,
         /// Days that the first root is valid
@@ -84,7 +84,7 @@ pub(crate) struct RootRotateArgs {
 
 /// A role of root by its name.
 pub(crate) fn root_role(text: &str) -> Result<RootRole, String> {
-    RootRole::named(text).ok_or_else(|| format!("`{text}` is none of root, targets, snapshot, timestamp"))
+    RootRole::named(text).ok_or_else(|| format!("`{text}` is none of root, targets, snapshot, timestamp, director"))
 }
 
 fn role_key(text: &str) -> Result<(RootRole, PublicKey), String> {

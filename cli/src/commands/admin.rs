@@ -3,6 +3,7 @@
 mod audit;
 mod coverage;
 mod decisions;
+mod enrolment;
 mod operators;
 mod source;
 mod threats;
@@ -63,6 +64,8 @@ async fn command(args: &AdminArgs, operator: &Operator) -> anyhow::Result<Exit> 
         }
         AdminCommand::Operator(asked) => operators::run(asked, operator, json).await?,
         AdminCommand::Audit(asked) => audit::run(asked, operator, json).await?,
+        AdminCommand::Token(asked) => enrolment::token(operator, asked, json).await?,
+        AdminCommand::Terminal(asked) => enrolment::terminal(operator, &asked.command, json).await?,
         AdminCommand::Terminals => {
             let rows = operator.terminals().await?;
             if json {
@@ -127,9 +130,16 @@ pub(crate) fn print_terminals(rows: &[TerminalRow]) {
             accepts.as_str().map_or_else(|| accepts.to_string(), str::to_owned),
             releases(&row.applied),
             row.last_contact.and_then(time).unwrap_or_else(|| "never".to_owned()),
-            row.trouble.as_deref().unwrap_or("-"),
+            standing(row).or(row.trouble.as_deref()).unwrap_or("-"),
         );
     }
+}
+
+/// What goes before a terminal's own trouble.
+fn standing(row: &TerminalRow) -> Option<&'static str> {
+    let revoked = row.revoked_at.map(|_| "revoked");
+    let pending = row.pending.then_some("waits for approval");
+    revoked.or(pending).or(row.cloned_at.map(|_| "there are copies of it"))
 }
 
 /// The countering table as text.

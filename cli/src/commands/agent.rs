@@ -17,8 +17,8 @@ use serde_json::json;
 use std::io;
 use std::sync::Mutex;
 use updater::agent::{
-    self, Agent, AgentError, ChannelReport, Enrolment, Outcome, Probe, Progress, SelfTestError, Status, Transfer,
-    UpdateOptions, UpdateReport, WaitsFor,
+    self, Agent, AgentError, ChannelReport, Enrolment, Outcome, Plan, PlanStep, Probe, Progress, SelfTestError, Status,
+    Transfer, UpdateOptions, UpdateReport, WaitsFor,
 };
 use updater::wire::{ChannelRelease, Designation};
 use updater::{Channel, Network};
@@ -58,6 +58,11 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
                 print_update(&imported.update);
             })?;
             Ok(if imported.update.faults.is_empty() { Exit::Fine } else { Exit::Failed })
+        }
+        AgentCommand::Plan => {
+            let plan = updater::block_on(agent.plan())?.map_err(hinted)?;
+            print_or_json(args.json, &plan, print_plan)?;
+            Ok(Exit::Fine)
         }
         AgentCommand::Run => run::run(&state, &agent),
         AgentCommand::Apply => {
@@ -154,6 +159,34 @@ fn print_probe(probe: &Probe) {
     }
     if let Some(back) = &probe.fell_back {
         say!("generation {} is in force again", back.to);
+    }
+}
+
+fn print_plan(plan: &Plan) {
+    say!("the service says: {} ({})", plan.words, plan.reason.code());
+    if plan.steps.is_empty() {
+        say!("nothing to do");
+        return;
+    }
+    say!("plan {}", plan.id);
+    for (number, step) in plan.steps.iter().enumerate() {
+        let words = match step {
+            PlanStep::Fetch { channel, release, bytes_max: Some(0) } => {
+                format!("take {channel} release {release}, which is here already")
+            }
+            PlanStep::Fetch { channel, release, bytes_max: Some(bytes) } => {
+                format!("fetch {channel} release {release}, at most {}", size(*bytes))
+            }
+            PlanStep::Fetch { channel, release, bytes_max: None } => format!("fetch {channel} release {release}"),
+            PlanStep::Verify { channel, release } => {
+                format!("verify {channel} release {release} against what its maker signed")
+            }
+            PlanStep::Link => "link a new generation".to_owned(),
+            PlanStep::SelfTest => "test it in a process of its own".to_owned(),
+            PlanStep::Switch => "put it in force; the one before stays to go back to".to_owned(),
+            PlanStep::Remove { channel, release } => format!("{channel} release {release} is in force no longer"),
+        };
+        say!("{:>3}. {words}", number + 1);
     }
 }
 

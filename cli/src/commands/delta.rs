@@ -23,6 +23,8 @@ pub(crate) fn diff(args: &DiffArgs) -> anyhow::Result<Exit> {
 pub(crate) fn patch(args: &PatchArgs) -> anyhow::Result<Exit> {
     spare(&[&args.old, &args.delta], &args.output)?;
     let (old, delta) = (read(&args.old)?, read(&args.delta)?);
+    // Patching takes it for granted that somebody has; this file may come from anywhere.
+    blob::decode(&old).with_context(|| format!("{} is no blob in order", args.old.display()))?;
     let new = blob::patch(&old, &delta)
         .with_context(|| format!("cannot apply {} to {}", args.delta.display(), args.old.display()))?;
     write(&args.output, &new)?;

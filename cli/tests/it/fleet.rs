@@ -168,3 +168,44 @@ fn the_demo_holds() {
     let ran = bench.expect(0, "demo");
     assert!(ran.out.contains("Everything was as expected"), "{}", ran.out);
 }
+
+#[test]
+fn a_group_token_a_plan_and_a_revocation() {
+    let bench = Bench::new();
+    let service = Service::with_maker(&bench);
+    let admin = |line: &str| format!("admin {line} --service {} {OPERATOR}", service.url);
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text.lines().last().unwrap()).unwrap();
+    service.publish(&bench, 1, "Test.Plan-1:0:*:6e6565646c652d31\n");
+    let made = json(&bench.expect(0, &admin("token --group kiosks --uses 2 --expires 30 --json")).out);
+    let token = made["token"].as_str().unwrap();
+    let enroll = |state: &str| {
+        format!(
+            "agent enroll --state {state} --service {} --token {token} --channel acme/main --clean-from no-such-folder",
+            service.url
+        )
+    };
+    bench.expect(0, &enroll("one"));
+    let plan = json(&bench.expect(0, "agent plan --state one --json").out);
+    let steps = plan["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!(steps, ["fetch", "verify", "link", "self_test", "switch"]);
+    assert!(bench.expect(0, "agent plan --state one").out.contains("fetch acme/main release 1, at most"));
+    let report = json(&bench.expect(0, "agent update --state one --json").out);
+    assert_eq!(report["plan"], plan["id"]);
+    assert!(bench.expect(0, "agent plan --state one").out.contains("nothing to do"));
+
+    let listed = json(&bench.expect(0, &admin("token list --json")).out);
+    assert_eq!((&listed["id"], &listed["group"], &listed["uses"]), (&made["id"], &"kiosks".into(), &1.into()));
+    bench.expect(0, &admin(&format!("token revoke {}", listed["id"].as_str().unwrap())));
+    assert!(bench.expect(0, &admin("token list")).out.contains("revoked"));
+    assert!(bench.expect(2, &enroll("two")).err.contains("enrolment_token_over"));
+
+    let row = json(&bench.expect(0, &admin("terminals --json")).out);
+    assert_eq!(row["group"], "kiosks");
+    let terminal = row["terminal"].as_str().unwrap();
+    let revoked = json(&bench.expect(0, &admin(&format!("terminal revoke {terminal} --json"))).out);
+    assert_eq!(revoked["revoked"], true);
+    assert!(bench.expect(2, "agent update --state one --full").err.contains("terminal_revoked"));
+    assert!(bench.expect(0, &admin("terminals")).out.contains("revoked"));
+    bench.expect(0, &admin(&format!("terminal remove {terminal}")));
+    assert_eq!(bench.expect(0, &admin("terminals --json")).out, "");
+}

@@ -35,8 +35,25 @@ fn seeds_of_sound_files_are_sound() {
     for (target, _) in TARGETS {
         for seed in seeds_of(target) {
             let name = seed.file_name().unwrap().to_str().unwrap();
-            let meant_to_be = !["bad-", "crash-", "records"].iter().any(|prefix| name.starts_with(prefix));
+            let meant_to_be = !["bad-", "crash-", "pair-", "records"].iter().any(|prefix| name.starts_with(prefix));
             assert!(!meant_to_be || sound(target, &fs::read(&seed).unwrap()), "{}: run `regenerate seeds`", seed.display());
         }
     }
+}
+
+/// The table of `fuzz/README.md`, the folder of targets and the seeds name the same.
+#[test]
+fn every_target_is_described_and_has_seeds() {
+    let fuzz = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+    let readme = fs::read_to_string(fuzz.join("README.md")).unwrap();
+    let row = |line: &str| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned());
+    let described: Vec<String> = readme.lines().filter_map(row).collect();
+    let names = |dir: &str| {
+        let names = fs::read_dir(fuzz.join(dir)).unwrap().map(|entry| entry.unwrap().path());
+        let mut names: Vec<String> = names.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(described, names("fuzz_targets"));
+    assert_eq!(described, names("seeds"));
 }

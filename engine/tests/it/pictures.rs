@@ -1,7 +1,7 @@
 //! Signatures that ask what a picture shows, from their text to what is found. Each case was tried with clamscan.
 
 use crate::support::*;
-use engine::{Database, Scanner};
+use engine::{Database, FileScanner, Scanner, Verdict};
 use patternc::blob::{self, EngineRange, Meta};
 use patternc::clamav;
 use patternc::record::Record;
@@ -97,6 +97,38 @@ fn what_cannot_be_decoded_shows_nothing() {
     assert_eq!(found_in(&records, damaged), BTreeSet::from(["0=0".to_owned()]));
     let behind = [b"x", &picture()[..]].concat();
     assert_eq!(found_in(&records, &behind), BTreeSet::from(["0=0".to_owned()]));
+}
+
+/// A picture above the limits, or a panic of the decoder, is never a clean verdict where a signature asks what it shows; the others are settled.
+#[test]
+fn a_picture_above_the_limits_is_no_clean_file() {
+    let too_wide = [&b"BM"[..], &[0; 12], &[40, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 24, 0], &[0; 24], b"IHDR"].concat();
+    let bytes = database(&records(&["0", "2"], 0));
+    let database = open(&bytes);
+    let scanner = Scanner::new(&database);
+    let mut scratch = scanner.scratch();
+    let names = |found: &[engine::Match]| found.iter().map(|found| database.name(found.signature()).into_owned()).collect();
+    let found: Vec<String> = names(scanner.signatures(&mut scratch, &too_wide));
+    assert_eq!(
+        (found, scratch.exceeded().map(|id| database.name(id).into_owned())),
+        (vec!["2".to_owned()], Some("0".to_owned()))
+    );
+
+    let dir = tempfile::tempdir().unwrap();
+    let verdict = |bytes: &[u8]| {
+        let path = dir.path().join("picture");
+        std::fs::write(&path, bytes).unwrap();
+        FileScanner::new(scanner.clone()).scan_file(&mut engine::files::FileScratch::default(), &path)
+    };
+    assert!(matches!(verdict(&too_wide), Verdict::Found { .. }));
+    let Verdict::Failed(error) = verdict(&too_wide[..54]) else { panic!("a verdict on what was not looked at") };
+    assert_eq!(error.code(), "limits-exceeded");
+    assert!(error.to_string().contains("signature `0`"), "{error}");
+    // Nothing asks here.
+    let bytes = crate::support::database(&records(&["2"], 0));
+    let database = open(&bytes);
+    let scanner = Scanner::new(&database);
+    assert!(scanner.signatures(&mut scratch, &too_wide[..54]).is_empty() && scratch.exceeded().is_none());
 }
 
 #[test]

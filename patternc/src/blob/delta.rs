@@ -3,15 +3,16 @@
 //! The format is described in `docs/delta.md`. A delta is a transport encoding and proves nothing: what [`patch`] makes is
 //! compared with the root hash that the delta must reach, and the caller compares that with what was signed.
 //!
-//! Applying walks through the old records with a few segments in memory at a time, so that a terminal needs both packed blobs and
-//! some tens of megabytes beside them; making one needs both blobs unpacked.
+//! Applying walks through the old records with a few segments in memory at a time: a terminal needs both packed blobs, and beside them at
+//! most eight unpacked segments of either, which are 4 MiB each as a rule and 8 MiB at most, 28 MiB for the model, 32 MiB of
+//! history, and what zstd works with to pack as many segments (`docs/delta.md` has figures). Making one needs both blobs unpacked.
 
 mod coder;
 mod error;
 mod header;
 mod model;
 mod script;
-mod shape;
+pub(crate) mod shape;
 mod source;
 
 use std::cmp::Ordering;

@@ -31,6 +31,14 @@ pub(super) const LEN_EXPECTED: u64 = 2 << 20;
 /// Most bytes of a segment.
 pub(super) const LEN_MAX: usize = 8 << 20;
 
+/// Most segments that are unpacked, or packed, at a time, whatever the number of threads: what a terminal needs beside the blobs.
+pub(super) const BATCH_MAX: usize = 8;
+
+/// How many segments are unpacked, or packed, at a time: one for each thread, at most [`BATCH_MAX`].
+pub(super) fn batch_len() -> usize {
+    rayon::current_num_threads().min(BATCH_MAX)
+}
+
 /// Fields of an entry of the segment table, in order, with their lengths in bytes; `docs/blob.md` has the same table.
 #[doc(hidden)]
 pub const LAYOUT: &[(&str, usize)] =
@@ -278,6 +286,14 @@ mod tests {
             builder.push(record).unwrap();
         }
         builder.segments.into_iter().map(|(raw, _)| raw).collect()
+    }
+
+    #[test]
+    fn many_processors_do_not_open_many_segments() {
+        for (threads, batch) in [(1, 1), (3, 3), (24, BATCH_MAX)] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert_eq!(pool.install(batch_len), batch);
+        }
     }
 
     #[test]

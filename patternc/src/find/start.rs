@@ -10,18 +10,44 @@ use std::collections::BTreeSet;
 /// How far before its end a beginning is searched for, in bytes.
 const REACH: usize = 1 << 12;
 
-/// The last place at which a match of `pattern` that ends at `end` may begin; `None` when there is none within [`REACH`].
+/// Bytes that may be compared to find one beginning: a tenth of a second at most. Strings that people write take thousands.
+const STEPS_MAX: usize = 1 << 22;
+
+/// The last place at which a match of `pattern` that ends at `end` may begin; `None` when there is none within [`REACH`], or when finding it
+/// would take more than [`STEPS_MAX`]: then only the end is told.
 pub(super) fn start_of(pattern: &Pattern, offset: Offset, file: &[u8], images: &[Image], end: u64) -> Option<u64> {
+    start_within(pattern, offset, file, images, end, STEPS_MAX)
+}
+
+fn start_within(
+    pattern: &Pattern,
+    offset: Offset,
+    file: &[u8],
+    images: &[Image],
+    end: u64,
+    mut steps: usize,
+) -> Option<u64> {
     let end = usize::try_from(end).ok().filter(|end| *end <= file.len())?;
     let floor = end.saturating_sub(REACH);
     let mut places = BTreeSet::from([end]);
     for element in pattern.elements().iter().rev() {
+        steps = steps.checked_sub(steps_of(element, places.len()))?;
         places = before(element, &places, file, floor);
     }
     let mut ranges = Vec::new();
     offset.each_range(file.len() as u64, images, |first, last| ranges.push(first..=last));
     let mut allowed = places.into_iter().rev().map(|place| place as u64);
     allowed.find(|place| ranges.iter().any(|range| range.contains(place)))
+}
+
+/// Most bytes that [`before`] compares, or places that it makes, for so many places.
+fn steps_of(element: &Element, places: usize) -> usize {
+    match element {
+        Element::Bytes(bytes) => places.saturating_mul(bytes.len()),
+        Element::Alternatives { strings, .. } => places.saturating_mul(strings.iter().map(|string| 1 + string.len()).sum()),
+        Element::Gap { .. } => REACH + places,
+        Element::Boundary(_) => places,
+    }
 }
 
 /// Where `element` may begin so that it ends at one of `places`, from `floor` on.
@@ -58,4 +84,32 @@ fn gap(min: usize, max: Option<usize>, places: &BTreeSet<usize>, floor: usize) -
         lowest = lowest.min(first);
     }
     starts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clamav;
+    use crate::record::Record;
+
+    fn pattern(hex: &str) -> Pattern {
+        match clamav::ndb(format!("N:0:*:{hex}")) {
+            Ok(Some(Record::Body(body))) => body.pattern,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_start_that_would_take_too_long_is_not_told() {
+        let file = [b"abab", &[b'-'; 100][..], b"cd"].concat();
+        let start = |steps| start_within(&pattern("6162*6364"), Offset::Any, &file, &[], file.len() as u64, steps);
+        assert_eq!((start(10_000), start(4000)), (Some(2), None));
+
+        // Each gap lets thousands of places follow, and at each every string is tried.
+        let strings = (0..300).map(|n| format!("{:06x}", n * 2)).collect::<Vec<_>>().join("|");
+        let costly = pattern(&format!("000000{}", format!("*({strings})0000").repeat(3)));
+        let zeros = vec![0; 10_000];
+        assert_eq!(start_of(&costly, Offset::Any, &zeros, &[], 10_000), None);
+        assert!(start_within(&costly, Offset::Any, &zeros, &[], 10_000, usize::MAX).is_some());
+    }
 }

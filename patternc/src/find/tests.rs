@@ -137,6 +137,12 @@ fn pictures_are_whole_files() {
     let finding = logical(line, WHITE);
     assert!(finding.holds);
     assert_eq!(finding.pieces, [piece(1, 0..66), Piece::default()]);
+    // 70,000 pixels in a row.
+    let mut wide = WHITE.to_vec();
+    wide[18..22].copy_from_slice(&70_000_u32.to_le_bytes());
+    let finding = logical(line, &wide);
+    let note = Some("the picture is above the limits, so what it shows is not known");
+    assert!(finding.is_nothing() && finding.pieces.iter().all(|piece| piece.note == note), "{finding:?}");
     let finding = logical(line, b"text");
     let note = Some("the file is no picture that can be decoded");
     assert!(finding.is_nothing() && finding.pieces.iter().all(|piece| piece.note == note));

@@ -7,6 +7,7 @@ use engine::layout::WindowHash;
 use engine::pattern::Pattern;
 use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 
 /// Signatures that may be found by one window, as long as others have another place to be found by.
 ///
@@ -34,8 +35,9 @@ impl Crowd {
     const LOG2_MIN: u32 = 14;
     /// Most places, 32 MiB of them.
     const LOG2_MAX: u32 = 25;
-    /// Patterns whose windows are hashed together, before they are counted.
-    const BLOCK: usize = 1 << 15;
+    /// Bytes of patterns whose windows are hashed together, before they are counted. Each takes four bytes for each width in the
+    /// meantime, so this bounds memory, whatever the lengths of patterns are.
+    const BLOCK_BYTES: usize = 4 << 20;
 
     /// Counts the windows of `shapes` in `patterns`. O(bytes of the patterns × widths).
     ///
@@ -45,7 +47,8 @@ impl Crowd {
         if widths.is_empty() {
             return Crowd::default();
         }
-        let bytes: usize = patterns.par_iter().map(|pattern| run_lens(pattern, fold).sum::<usize>()).sum();
+        let lens: Vec<usize> = patterns.par_iter().map(|pattern| run_lens(pattern, fold).sum()).collect();
+        let bytes: usize = lens.iter().sum();
         let log2 = (2 * bytes * widths.len()).max(1).ilog2().clamp(Crowd::LOG2_MIN, Crowd::LOG2_MAX) as u8;
         let weight = 1.0 / bytes.max(1 << 16) as f64;
         let crowd = Crowd { counts: Vec::new(), log2, weight, anchored: HashMap::new() };
@@ -57,8 +60,8 @@ impl Crowd {
             }
         };
         let mut counts = vec![0_u8; 1 << log2];
-        for block in patterns.chunks(Crowd::BLOCK) {
-            let hashed = block.par_iter().fold(Vec::new, |mut places, pattern| {
+        for block in blocks(&lens, Crowd::BLOCK_BYTES) {
+            let hashed = patterns[block].par_iter().fold(Vec::new, |mut places, pattern| {
                 places_in(pattern, &mut places);
                 places
             });
@@ -99,5 +102,34 @@ impl Crowd {
         // The width makes part of what is hashed, so that windows of one width do not count for another.
         let key = super::HASH_KEY.rotate_left(8 * width as u32) | 1;
         WindowHash::new(window, key).index(self.log2)
+    }
+}
+
+/// Ranges of neighbours, which are so long, one after the other. Each is cut where it has `bytes` or more, so it has less than that and one.
+fn blocks(lens: &[usize], bytes: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let mut held = 0;
+        let is_last = |len: &usize| {
+            held += len;
+            held >= bytes
+        };
+        let end = lens[start..].iter().position(is_last).map_or(lens.len(), |last| start + last + 1);
+        let block = std::mem::replace(&mut start, end)..end;
+        (!block.is_empty()).then_some(block)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_cut_by_bytes() {
+        let cut = |lens: &[usize]| blocks(lens, 10).collect::<Vec<_>>();
+        assert!(cut(&[]).is_empty());
+        assert_eq!(cut(&[0, 0, 0, 10, 1]), [0..4, 4..5]);
+        assert_eq!(cut(&[3, 3, 3, 3, 3]), [0..4, 4..5]);
+        assert_eq!(cut(&[65_535, 1, 65_535, 10]), [0..1, 1..3, 3..4]);
     }
 }

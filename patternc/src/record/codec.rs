@@ -7,40 +7,17 @@ use engine::pattern::{Boundary, Element, MaskedByte, Offset, Pattern};
 
 mod logical;
 mod skip;
+pub(crate) mod tags;
 
 pub(crate) use skip::skip;
 
 use super::{Body, Digest, DigestOf, Hash, Kind, Record, Target};
 use crate::wire::{Reader, WireError, put_varint};
-
-const BODY: u8 = 0;
-/// Of a file; the other digests follow in the order of [`DigestOf`].
-const HASH: u8 = 1;
-const LOGICAL: u8 = 8;
-
-const OFFSET_ANY: u8 = 0;
-const OFFSET_START: u8 = 1;
-const OFFSET_END: u8 = 2;
-const OFFSET_ENTRY: u8 = 3;
-const OFFSET_BEFORE_ENTRY: u8 = 4;
-const OFFSET_SECTION: u8 = 5;
-const OFFSET_LAST_SECTION: u8 = 6;
-const OFFSET_WITHIN: u8 = 7;
-const OFFSET_VERSION_INFO: u8 = 8;
-
-const BYTES: u8 = 0;
-const ALTERNATIVES: u8 = 1;
-const NEGATED: u8 = 2;
-const GAP: u8 = 3;
-const OPEN_GAP: u8 = 4;
-const BOUNDARY: u8 = 5;
-
-const MD5: u8 = 0;
-const SHA1: u8 = 1;
-const SHA256: u8 = 2;
-
-const SIZE_ANY: u8 = 0;
-const SIZE_EXACT: u8 = 1;
+use tags::{
+    ALTERNATIVES, BODY, BOUNDARY, BYTES, GAP, HASH, LOGICAL, MD5, NEGATED, OFFSET_ANY, OFFSET_BEFORE_ENTRY, OFFSET_END,
+    OFFSET_ENTRY, OFFSET_LAST_SECTION, OFFSET_SECTION, OFFSET_START, OFFSET_VERSION_INFO, OFFSET_WITHIN, OPEN_GAP, SHA1,
+    SHA256, SIZE_ANY, SIZE_EXACT,
+};
 
 /// Kind of the record that `encoded` holds; `None` when its first byte names none.
 pub(crate) fn kind_of(encoded: &[u8]) -> Option<Kind> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use patternc::clamav::container::HEADER_LEN;
 use patternc::compile::{Compilation, Compiler, SourceKind};
 use patternc::diagnostic::Code;
-use patternc::fuzzing::{Makers, Packing, seal_container, signed_container};
+use patternc::fuzzing::{Makers, Packing, container_of, seal_container, signed_container};
 
 const MEMBERS: [(&str, &[u8]); 2] = [("COPYING", b"may be used"), ("a.ndb", b"A.B:0:*:aabbccdd\n")];
 
@@ -65,6 +65,32 @@ fn without_a_digest_the_list_is_what_is_signed() {
     // What a changed list says of a file that is not there is in order, and yet not what was signed.
     assert_eq!(changed(b"COPYING:11:", b"COPYIMG:11:"), Some(Code::ContainerSignature));
     assert_eq!(changed(b"DSIG:", b"#SIG:"), Some(Code::ContainerUnsigned));
+}
+
+/// What stands in the archive and not in the signed list is a licence, which is not compiled, or the container is refused.
+#[test]
+fn a_member_that_nobody_signed_is_not_compiled() {
+    let rule: &[u8] = b"Planted:0:*:11223344\n";
+    let with = |name| {
+        let bytes = signed_container(&Makers::for_tests(), Packing::Tar, &MEMBERS);
+        let planted = container_of(Packing::Tar, &[(name, rule)]);
+        // The two blocks of zeros that end the archive give way to the member, which brings its own.
+        let end = bytes.len() - 1024;
+        assert!(bytes[end..].iter().all(|byte| *byte == 0));
+        let joined = [&bytes[..end], &planted[HEADER_LEN..]].concat();
+        with_header(&joined, "ClamAV-VDB:16 Nov 2012 14-15 -0500:1:1:90:X:X:maker:1353093303")
+    };
+    for name in
+        ["COPYING.ndb", "license.NDB", "LICENSE.ign2", "Licence.fp", "COPYING.cud", "COPYING-b.ftm", "b.ndb", "README"]
+    {
+        assert_eq!(refused(SourceKind::Cld, &with(name)), Code::ContainerInfo, "{name}");
+    }
+    for name in ["COPYING.LGPL", "LICENSE", "licence.txt", "COPYING.ndb.txt"] {
+        let compilation = compile(SourceKind::Cld, &with(name));
+        let names: Vec<_> = compilation.records.iter().map(patternc::record::Record::name).collect();
+        assert_eq!(names, ["A.B"], "{name}");
+        assert!(compilation.diagnostics.is_empty(), "{name}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::Channel;
 use crate::agent::bundle::BundleError;
 use crate::agent::{BoxError, SelfTestError};
+use crate::director::DirectorError;
 use crate::disk::DiskError;
 use crate::http::HttpError;
 use crate::keys::KeyError;
@@ -110,9 +111,12 @@ pub enum AgentError {
         /// What is wrong.
         reason: String,
     },
-    /// The service assigned a channel of a maker that this terminal does not accept.
-    #[error("the service assigned `{0}`, whose maker this terminal does not accept")]
+    /// The service assigned a channel that this terminal neither subscribed to nor accepts by its designation, or a change while it wishes none.
+    #[error("the service assigned `{0}`, which this terminal does not accept")]
     NotAccepted(Channel),
+    /// What the service assigned is not the director's word to this terminal.
+    #[error(transparent)]
+    Director(#[from] DirectorError),
     /// The service assigned two releases of one channel.
     #[error("the service assigned `{0}` twice")]
     AssignedTwice(Channel),
@@ -196,6 +200,7 @@ impl AgentError {
             AgentError::NotListed(_) => "release_not_listed",
             AgentError::Blob { .. } => "blob_refused",
             AgentError::NotAccepted(_) => "assignment_not_accepted",
+            AgentError::Director(e) => e.code(),
             AgentError::AssignedTwice(_) => "assignment_ambiguous",
             AgentError::RolledBack { .. } => "release_rolled_back",
             AgentError::Link(_) => "link_failed",

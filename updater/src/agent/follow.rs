@@ -1,23 +1,27 @@
 //! What an update does once the service has said what is to be: fetch, install, tell.
 
 use super::backoff::{self, BackOffs, SERVICE};
+use super::director::Order;
 use super::fetch::fetch;
 use super::generation::{self, Made};
 use super::metadata::{self, Metadata, Source};
-use super::state::{Contact, Fault, Identity, StagedMark, State, Timing};
+use super::state::{Contact, Fault, Identity, StagedMark, Timing};
 use super::{
-    Agent, AgentError, ChannelFault, ChannelReport, Installed, Manifest, Outcome, Settings, StagedStatus, UpdateReport,
-    bundle, download, machine, staging,
+    Agent, AgentError, ChannelFault, ChannelReport, Installed, Manifest, Outcome, Plan, Settings, StagedStatus,
+    UpdateReport, bundle, download, machine, plan, staging,
 };
 use crate::Channel;
 use crate::decide::{UserRow, accepts};
+use crate::director::DirectorError;
 use crate::http::Proof;
 use crate::keys::SigningKey;
-use crate::wire::{Acknowledge, Assignment, ChannelRelease, CheckIn, CheckedIn, TerminalFacts};
-use crate::words::printable;
+use crate::wire::{
+    Acknowledge, AssignedBlob, Assignment, ChannelRelease, CheckIn, CheckedIn, Reported, Sha256Hex, TerminalFacts,
+};
 use reqwest::Method;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 impl Agent {
     /// What this terminal says of itself today.
@@ -39,29 +43,36 @@ impl Agent {
         self.noting(source, result)
     }
 
-    pub(super) async fn check_in(&self, session: &Session) -> Result<CheckedIn, AgentError> {
+    /// Tells the service what this terminal is and runs. Returns the answer, which nothing vouches for yet, and the counter of the question.
+    pub(super) async fn check_in(&self, session: &Session) -> Result<(CheckedIn, u64), AgentError> {
         let facts = self.facts(session);
         let applied = session.installed.as_ref().map(Manifest::releases).unwrap_or_default();
-        let report = CheckIn { facts, applied };
+        let freshness = self.state.contact()?.map(|contact| contact.freshness).unwrap_or_default();
+        let report = CheckIn { facts, applied, freshness };
         let body = serde_json::to_vec(&report).expect("a check-in is plain JSON");
-        let mut told: CheckedIn = session.call(&self.state, "check-in", body).await?;
-        told.assignment.words = printable(&told.assignment.words);
-        let assignment = &told.assignment;
-        self.state.put_contact(&Contact { at: self.state.seconds(), assignment: assignment.clone() })?;
-        tracing::info!(reason = assignment.reason.code(), "the service says: {}", assignment.words);
-        Ok(told)
+        let counter = self.state.next_counter()?;
+        Ok((session.call(counter, "check-in", body).await?, counter))
+    }
+
+    /// Keeps what the service said, and what it is to be told next time.
+    pub(super) fn keep_contact(&self, assignment: &Assignment, freshness: String) -> Result<(), AgentError> {
+        self.state.put_contact(&Contact { at: self.state.seconds(), assignment: assignment.clone(), freshness })
     }
 
     pub(super) async fn follow(
         &self,
         session: &Session,
-        assignment: Assignment,
+        order: Order,
         step: &mut &'static str,
     ) -> Result<UpdateReport, AgentError> {
+        session.begins(self.plan_of(session, &order)?.id);
+        let Order { assignment, blobs } = order;
         let mut report = UpdateReport::new(assignment, self.state.current_if_readable()?);
         if report.assignment.channels.is_empty() {
             return Ok(report);
         }
+        check_distinct(&report.assignment)?;
+        check_drops(session, &report.assignment)?;
         let held = self.state.held()?;
         let held_back = report.assignment.channels.iter().any(|at| held.contains(at));
         let wanted = if report.assignment.channels.iter().all(|at| held.contains(at)) {
@@ -73,7 +84,7 @@ impl Agent {
             }
             report.warnings.extend(metadata.warnings.iter().cloned());
             *step = "fetch";
-            self.fetch_all(session, &metadata, &held, &mut report).await?
+            self.fetch_all(session, &metadata, &blobs, &held, &mut report).await?
         };
         // Nothing is wanted when all is held back and nothing is in force.
         let is_in_force =
@@ -110,6 +121,14 @@ impl Agent {
         Ok(report)
     }
 
+    /// The plan to follow this order.
+    pub(super) fn plan_of(&self, session: &Session, order: &Order) -> Result<Plan, AgentError> {
+        let generation = session.installed.as_ref().map(|manifest| manifest.generation);
+        let (held, state) = (self.state.held()?, &self.state);
+        let is_stored = |digest: &Sha256Hex| state.blob_path(digest).is_file();
+        Ok(plan::plan(generation, session.in_force(), &order.assignment, &order.blobs, &held, is_stored))
+    }
+
     /// Makes a generation of `wanted`, or takes the staged one that is made of it, and puts it in force unless it has to wait.
     pub(super) async fn install(
         &self,
@@ -136,6 +155,8 @@ impl Agent {
             let Made { manifest, self_test, faults } = tokio::task::spawn_blocking(make).await??;
             report.self_test = Some(self_test);
             report.faults.extend(faults);
+            session.did("link".to_owned());
+            session.did("self_test".to_owned());
             manifest
         };
         let generation = manifest.generation;
@@ -153,6 +174,7 @@ impl Agent {
             return Ok(());
         }
         generation::put_in_force(&self.state, &manifest, &session.settings.probation)?;
+        session.did("switch".to_owned());
         report.outcome = Outcome::Installed;
         report.generation = Some(generation);
         let result = Acknowledge::Installed { generation, applied: manifest.releases() };
@@ -180,10 +202,10 @@ impl Agent {
         &self,
         session: &Session,
         metadata: &Metadata,
+        blobs: &[AssignedBlob],
         held: &[ChannelRelease],
         report: &mut UpdateReport,
     ) -> Result<Vec<Installed>, AgentError> {
-        check_distinct(&report.assignment)?;
         let mut wanted = Vec::new();
         let mut followed = true;
         let mut first_fault = None;
@@ -195,8 +217,12 @@ impl Agent {
                 followed = false;
                 continue;
             }
-            match self.fetch_one(session, metadata, at, in_force).await {
+            match self.fetch_one(session, metadata, blobs, at, in_force).await {
                 Ok((installed, channel)) => {
+                    if in_force != Some(&installed) {
+                        session.did(format!("fetch {} {}", at.channel, at.release));
+                        session.did(format!("verify {} {}", at.channel, at.release));
+                    }
                     wanted.push(installed);
                     report.channels.push(channel);
                 }
@@ -226,6 +252,7 @@ impl Agent {
         &self,
         session: &Session,
         metadata: &Metadata,
+        blobs: &[AssignedBlob],
         at: &ChannelRelease,
         in_force: Option<&Installed>,
     ) -> Result<(Installed, ChannelReport), AgentError> {
@@ -241,6 +268,10 @@ impl Agent {
             }
             (signed, _) => self.noting_of(session, &source, signed)?,
         };
+        let same = |blob: &AssignedBlob| blob.sha256 == signed.sha256 && blob.length == signed.length;
+        if blobs.iter().any(|blob| blob.at == *at && !same(blob)) {
+            return Err(DirectorError::Disagrees(at.channel.clone()).into());
+        }
         let fetched = match &session.source {
             Source::Service(client) => fetch(client, &self.state, &signed, &*self.progress).await,
             Source::Bundle { bundle, .. } => bundle::take(bundle, &self.state, &signed).await,
@@ -278,8 +309,12 @@ impl Agent {
         if !session.is_online() {
             return false;
         }
-        let body = serde_json::to_vec(result).expect("a result is plain JSON");
-        match self.noting(SERVICE, session.call::<Value>(&self.state, "acknowledge", body).await) {
+        let body = serde_json::to_vec(&session.reported(result)).expect("a result is plain JSON");
+        let told = match self.state.next_counter() {
+            Ok(counter) => session.call::<Value>(counter, "acknowledge", body).await,
+            Err(error) => Err(error),
+        };
+        match self.noting(SERVICE, told) {
             Ok(_) => true,
             Err(error) => {
                 tracing::warn!(%error, "the service did not hear of the result");
@@ -299,12 +334,30 @@ fn check_distinct(assignment: &Assignment) -> Result<(), AgentError> {
     }
 }
 
-/// The terminal's own word on an assignment: a service that was taken over cannot move it to a maker that it does not accept; nor back to
-/// an older release, which is checked against what the maker signed.
+/// Refuses an assignment that takes a subscribed channel away and puts nothing foreign in its place: no decision is like that, and a director
+/// in the wrong hands could disarm terminals by it. A bundle's assignment is this terminal's own.
+fn check_drops(session: &Session, assignment: &Assignment) -> Result<(), AgentError> {
+    let subscribed = &session.identity.facts.subscribed;
+    if assignment.channels.iter().any(|at| !subscribed.contains(&at.channel)) {
+        return Ok(());
+    }
+    let assigned = |channel: &Channel| assignment.channels.iter().any(|at| at.channel == *channel);
+    let product =
+        session.in_force().iter().map(|installed| &installed.channel).filter(|channel| subscribed.contains(*channel));
+    match product.into_iter().find(|channel| !assigned(channel)) {
+        Some(dropped) => Err(DirectorError::Drops(dropped.clone()).into()),
+        None => Ok(()),
+    }
+}
+
+/// The terminal's own word on an assignment: a service that was taken over cannot move it to a channel that it does not accept, nor anywhere
+/// when it wishes no updates; nor back to an older release, which is checked against what the maker signed.
 fn check_acceptable(session: &Session, at: &ChannelRelease, in_force: Option<&Installed>) -> Result<(), AgentError> {
     let facts = &session.identity.facts;
     let row = UserRow::new(facts.designation.clone(), facts.subscribed.clone(), Vec::new());
-    if in_force.is_none() && !accepts(&row, &at.channel) {
+    let stays = in_force.is_some_and(|installed| installed.release == at.release);
+    let accepted = in_force.is_some() || accepts(&row, &at.channel);
+    if !accepted || !(stays || row.designation.wishes_updates()) {
         return Err(AgentError::NotAccepted(at.channel.clone()));
     }
     Ok(())
@@ -319,6 +372,14 @@ pub(super) struct Session {
     pub(super) identity: Identity,
     pub(super) source: Source,
     pub(super) key: SigningKey,
+    pub(super) progress: Mutex<Progress>,
+}
+
+/// How far an update got with its plan.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress {
+    plan: Option<String>,
+    steps: Vec<String>,
 }
 
 impl Session {
@@ -330,14 +391,32 @@ impl Session {
         self.installed.as_ref().map_or(&[], |manifest| &manifest.channels)
     }
 
+    fn begins(&self, plan: String) {
+        *self.progress() = Progress { plan: Some(plan), steps: Vec::new() };
+    }
+
+    fn did(&self, step: String) {
+        self.progress().steps.push(step);
+    }
+
+    /// `result` with the plan and what was done of it.
+    pub(super) fn reported<T>(&self, result: T) -> Reported<T> {
+        let Progress { plan, steps } = self.progress().clone();
+        Reported { result, plan, steps }
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) async fn call<T: serde::de::DeserializeOwned>(
         &self,
-        state: &State,
+        counter: u64,
         call: &str,
         body: Vec<u8>,
     ) -> Result<T, AgentError> {
         let path = format!("/v1/terminals/{}/{call}", self.identity.terminal);
-        let proof = Proof::Key(&self.key, state.next_counter()?);
+        let proof = Proof::Key(&self.key, counter);
         match &self.source {
             Source::Service(client) => Ok(client.call(Method::POST, &path, proof, body).await?),
             Source::Bundle { .. } => unreachable!("a file is not called"),

@@ -1,10 +1,11 @@
 //! An update out of a bundle: the same steps, with a file in the place of the service.
 //!
 //! Nobody says what this terminal shall run, so it decides for itself, by the same rule as the service and what it knows: the
-//! newest release in the bundle of each channel of its product. What the service would have decided otherwise, a switch for
+//! newest release in the bundle of each channel of its product. There is no director in a bundle: its word is for one terminal at one moment. What the service would have decided otherwise, a switch for
 //! want of a cure, waits for the next contact. What was done is told then by the check-in.
 
 use crate::agent::bundle::Bundle;
+use crate::agent::director::Order;
 use crate::agent::metadata::{self, Source};
 use crate::agent::state::Trusted;
 use crate::agent::{Agent, AgentError, Manifest, Session, Settings, UpdateReport, probation};
@@ -15,6 +16,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Mutex;
 use tough::schema::{Role, Root, Signed};
 
 /// What an import did.
@@ -52,9 +54,9 @@ impl Agent {
         let grace = SignedDuration::from_hours(days * 24);
         let source = Source::Bundle { bundle: bundle.clone(), grace };
         let key = SigningKey::load(&self.state.disk, &self.state.key_path())?;
-        let session = Session { installed, settings, stage_only: false, source, key, identity };
+        let session = Session { installed, settings, stage_only: false, source, key, identity, progress: Mutex::default() };
         let assignment = self.assign_from(&session).await?;
-        let update = self.follow(&session, assignment, &mut "metadata").await?;
+        let update = self.follow(&session, Order::of_its_own(assignment), &mut "metadata").await?;
         let age_hours = self.state.seconds().saturating_sub(bundle.index().created) / 3600;
         let update = UpdateReport { fell_back, ..update };
         Ok(Imported { age_hours, service: bundle.index().service.clone(), update })

@@ -126,6 +126,12 @@ pub struct UpdateReport {
     pub staged: Option<StagedStatus>,
     /// What this update could live with.
     pub warnings: Vec<Warning>,
+    /// The plan that was followed, as [`Plan`](crate::agent::Plan) has it; absent where only the service was asked.
+    #[serde(default)]
+    pub plan: Option<String>,
+    /// Steps of it that were done, in order.
+    #[serde(default)]
+    pub steps: Vec<String>,
     /// Where scans died with the generation that was in force: where the terminal went back to, before anything else.
     pub fell_back: Option<Rollback>,
 }
@@ -146,6 +152,8 @@ impl UpdateReport {
             acknowledged: false,
             staged: None,
             warnings: blocked.into_iter().collect(),
+            plan: None,
+            steps: Vec::new(),
             fell_back: None,
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::agent::backoff::BackOffs;
 use crate::agent::clock::{self, Clock};
+use crate::agent::director::Numbers;
 use crate::agent::generation::Manifest;
 use crate::agent::poll::Seen;
 use crate::agent::probation::Trial;
@@ -30,6 +31,9 @@ pub(crate) struct Contact {
     /// Seconds since 1970.
     pub(crate) at: i64,
     pub(crate) assignment: Assignment,
+    /// What is to be said at the next check-in.
+    #[serde(default)]
+    pub(crate) freshness: String,
 }
 
 /// A delta that is not tried again on the way to a release.
@@ -155,6 +159,14 @@ impl State {
 
     pub(crate) fn put_contact(&self, contact: &Contact) -> Result<(), AgentError> {
         self.put_json("contact.json", contact)
+    }
+
+    pub(crate) fn numbers(&self) -> Result<Numbers, AgentError> {
+        Ok(self.read_json("assignments.json")?.unwrap_or_default())
+    }
+
+    pub(crate) fn put_numbers(&self, numbers: &Numbers) -> Result<(), AgentError> {
+        self.put_json("assignments.json", numbers)
     }
 
     pub(crate) fn held(&self) -> Result<Vec<ChannelRelease>, AgentError> {

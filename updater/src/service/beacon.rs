@@ -13,6 +13,7 @@ use crate::decide::{Prepared, UserRow};
 use crate::service::conditional::none_match;
 use crate::service::problem::Problem;
 use crate::service::store::{Store, StoreError};
+use crate::service::terminals::may_call;
 use crate::service::{App, AppState, counter_of};
 use crate::wire::{Assignment, ChannelRelease, Sha256Hex};
 use axum::extract::{Path, State};
@@ -147,6 +148,7 @@ pub(crate) async fn beacon(
     let known = app.store.terminal(&terminal).await?;
     let known = known.ok_or_else(|| Problem::not_found("terminal_unknown", "no terminal with this number is enrolled"))?;
     let counter = counter_of(&headers, &[known.key], &Method::GET, uri.path(), &[])?;
+    may_call(known.standing)?;
     app.limits.terminal(&terminal)?;
     let at = jiff::Timestamp::now().as_second();
     if !app.beacons.note(&terminal, at, counter, known.counter) {

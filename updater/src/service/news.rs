@@ -11,6 +11,7 @@
 use crate::service::problem::Problem;
 use crate::service::sources::{Site, SourceError};
 use crate::service::store::{Reported, Told};
+use crate::service::terminals::verify;
 use crate::service::{App, AppState, counter_of, makers};
 use crate::wire::{
     MakerName, NewsBody, NewsError, NewsList, ReportedThreat, Sha256Hex, SignedNews, SourceView, ThreatQuery, ThreatReport,
@@ -101,9 +102,7 @@ pub(crate) async fn report(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<ThreatReported>, Problem> {
-    let key = app.store.terminal_key(&terminal).await?;
-    let key = key.ok_or_else(|| Problem::not_found("terminal_unknown", "no terminal with this number is enrolled"))?;
-    let counter = counter_of(&headers, &[key], &Method::POST, uri.path(), &body)?;
+    let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
     let report: ThreatReport = serde_json::from_slice(&body).map_err(|e| Problem::bad_request("body_malformed", e))?;
     check_name(&report.threat)?;
     match app.store.put_threat_report(&terminal, counter, &report, REPORTS_A_DAY_MAX).await? {

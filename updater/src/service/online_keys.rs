@@ -7,7 +7,6 @@
 use crate::disk::Disk;
 use crate::keys::{KeyError, PublicKey, SigningKey, random_hex};
 use crate::root::RootRole;
-use crate::tuf;
 use std::path::Path;
 use std::sync::Arc;
 use tough::schema::Root;
@@ -40,14 +39,14 @@ impl OnlineKeys {
 
     /// Keys of a role that are held and that `root` counts.
     pub(crate) fn counted(&self, root: &Root, role: RootRole) -> impl Iterator<Item = &Arc<SigningKey>> {
-        let (listed, _) = tuf::role_keys(root, role.tuf());
+        let (listed, _) = role.keys_in(root);
         self.of(role).filter(move |key| listed.contains(&key.public()))
     }
 
-    /// Whether those are enough for what `root` asks for.
+    /// Whether those are enough for what `root` asks for; never for a role that it does not name.
     pub(crate) fn meet(&self, root: &Root, role: RootRole) -> bool {
-        let (_, threshold) = tuf::role_keys(root, role.tuf());
-        self.counted(root, role).count() as u64 >= threshold
+        let (_, threshold) = role.keys_in(root);
+        threshold > 0 && self.counted(root, role).count() as u64 >= threshold
     }
 
     /// The same for every role that the service signs.
@@ -57,7 +56,7 @@ impl OnlineKeys {
 
     /// Public half of a key for the next root: one that is held and that `root` does not list, else a new one.
     pub(crate) fn spare(&mut self, disk: &Disk, folder: &Path, role: RootRole, root: &Root) -> Result<PublicKey, KeyError> {
-        let (listed, _) = tuf::role_keys(root, role.tuf());
+        let (listed, _) = role.keys_in(root);
         let unlisted = self.of(role).map(|key| key.public()).find(|key| !listed.contains(key));
         if let Some(key) = unlisted {
             return Ok(key);

@@ -1,7 +1,6 @@
 //! What operators call. The table of routes says which role each call needs.
 
 use crate::Channel;
-use crate::keys::random_hex;
 use crate::root::RootRole;
 use crate::service::AppState;
 use crate::service::access::Caller;
@@ -10,14 +9,12 @@ use crate::service::makers::refused;
 use crate::service::problem::Problem;
 use crate::service::store::listing::Terminals;
 use crate::service::store::{Store, StoreError};
-use crate::wire::{Empty, EnrolmentToken, Registration, RoleKey, RootTaken, Sha256Hex, TerminalRow};
+use crate::wire::{Empty, Registration, RoleKey, RootTaken, Sha256Hex, TerminalRow};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use serde_json::json;
-
-const TOKEN_BYTES: usize = 16;
 
 /// Enters a maker and the key that speaks for them; the same once more changes nothing. Code: `maker_taken`.
 #[utoipa::path(post, path = "/v1/makers", request_body = Registration, responses((status = 200, body = Empty)))]
@@ -67,17 +64,6 @@ pub(crate) async fn role_key(
     let public_key = app.publisher.spare_key(online).await.map_err(refused)?;
     app.audit(&caller.who, "role-key-shown", &json!({ "role": role, "key": public_key })).await?;
     Ok(Json(RoleKey { role, public_key }))
-}
-
-/// A token with which one terminal may enrol.
-#[utoipa::path(post, path = "/v1/enrolment-tokens", responses((status = 200, body = EnrolmentToken)))]
-pub(crate) async fn enrolment_token(State(app): State<AppState>, caller: Caller) -> Result<Json<EnrolmentToken>, Problem> {
-    let secret = random_hex(TOKEN_BYTES).map_err(|e| Problem::internal(&e))?;
-    let token = format!("te1.{secret}.{}", app.first_root);
-    let digest = Sha256Hex::of(token.as_bytes());
-    app.store.add_token(&digest).await?;
-    app.audit(&caller.who, "enrolment-token-made", &json!({ "digest": digest })).await?;
-    Ok(Json(EnrolmentToken { token }))
 }
 
 /// What page of a table is asked for.

@@ -7,8 +7,8 @@ use crate::service::gate::{Gate, gate};
 use crate::service::problem::uniform;
 use crate::service::request::identify;
 use crate::service::{
-    AppState, audit, beacon, console, content, coverage, makers, metrics, news, openapi, operator, operators, policy, ready,
-    rollout, sources, terminals, watchers,
+    AppState, audit, beacon, console, content, coverage, enrolment, makers, metrics, news, openapi, operator, operators,
+    policy, ready, rollout, sources, terminals, watchers,
 };
 use crate::wire::Role;
 use axum::Router;
@@ -130,6 +130,7 @@ routes! {
     Viewer    Quick GET  "/v1/coverage"                         => coverage::count;
     Viewer    Quick GET  "/v1/coverage/terminals"               => coverage::terminals;
     Viewer    Quick GET  "/v1/coverage/history"                 => coverage::history;
+    Viewer    Quick GET  "/v1/enrolment-tokens"                 => enrolment::list;
     Viewer    Quick GET  "/v1/audit"                            => audit::rows;
     Viewer    Quick GET  "/v1/operators"                        => operators::list;
     Viewer    Quick GET  "/v1/policies"                         => policy::policies;
@@ -141,7 +142,11 @@ routes! {
     Viewer    Now   GET  "/metrics"                             => metrics::scrape;
 
     // Operators: running the fleet.
-    Operator  Quick POST "/v1/enrolment-tokens"                 => operator::enrolment_token;
+    Operator  Quick POST "/v1/enrolment-tokens"                 => enrolment::add;
+    Operator  Quick DELETE "/v1/enrolment-tokens/{id}"          => enrolment::revoke;
+    Operator  Quick POST "/v1/terminals/{terminal}/revoke"      => enrolment::revoke_terminal;
+    Operator  Quick POST "/v1/terminals/{terminal}/approve"     => enrolment::approve_terminal;
+    Operator  Quick DELETE "/v1/terminals/{terminal}"           => enrolment::remove_terminal;
 
     Operator  Quick POST "/v1/sources"                          => sources::add;
     Operator  Quick DELETE "/v1/sources/{id}"                   => sources::remove;

@@ -5,6 +5,7 @@ use crate::keys::{SigningKey, random_hex};
 use crate::root::RootRole;
 use crate::service::beacon::Beacons;
 use crate::service::console::Sessions;
+use crate::service::director::Director;
 use crate::service::lease::Lease;
 use crate::service::limits::Limiter;
 use crate::service::mark::Mark;
@@ -76,6 +77,7 @@ pub(crate) async fn open(
         check_keys(&signing, &keys_folder)?;
     }
     let mark = Mark::new(objects.clone(), disk.clone(), config.mark_file.clone());
+    let director = Director::new(disk.clone(), keys_folder.clone());
     let (signing_store, signing_objects) = (store.clone(), objects.clone());
     let signer =
         Signer { disk: disk.clone(), store: signing_store, objects: signing_objects, mark, keys_folder, timestamp_lifetime };
@@ -103,6 +105,7 @@ pub(crate) async fn open(
         publications: Semaphore::new(PUBLICATIONS_MAX),
         publication_patience: config.publication_patience,
         beacons: Beacons::default(),
+        director,
         poll_every: config.poll_every,
         names: Notify::new(),
         sources: Sources::new(data.join("incoming")),
@@ -135,13 +138,13 @@ async fn first_roots(disk: &Disk, data: &Path, store: &Store, lease: &Lease) -> 
 async fn first_root(disk: &Disk, data: &Path, store: &Store, fence: Fence) -> Result<Vec<u8>, ServeError> {
     let mut keys = Vec::new();
     for role in RootRole::ONLINE {
-        keys.push((role.tuf(), SigningKey::load_or_create(disk, &data.join(format!("keys/{role}.pk8")))?.public()));
+        keys.push((role, SigningKey::load_or_create(disk, &data.join(format!("keys/{role}.pk8")))?.public()));
     }
     let root = if let Some(root) = dropped_root(disk, data)? {
         root
     } else {
         let root_key = SigningKey::load_or_create(disk, &data.join("root-keys/root.pk8"))?;
-        keys.push((RootRole::Root.tuf(), root_key.public()));
+        keys.push((RootRole::Root, root_key.public()));
         tuf::write(&tuf::sign(tuf::first_root(&keys, jiff::Timestamp::now())?, [&root_key])?)?
     };
     let parsed: Signed<Root> = tuf::read(&root)?;

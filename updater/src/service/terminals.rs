@@ -1,11 +1,12 @@
 //! What terminals call. Each request is signed by the terminal's key and counted.
 
 use crate::keys::{PublicKey, random_hex};
+use crate::service::director::freshness;
 use crate::service::problem::Problem;
-use crate::service::store::Enrolment;
+use crate::service::store::{CheckInTaken, Enrolment, Standing};
 use crate::service::{AppState, counter_of};
 use crate::wire::{
-    Acknowledge, ChannelRelease, CheckIn, CheckedIn, Empty, Enrol, Enrolled, Sha256Hex, TerminalFacts, check_group,
+    Acknowledge, ChannelRelease, CheckIn, CheckedIn, Empty, Enrol, Enrolled, Reported, Sha256Hex, TerminalFacts, check_group,
 };
 use axum::Json;
 use axum::body::Bytes;
@@ -42,6 +43,11 @@ pub(crate) async fn enrol(
             let detail = "the enrolment token is unknown or was used; ask the operator for a new one";
             Err(Problem::new(StatusCode::FORBIDDEN, "enrolment_token_refused", detail))
         }
+        Enrolment::Over => {
+            let detail = "the enrolment token has expired or was revoked; ask the operator for a new one";
+            Err(Problem::new(StatusCode::FORBIDDEN, "enrolment_token_over", detail))
+        }
+        Enrolment::Revoked => Err(revoked()),
     }
 }
 
@@ -64,8 +70,14 @@ pub(crate) async fn check_in(
     let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
     let report: CheckIn = parse(&body)?;
     sensible(&report.facts, &report.applied)?;
-    let taken = app.store.check_in(&terminal, counter, &report).await?;
-    fresh(taken, counter)?;
+    let freshness = freshness()?;
+    match app.store.check_in(&terminal, counter, &report, &freshness).await? {
+        CheckInTaken::Replayed => fresh(false, counter)?,
+        CheckInTaken::Yes { is_copy: false } => {}
+        CheckInTaken::Yes { is_copy: true } => {
+            tracing::warn!(terminal, "there are two copies of terminal {terminal}, or it was put back to an older state");
+        }
+    }
     let tables = app.beacons.tables(&app.store).await?;
     // As it is written now, so that the idle poll decides of the same.
     let known = app.store.terminal(&terminal).await?.ok_or_else(unknown)?;
@@ -77,7 +89,10 @@ pub(crate) async fn check_in(
     tracing::info!(terminal, reason = assignment.reason.code(), "terminal {terminal} is told: {}", assignment.words);
     app.metrics.checked_in(assignment.reason.code());
     let beacon = Some(tables.tag(&assignment));
-    Ok(Json(CheckedIn { assignment, beacon, poll_seconds: Some(app.poll_every.as_secs()) }))
+    let issued = app.director.issue(&app.store, &assignment).await?;
+    let membership = app.director.member(&app.store, &issued, &terminal, counter, freshness).await?;
+    let (assignment, poll_seconds) = (issued.document().clone(), Some(app.poll_every.as_secs()));
+    Ok(Json(CheckedIn { assignment, membership, beacon, poll_seconds }))
 }
 
 /// A terminal tells what came of it. The same codes.
@@ -96,11 +111,11 @@ pub(crate) async fn acknowledge(
     body: Bytes,
 ) -> Result<Json<Empty>, Problem> {
     let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
-    let result: Acknowledge = parse(&body)?;
-    let taken = app.store.acknowledge(&terminal, counter, &result).await?;
+    let report: Reported<Acknowledge> = parse(&body)?;
+    let taken = app.store.acknowledge(&terminal, counter, &report).await?;
     fresh(taken, counter)?;
-    app.store.blame(&terminal, &result).await?;
-    match result {
+    app.store.blame(&terminal, &report.result).await?;
+    match report.result {
         Acknowledge::Installed { generation, .. } => {
             app.metrics.resulted("installed");
             tracing::info!(terminal, generation, "terminal {terminal} runs generation {generation}");
@@ -117,12 +132,38 @@ pub(crate) async fn acknowledge(
     Ok(Json(Empty {}))
 }
 
-async fn verify(app: &AppState, terminal: &str, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<u64, Problem> {
-    let key: Option<PublicKey> = app.store.terminal_key(terminal).await?;
-    let key = key.ok_or_else(unknown)?;
+/// The counter of a call that a terminal signed, which may call.
+pub(crate) async fn verify(
+    app: &AppState,
+    terminal: &str,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<u64, Problem> {
+    let known: Option<(PublicKey, Standing)> = app.store.terminal_key(terminal).await?;
+    let (key, standing) = known.ok_or_else(unknown)?;
     let counter = counter_of(headers, &[key], &Method::POST, uri.path(), body)?;
+    may_call(standing)?;
     app.limits.terminal(terminal)?;
     Ok(counter)
+}
+
+/// Refuses terminals that the operator revoked or has still to approve. To be asked after the signature, so that nobody else hears of it.
+pub(crate) fn may_call(standing: Standing) -> Result<(), Problem> {
+    match standing {
+        Standing::Active => Ok(()),
+        Standing::Pending => {
+            let detail = "the operator has still to approve this terminal; it is told nothing until then";
+            Err(Problem::new(StatusCode::FORBIDDEN, "terminal_pending", detail))
+        }
+        Standing::Revoked => Err(revoked()),
+    }
+}
+
+fn revoked() -> Problem {
+    let detail =
+        "the operator revoked this terminal; if it is yours, ask for a token and enrol in a new folder, with a new key";
+    Problem::new(StatusCode::FORBIDDEN, "terminal_revoked", detail)
 }
 
 /// Bounds on what a terminal says of itself, as every decision for it goes over that.

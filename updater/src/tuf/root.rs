@@ -1,7 +1,8 @@
 //! Root: who holds which role, and how one version follows another.
 
-use super::{ROOT_LIFETIME, SPEC_VERSION, TOP_ROLES, TufError, check_root, expiry, keyid};
+use super::{ROOT_LIFETIME, SPEC_VERSION, TufError, check_root, expiry, keyid};
 use crate::keys::PublicKey;
+use crate::root::RootRole;
 use jiff::Timestamp as Time;
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -9,7 +10,7 @@ use tough::schema::key::Key;
 use tough::schema::{RoleKeys, RoleType, Root, Signed};
 
 /// Root version 1: these keys for each role, each with threshold 1.
-pub(crate) fn first_root(keys: &[(RoleType, PublicKey)], now: Time) -> Result<Root, TufError> {
+pub(crate) fn first_root(keys: &[(RootRole, PublicKey)], now: Time) -> Result<Root, TufError> {
     let mut root = Root {
         spec_version: SPEC_VERSION.to_owned(),
         consistent_snapshot: true,
@@ -19,9 +20,9 @@ pub(crate) fn first_root(keys: &[(RoleType, PublicKey)], now: Time) -> Result<Ro
         roles: HashMap::new(),
         _extra: HashMap::new(),
     };
-    for role in TOP_ROLES {
+    for role in RootRole::ALL {
         let held = keys.iter().filter(|(of, _)| *of == role).map(|(_, key)| *key).collect::<Vec<_>>();
-        set_role_keys(&mut root, role, &held, NonZeroU64::MIN)?;
+        role.give(&mut root, &held, NonZeroU64::MIN)?;
     }
     check_root(&root)?;
     Ok(root)

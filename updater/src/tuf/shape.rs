@@ -5,7 +5,7 @@
 //! of a role are different Ed25519 keys, enough for its threshold, and targets delegate to makers in the one way that there is.
 
 use super::maker_role::{delegated_paths, maker_of_role};
-use super::{SPEC_MAJOR, TufError, read};
+use super::{SPEC_MAJOR, TufError, check_director, read};
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU64;
 use tough::schema::decoded::{Decoded, Hex};
@@ -49,7 +49,7 @@ pub(crate) fn check_spec(role: &str, version: &str) -> Result<(), TufError> {
     Err(TufError::refused(role, format!("specification {version}, this build reads {SPEC_MAJOR}.x")))
 }
 
-/// Root: consistent snapshots, and for each role different keys, enough for its threshold.
+/// Root: consistent snapshots, and for each role, also the director, different keys, enough for its threshold.
 pub(crate) fn check_root(root: &Root) -> Result<(), TufError> {
     check_spec("root", &root.spec_version)?;
     if !root.consistent_snapshot {
@@ -59,7 +59,7 @@ pub(crate) fn check_root(root: &Root) -> Result<(), TufError> {
         let listed = root.roles.get(&role).ok_or_else(|| TufError::refused("root", format!("it names no {role} role")))?;
         check_keys(&role.to_string(), &listed.keyids, listed.threshold, &root.keys)?;
     }
-    Ok(())
+    check_director(root)
 }
 
 /// Targets: each maker once, by the name that is theirs, for their own paths, and no other role.

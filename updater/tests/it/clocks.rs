@@ -41,7 +41,7 @@ async fn clock_behind() {
 async fn clock_ahead() {
     let (world, maker, terminal) = world_with_one_terminal().await;
     world.publish(&maker, "acme/stable", 2, 0..101).await;
-    assert_eq!(off_by(&terminal, YEARS).update().await.unwrap_err().code(), "metadata_expired");
+    assert_eq!(off_by(&terminal, YEARS).update().await.unwrap_err().code(), "assignment_expired");
     assert_eq!(terminal.runs(), [at("acme/stable", 1)]);
     terminal.agent.update().await.unwrap();
     assert_eq!(terminal.runs(), [at("acme/stable", 2)], "nothing of the wild time was kept");

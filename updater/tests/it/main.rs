@@ -11,6 +11,7 @@ mod crash;
 mod damage;
 mod decisions;
 mod deltas;
+mod director;
 mod idle;
 mod limits;
 mod maker_keys;

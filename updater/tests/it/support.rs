@@ -6,11 +6,12 @@ pub(crate) mod web;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{Method, StatusCode, Uri};
+use axum::extract::{Path as UrlPath, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::routing::post;
 use patternc::blob::{self, EngineRange, Meta};
 use patternc::compile::{Compiler, SourceKind};
+use serde_json::{Value, json};
 use sqlx::AnyPool;
 use std::fmt::Write as _;
 use std::fs;
@@ -22,10 +23,12 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use updater::agent::{self, Agent, BoxError, Engine, Enrolment, Manifest, SelfTest, SelfTestError, SelfTestPlan, Status};
+use updater::disk::Disk;
+use updater::keys::SigningKey;
 use updater::maker::Maker;
 use updater::operator::Operator;
 use updater::service::{Bucket, Config, Database, Limits, Rate, Running, serve};
-use updater::wire::{Assignment, ChannelRelease, Designation, Reason, Sha256Hex};
+use updater::wire::{ChannelRelease, Designation, Sha256Hex};
 use updater::{Channel, installed_database};
 use url::Url;
 
@@ -354,20 +357,44 @@ impl Terminal {
         agent::status(&self.folder).unwrap()
     }
 
+    /// Checks in as this terminal's agent would, at `service`, and returns the answer.
+    pub(crate) async fn check_in_by_hand(&self, client: &reqwest::Client, service: &Url) -> Vec<u8> {
+        let read = |name: &str| fs::read(self.folder.join(name)).unwrap();
+        let identity: Value = serde_json::from_slice(&read("identity.json")).unwrap();
+        let freshness = match fs::read(self.folder.join("contact.json")) {
+            Ok(contact) => serde_json::from_slice::<Value>(&contact).unwrap()["freshness"].clone(),
+            Err(_) => "".into(),
+        };
+        let body = json!({"facts": identity["facts"], "applied": self.runs(), "freshness": freshness}).to_string();
+        let path = format!("/v1/terminals/{}/check-in", identity["terminal"].as_str().unwrap());
+        let counter = jiff::Timestamp::now().as_microsecond();
+        let key = SigningKey::load(&Disk::default(), &self.folder.join("key.pk8")).unwrap();
+        let signature = key.sign(format!("titer-request-v1\nPOST {path}\n{counter}\n{body}").as_bytes());
+        let request = client.post(service.join(&path).unwrap()).body(body);
+        let request = request.header("titer-counter", counter).header("titer-signature", hex::encode(signature));
+        request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap().to_vec()
+    }
+
     /// Gives this terminal the present address of a service that was started again.
     pub(crate) fn moves_to(&self, world: &World) {
         self.asks(&world.url);
     }
 
-    /// Has every later check-in of this terminal answered with an assignment of `channels`.
+    /// Has every later check-in of this terminal answered with an assignment of `channels`, by whoever stole the director's key.
     pub(crate) async fn is_told(&self, world: &World, channels: &[ChannelRelease]) {
-        self.asks(&evil_service(world.url.clone(), assigned(channels)).await);
+        self.is_answered(&world.url, EvilDirector::of(world).assigns(channels)).await;
+    }
+
+    /// Has every later check-in of this terminal answered with this, made of its number and the check-in's counter; everything else is
+    /// passed on to `real`.
+    pub(crate) async fn is_answered(&self, real: &Url, answer: impl Fn(&str, u64) -> Value + Clone + Send + Sync + 'static) {
+        self.asks(&evil_service(real.clone(), answer).await);
     }
 
     /// Has this terminal take the service at another address for its own.
     pub(crate) fn asks(&self, service: &Url) {
         let identity = self.folder.join("identity.json");
-        let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&identity).unwrap()).unwrap();
+        let mut json: Value = serde_json::from_slice(&fs::read(&identity).unwrap()).unwrap();
         json["service"] = service.to_string().into();
         fs::write(&identity, json.to_string()).unwrap();
     }
@@ -385,22 +412,76 @@ impl Terminal {
     }
 }
 
-fn assigned(channels: &[ChannelRelease]) -> Assignment {
-    Assignment::new(channels.to_vec(), Reason::Switch, "believe me")
+/// The director's key in the wrong hands.
+#[derive(Clone)]
+pub(crate) struct EvilDirector(Arc<SigningKey>);
+
+impl EvilDirector {
+    pub(crate) fn of(world: &World) -> EvilDirector {
+        EvilDirector::of_role(world, "director")
+    }
+
+    /// By the key of another role, `targets` for example.
+    pub(crate) fn of_role(world: &World, role: &str) -> EvilDirector {
+        let key = world.dir.path().join(format!("service/keys/{role}.pk8"));
+        EvilDirector(Arc::new(SigningKey::load(&Disk::default(), &key).unwrap()))
+    }
+
+    /// By a key that root knows nothing of.
+    pub(crate) fn stranger(world: &World) -> EvilDirector {
+        let key = SigningKey::load_or_create(&Disk::default(), &world.dir.path().join("stranger.pk8")).unwrap();
+        EvilDirector(Arc::new(key))
+    }
+
+    /// Answers with an assignment of `channels`.
+    pub(crate) fn assigns(&self, channels: &[ChannelRelease]) -> impl Fn(&str, u64) -> Value + Clone + Send + Sync + use<> {
+        let (evil, channels) = (self.clone(), channels.to_vec());
+        move |terminal, counter| {
+            evil.answer(&EvilDirector::assignment(&channels, counter), &EvilDirector::membership(terminal, counter))
+        }
+    }
+
+    pub(crate) fn assignment(channels: &[ChannelRelease], number: u64) -> Value {
+        json!({
+            "cohort": "evil", "number": number, "signed_at": 0, "expires": in_an_hour(), "root": 1, "channels": channels,
+            "reason": "switch", "words": "believe me", "blobs": [],
+        })
+    }
+
+    pub(crate) fn membership(terminal: &str, counter: u64) -> Value {
+        json!({
+            "terminal": terminal, "cohort": "evil", "number": 0, "counter": counter, "freshness": "f", "expires": in_an_hour(),
+        })
+    }
+
+    pub(crate) fn answer(&self, assignment: &Value, membership: &Value) -> Value {
+        let assignment = self.signed("assignment", assignment);
+        json!({"assignment": assignment, "membership": self.signed("membership", membership)})
+    }
+
+    pub(crate) fn signed(&self, kind: &str, payload: &Value) -> Value {
+        let payload = payload.to_string();
+        let signature = self.0.sign(format!("titer-{kind}-v1\n{payload}").as_bytes());
+        json!({"payload": payload, "signatures": [{"key": self.0.public(), "signature": hex::encode(signature)}]})
+    }
+}
+
+pub(crate) fn in_an_hour() -> i64 {
+    jiff::Timestamp::now().as_second() + 3600
 }
 
 /// Answers check-ins as it likes and passes everything else to the real service.
-async fn evil_service(real: Url, assignment: Assignment) -> Url {
+async fn evil_service(real: Url, answer: impl Fn(&str, u64) -> Value + Clone + Send + Sync + 'static) -> Url {
     async fn pass(State(real): State<Url>, method: Method, uri: Uri, body: Bytes) -> (StatusCode, Vec<u8>) {
         let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         let answer = client.request(method, real.join(uri.path()).unwrap()).body(body).send().await.unwrap();
         (answer.status(), answer.bytes().await.unwrap().to_vec())
     }
-    let told = serde_json::to_string(&assignment).unwrap();
-    let router = Router::new()
-        .route("/v1/terminals/{terminal}/check-in", post(move || async { told }))
-        .fallback(pass)
-        .with_state(real);
+    let told = move |UrlPath(terminal): UrlPath<String>, headers: HeaderMap| async move {
+        let counter = headers["titer-counter"].to_str().unwrap().parse().unwrap();
+        answer(&terminal, counter).to_string()
+    };
+    let router = Router::new().route("/v1/terminals/{terminal}/check-in", post(told)).fallback(pass).with_state(real);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     tokio::spawn(async { axum::serve(listener, router).await });

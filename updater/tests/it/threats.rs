@@ -5,7 +5,9 @@
 //! proxy that plays the attacker. So an attack that works would show as any other release, or none.
 
 mod deltas;
+mod director;
 mod disk;
+mod enrolment;
 mod forge;
 mod freshness;
 mod lengths;
@@ -16,7 +18,7 @@ mod page;
 mod signatures;
 
 use crate::support::fault::FaultProxy;
-use crate::support::{Terminal, World, at, copy};
+use crate::support::{EvilDirector, Terminal, World, at, copy};
 use forge::Forge;
 use std::fs;
 use updater::installed_database;
@@ -81,6 +83,12 @@ impl Stage {
         let before = Safe::of(&terminal);
         assert_eq!(before.runs.len(), channels.len());
         Stage { world, maker, terminal, proxy, before, blobs: [first, second] }
+    }
+
+    /// Whoever stole the director's key assigns release 2, without a word on its blob; all else comes through the proxy.
+    async fn is_told_of_release_2(&self) {
+        let evil = EvilDirector::of(&self.world);
+        self.terminal.is_answered(&self.proxy.url, evil.assigns(&[at("acme/stable", 2)])).await;
     }
 
     /// The attack fails by this code, and the terminal is as it was.

@@ -50,6 +50,19 @@ impl Interval {
         }
     }
 
+    /// The fewest bytes that tell a value in it, zeros taken to follow, and of such values the least.
+    fn end(self) -> Vec<u8> {
+        let Interval { low, high } = self;
+        for len in 0..4_u32 {
+            let below = u32::MAX.checked_shr(8 * len).unwrap_or(0);
+            let rounded = low.checked_add(below).map(|value| value & !below);
+            if let Some(value) = rounded.filter(|&value| value <= high) {
+                return value.to_be_bytes()[..len as usize].to_vec();
+            }
+        }
+        low.to_be_bytes().to_vec()
+    }
+
     /// Whether the leading byte is settled; if it is, it is moved out.
     fn shift(&mut self) -> Option<u8> {
         if (self.low ^ self.high) >> 24 != 0 {
@@ -75,15 +88,7 @@ impl Encoder {
 
     /// The bytes: no more than tell the last interval from others, as a reader takes zeros after the end.
     pub(super) fn finish(mut self) -> Vec<u8> {
-        let Interval { low, high } = self.interval;
-        let ends = (0..=4u32).map(|len| (len, u32::MAX.checked_shr(8 * len).unwrap_or(0)));
-        for (len, below) in ends {
-            let rounded = low.checked_add(below).map(|value| value & !below);
-            if let Some(value) = rounded.filter(|&value| value <= high) {
-                self.out.extend_from_slice(&value.to_be_bytes()[..len as usize]);
-                break;
-            }
-        }
+        self.out.extend(self.interval.end());
         self.out
     }
 }
@@ -125,12 +130,16 @@ impl<'a> Decoder<'a> {
         WireError { at: self.at.min(self.bytes.len()), what }
     }
 
-    /// Checks that the bits end where the bytes end.
+    /// Checks that the bytes end as a writer ends them: the same bits have one spelling, and nothing can be hidden behind them.
     pub(super) fn finish(self) -> Result<(), WireError> {
-        match self.at.checked_sub(self.bytes.len()) {
-            Some(0..=4) => Ok(()),
-            Some(_) => Err(self.fault("the bytes end too early")),
-            None => Err(self.fault("there are bytes after the last edit")),
+        // What was read beyond the bytes that are settled.
+        let settled = self.at - 4;
+        let end = self.interval.end();
+        match self.bytes.get(settled..) {
+            Some(rest) if rest == end => Ok(()),
+            Some(rest) if rest.len() > end.len() => Err(self.fault("there are bytes after the last edit")),
+            Some(rest) if rest.len() == end.len() => Err(self.fault("the last bytes are not those that a writer ends with")),
+            _ => Err(self.fault("the bytes end too early")),
         }
     }
 }
@@ -281,8 +290,13 @@ mod tests {
             decoder.finish().is_ok()
         };
         assert!(read(&bytes, 200));
-        assert!(!read(&[&bytes[..], &[0; 5]].concat(), 200));
-        assert!(!read(&bytes[..bytes.len() - 8], 200));
+        for more in 1..=5 {
+            assert!(!read(&[&bytes[..], &vec![0; more]].concat(), 200), "{more} bytes of zeros");
+            assert!(!read(&[&bytes[..], &vec![0x5a; more]].concat(), 200), "{more} other bytes");
+        }
+        for fewer in 1..=8 {
+            assert!(!read(&bytes[..bytes.len() - fewer], 200), "{fewer} bytes less");
+        }
     }
 
     /// Gaps between things that lie evenly: the bound is that of the best code for a geometric distribution.

@@ -25,6 +25,10 @@ const WEIGHT_MAX: i64 = 1 << 22;
 /// Records that are shown to the model, in bytes: past these it has learned what it can, and it costs the terminal time.
 const LEARN_BYTES_MAX: usize = 256 << 10;
 
+/// Bytes that a match may go on from: those that come, of which there are fewer than in a bulk, and of the old records beside them. When
+/// there are so many the older half is forgotten, as else all of a blob of a gibibyte could come to lie here.
+const HISTORY_BYTES_MAX: usize = 32 << 20;
+
 /// Logistic function of `x / 256`, at steps of one half from -8 to 8, in 65,536ths.
 const LOGISTIC: [i32; 33] = [
     22, 36, 60, 98, 162, 267, 439, 720, 1179, 1921, 3108, 4971, 7812, 11955, 17625, 24743, 32768, 40793, 47911, 53581,
@@ -85,6 +89,18 @@ pub(super) struct Model {
     learned: usize,
 }
 
+/// Where a byte is that is to be coded.
+struct Spot<'a> {
+    /// What it is, and where in its part.
+    role: Role,
+    at: u32,
+    /// Where it is in the record.
+    index: usize,
+    /// Where the record belongs, and its neighbours as long as it agrees with them.
+    place: Place<'a>,
+    bounds: &'a Bounds<'a>,
+}
+
 /// The byte that is being coded, as far as it is known.
 struct Partial {
     hashes: [u32; CONTEXTS],
@@ -140,7 +156,7 @@ impl Model {
                     let want = known.get(out.len()).copied().unwrap_or(0);
                     let byte = match place.instead_of {
                         Some(old) if out.len() < shared => old[out.len()],
-                        _ => self.byte(coder, role, at, &bounds, place, out.len(), want),
+                        _ => self.byte(coder, &Spot { role, at, index: out.len(), place, bounds: &bounds }, want),
                     };
                     bounds.pass(out.len(), byte);
                     self.matches.push(byte);
@@ -158,19 +174,9 @@ impl Model {
         out
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all of it is what a byte depends on")]
-    fn byte(
-        &mut self,
-        coder: &mut impl Coder,
-        role: Role,
-        at: u32,
-        bounds: &Bounds<'_>,
-        place: Place<'_>,
-        index: usize,
-        want: u8,
-    ) -> u8 {
-        let (least, most) = bounds.at(index);
-        let partial = self.contexts(role, at, bounds, place, index);
+    fn byte(&mut self, coder: &mut impl Coder, spot: &Spot<'_>, want: u8) -> u8 {
+        let (least, most) = spot.bounds.at(spot.index);
+        let partial = self.contexts(spot);
         let mut value = 0u8;
         for place in (0..8).rev() {
             // The least value with a 1 here; the largest with a 0 is one below.
@@ -187,7 +193,8 @@ impl Model {
         value
     }
 
-    fn contexts(&self, role: Role, at: u32, bounds: &Bounds<'_>, place: Place<'_>, index: usize) -> Partial {
+    fn contexts(&self, spot: &Spot<'_>) -> Partial {
+        let &Spot { role, at, index, place, bounds } = spot;
         let before = self.before[role.stream()];
         let last = |bytes: u32| before & ((1u64 << (8 * bytes)) - 1);
         let (near, closeness) = bounds.near(index);
@@ -291,6 +298,7 @@ impl Bounds<'_> {
 
 /// Where the last bytes were seen before.
 struct Matches {
+    /// The last bytes seen, at most [`HISTORY_BYTES_MAX`] and a record.
     history: Vec<u8>,
     heads: Vec<u32>,
     /// Where the match goes on, and how long it has held; 0 for none.
@@ -322,7 +330,22 @@ impl Matches {
         (self.history.get(self.at).copied(), self.len.min(31))
     }
 
+    /// Forgets the older half of a history that is full.
+    fn make_room(&mut self) {
+        if self.history.len() < HISTORY_BYTES_MAX {
+            return;
+        }
+        let gone = self.history.len() - HISTORY_BYTES_MAX / 2;
+        self.history.drain(..gone);
+        self.heads.iter_mut().for_each(|head| *head = head.saturating_sub(gone as u32));
+        if self.at < gone {
+            self.len = 0;
+        }
+        self.at = self.at.saturating_sub(gone);
+    }
+
     fn push(&mut self, byte: u8) {
+        self.make_room();
         if self.len > 0 && self.history.get(self.at) == Some(&byte) {
             self.len += 1;
             self.at += 1;
@@ -345,6 +368,7 @@ impl Matches {
     }
 
     fn extend(&mut self, bytes: &[u8]) {
+        self.make_room();
         for &byte in bytes {
             self.history.push(byte);
             if let Some(head) = self.head() {
@@ -358,5 +382,31 @@ impl Matches {
         let last = self.history.last_chunk::<MATCH_MIN>()?;
         let key = last.iter().fold(0u64, |key, &byte| key << 8 | u64::from(byte));
         Some((key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - MATCH_HEADS_BITS)) as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_forgets_what_is_long_ago() {
+        const RECORD: usize = 1 << 20;
+        let mut matches = Matches::new();
+        matches.extend(b"long ago and far away");
+        for number in 0..70_u8 {
+            matches.extend(&vec![number; RECORD]);
+            assert!(matches.history.len() <= HISTORY_BYTES_MAX + RECORD);
+        }
+        matches.extend(b"a moment ago");
+        let mut expected = |bytes: &[u8]| {
+            matches.forget();
+            for byte in bytes {
+                matches.push(*byte);
+            }
+            matches.expected().0
+        };
+        assert_eq!(expected(b"a momen"), Some(b't'));
+        assert_eq!(expected(b"long ag"), None);
     }
 }

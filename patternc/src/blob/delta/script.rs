@@ -67,80 +67,109 @@ impl Records<'_> {
 pub(super) fn run<C: Coder>(
     coder: &mut C,
     counts: &Counts,
-    mut records: Records<'_>,
+    records: Records<'_>,
     source: &mut Source<'_>,
     known: Option<&[(u64, Edit<'_>)]>,
-    mut sink: impl FnMut(&[u8]) -> Result<(), DeltaError>,
+    sink: impl FnMut(&[u8]) -> Result<(), DeltaError>,
 ) -> Result<(), DeltaError> {
     let mut gaps = Numbers::new();
     let mut kinds = Choices::<8>::new();
-    let mut left = *counts;
+    let writes = known.is_some();
+    let mut walk = Walk { records, source, sink, writes, left: *counts, latest: Vec::new(), learned: 0 };
     let (mut cursor, mut last) = (0u64, 0usize);
-    // The last addition, while nothing old came after it; the last old record that was learned from, by its index.
-    let (mut latest, mut learned) = (Vec::new(), 0u64);
     for step in 0..counts.edits() {
         let edit = known.and_then(|known| known.get(step as usize));
         let gap = gaps.code(coder, edit.map_or(0, |(at, _)| at - cursor));
         let kind = kinds.code(coder, last * 2 + usize::from(gap == 0), edit.map_or(0, |(_, edit)| edit.number()));
-        left.take(kind).ok_or(DeltaError::Script(WireError {
-            at: step as usize,
-            what: "there are more edits of a kind than stated, edit",
-        }))?;
-        if gap > 0 {
-            latest.clear();
-        }
-        let range = || DeltaError::Range { index: cursor.saturating_add(gap), records: source.len() };
-        let at = cursor
-            .checked_add(gap)
-            .filter(|&at| at < source.len().saturating_add(u64::from(kind == ADD)))
-            .ok_or_else(range)?;
-        source.pass_until(at, &mut sink)?;
+        walk.left.take(kind).ok_or_else(|| at_edit(step, "there are more edits of a kind than stated, edit"))?;
+        let at = walk.pass(cursor, gap, kind)?;
         let record = edit.map_or(&[][..], |(_, edit)| edit.record());
         match kind {
-            REMOVE => source.skip()?,
-            ADD => {
-                let record = match &mut records {
-                    Records::Bulk(bulk) if known.is_none() => read_bulk(bulk, &mut left)?,
-                    Records::Bulk(_) => Vec::new(),
-                    Records::Modelled(model) => {
-                        source.fill()?;
-                        if learned <= at {
-                            source.before().into_iter().for_each(|before| model.learn(before));
-                            learned = at + 1;
-                        }
-                        let before = source.before().filter(|before| *before > &latest[..]);
-                        let low = before.or(Some(&latest[..]).filter(|latest| !latest.is_empty()));
-                        let place = Place { low, high: source.peek(), instead_of: None };
-                        modelled(model, coder, place, record, &mut left)?
-                    }
-                };
-                sink(&record)?;
-                latest = record;
-            }
-            _ => {
-                let Records::Modelled(model) = &mut records else {
-                    return Err(DeltaError::Script(WireError {
-                        at: step as usize,
-                        what: "records in bulk replace no others, edit",
-                    }));
-                };
-                source.fill()?;
-                let place = Place { instead_of: source.peek(), ..Place::default() };
-                let record = modelled(model, coder, place, record, &mut left)?;
-                sink(&record)?;
-                source.skip()?;
-                latest = record;
-            }
+            REMOVE => walk.source.skip()?,
+            ADD => walk.add(coder, at, record)?,
+            _ => walk.change(coder, step, record)?,
         }
         cursor = at + u64::from(kind != ADD);
         last = kind;
     }
-    source.pass_until(source.len(), &mut sink)?;
-    let rest = match &records {
-        Records::Modelled(_) => left.bytes != 0,
-        Records::Bulk(bulk) => known.is_none() && (left.bytes != 0 || !bulk.is_empty()),
-    };
-    if rest { Err(additions("fewer bytes than stated")) } else { Ok(()) }
+    walk.finish()
+}
+
+/// A walk through the old records, and what is known of the new ones.
+struct Walk<'w, 'a, 'b, S> {
+    records: Records<'b>,
+    source: &'w mut Source<'a>,
+    sink: S,
+    /// Whether edits are written; a reader is about to learn them.
+    writes: bool,
+    left: Counts,
+    /// The last addition or change, while nothing old came after it.
+    latest: Vec<u8>,
+    /// The last old record that was learned from: its index and one.
+    learned: u64,
+}
+
+impl<S: FnMut(&[u8]) -> Result<(), DeltaError>> Walk<'_, '_, '_, S> {
+    /// Goes on to the next edit, `gap` records from `cursor`, and says where that is. Additions may lie behind the last record.
+    fn pass(&mut self, cursor: u64, gap: u64, kind: usize) -> Result<u64, DeltaError> {
+        if gap > 0 {
+            self.latest.clear();
+        }
+        let records = self.source.len();
+        let at = cursor.checked_add(gap).filter(|&at| at < records.saturating_add(u64::from(kind == ADD)));
+        let at = at.ok_or(DeltaError::Range { index: cursor.saturating_add(gap), records })?;
+        self.source.pass_until(at, &mut self.sink)?;
+        Ok(at)
+    }
+
+    fn add(&mut self, coder: &mut impl Coder, at: u64, known: &[u8]) -> Result<(), DeltaError> {
+        let Walk { records, source, latest, left, learned, .. } = self;
+        let record = match records {
+            Records::Bulk(bulk) if !self.writes => read_bulk(bulk, left)?,
+            Records::Bulk(_) => Vec::new(),
+            Records::Modelled(model) => {
+                source.fill()?;
+                if *learned <= at {
+                    source.before().into_iter().for_each(|before| model.learn(before));
+                    *learned = at + 1;
+                }
+                let before = source.before().filter(|before| *before > &latest[..]);
+                let low = before.or(Some(&latest[..]).filter(|latest| !latest.is_empty()));
+                let place = Place { low, high: source.peek(), instead_of: None };
+                modelled(model, coder, place, known, left)?
+            }
+        };
+        (self.sink)(&record)?;
+        self.latest = record;
+        Ok(())
+    }
+
+    fn change(&mut self, coder: &mut impl Coder, step: u64, known: &[u8]) -> Result<(), DeltaError> {
+        let Records::Modelled(model) = &mut self.records else {
+            return Err(at_edit(step, "records in bulk replace no others, edit"));
+        };
+        self.source.fill()?;
+        let place = Place { instead_of: self.source.peek(), ..Place::default() };
+        let record = modelled(model, coder, place, known, &mut self.left)?;
+        (self.sink)(&record)?;
+        self.source.skip()?;
+        self.latest = record;
+        Ok(())
+    }
+
+    /// Passes the old records that are left; no bytes of new ones may be.
+    fn finish(mut self) -> Result<(), DeltaError> {
+        self.source.pass_until(self.source.len(), &mut self.sink)?;
+        let rest = match &self.records {
+            Records::Modelled(_) => self.left.bytes != 0,
+            Records::Bulk(bulk) => !self.writes && (self.left.bytes != 0 || !bulk.is_empty()),
+        };
+        if rest { Err(additions("fewer bytes than stated")) } else { Ok(()) }
+    }
+}
+
+fn at_edit(step: u64, what: &'static str) -> DeltaError {
+    DeltaError::Script(WireError { at: step as usize, what })
 }
 
 fn additions(what: &'static str) -> DeltaError {

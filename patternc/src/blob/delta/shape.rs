@@ -4,6 +4,12 @@
 //! encoding of [`crate::record`] without believing it: what is read is decoded in full afterwards. Of logical records only the
 //! kind and the name are followed; the rest has a length that is written down.
 
+use crate::record::tags::{
+    ALTERNATIVES, BOUNDARY, BYTES, GAP, NEGATED, OFFSET_BEFORE_ENTRY, OFFSET_END, OFFSET_ENTRY, OFFSET_LAST_SECTION,
+    OFFSET_SECTION, OFFSET_START, OFFSET_WITHIN, OPEN_GAP, SIZE_EXACT, digest_len,
+};
+use crate::record::{Kind, kind_of};
+
 /// What a byte of a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -129,36 +135,49 @@ impl Shape {
     }
 
     fn begin(&mut self, role: Role, byte: u8) {
-        let name = [varint(Role::NameLen)];
-        match (role, byte) {
-            (Role::Kind, 0) => {
-                self.wants.extend([varint(Role::Elements), Want::Byte(Role::OffsetKind), Want::Byte(Role::Target)]);
-                self.wants.extend(name);
-            }
-            (Role::Kind, 1..8) => {
-                self.wants.extend([Want::Byte(Role::SizeKind), Want::Byte(Role::DigestKind)]);
-                self.wants.extend(name);
-            }
-            (Role::Kind, _) => {
-                self.wants.push(Want::Length);
-                self.wants.extend(name);
-            }
-            (Role::OffsetKind, 1..=6) => {
-                self.wants.extend([varint(Role::OffsetNumber); 2]);
-                if byte == 5 {
-                    self.wants.push(Want::Byte(Role::OffsetNumber));
+        match role {
+            Role::Kind => {
+                match kind_of(&[byte]) {
+                    Some(Kind::Body) => {
+                        self.wants.extend([varint(Role::Elements), Want::Byte(Role::OffsetKind), Want::Byte(Role::Target)]);
+                    }
+                    Some(Kind::FileHash | Kind::SectionHash | Kind::ImportHash | Kind::CleanFile) => {
+                        self.wants.extend([Want::Byte(Role::SizeKind), Want::Byte(Role::DigestKind)]);
+                    }
+                    Some(Kind::Logical) | None => self.wants.push(Want::Length),
                 }
+                self.wants.push(varint(Role::NameLen));
             }
-            (Role::OffsetKind, 7) => self.wants.extend([varint(Role::OffsetNumber), Want::Byte(Role::OffsetNumber)]),
-            (Role::ElementKind, 0) => self.wants.push(varint(Role::StringLen)),
-            (Role::ElementKind, 1 | 2) => self.wants.push(varint(Role::Alternatives)),
-            (Role::ElementKind, 3) => self.wants.extend([varint(Role::Gap); 2]),
-            (Role::ElementKind, 4) => self.wants.push(varint(Role::Gap)),
-            (Role::ElementKind, 5) => self.wants.push(Want::Byte(Role::Boundary)),
-            (Role::DigestKind, 0..3) => {
-                self.wants.push(Want::Raw { role: Role::Digest, left: [16, 20, 32][usize::from(byte)], at: 0 });
+            Role::OffsetKind => self.offset(byte),
+            Role::ElementKind => self.element(byte),
+            Role::DigestKind => {
+                let left = digest_len(byte).unwrap_or(0) as u64;
+                self.wants.push(Want::Raw { role: Role::Digest, left, at: 0 });
             }
-            (Role::SizeKind, 1) => self.wants.push(varint(Role::Size)),
+            Role::SizeKind if byte == SIZE_EXACT => self.wants.push(varint(Role::Size)),
+            _ => {}
+        }
+    }
+
+    fn offset(&mut self, kind: u8) {
+        let number = varint(Role::OffsetNumber);
+        match kind {
+            OFFSET_START | OFFSET_END | OFFSET_ENTRY | OFFSET_BEFORE_ENTRY | OFFSET_LAST_SECTION => {
+                self.wants.extend([number; 2]);
+            }
+            OFFSET_SECTION => self.wants.extend([number, number, Want::Byte(Role::OffsetNumber)]),
+            OFFSET_WITHIN => self.wants.extend([number, Want::Byte(Role::OffsetNumber)]),
+            _ => {}
+        }
+    }
+
+    fn element(&mut self, kind: u8) {
+        match kind {
+            BYTES => self.wants.push(varint(Role::StringLen)),
+            ALTERNATIVES | NEGATED => self.wants.push(varint(Role::Alternatives)),
+            GAP => self.wants.extend([varint(Role::Gap); 2]),
+            OPEN_GAP => self.wants.push(varint(Role::Gap)),
+            BOUNDARY => self.wants.push(Want::Byte(Role::Boundary)),
             _ => {}
         }
     }
@@ -181,6 +200,64 @@ impl Shape {
             0 => self.wants.push(Want::Raw { role: Role::Fixed, left: len, at: 0 }),
             1 => {}
             _ => self.wants.push(Want::Raw { role: Role::Masked, left: 2 * len, at: 0 }),
+        }
+    }
+}
+
+/// Whether the shape of an encoded record comes to its end where the record does; of a logical one, to the length of what is not followed.
+pub(crate) fn is_followed(encoded: &[u8]) -> bool {
+    let mut shape = Shape::new();
+    for &byte in encoded {
+        match shape.next() {
+            Next::Byte(..) => shape.take(byte),
+            Next::Length => return kind_of(encoded) == Some(Kind::Logical),
+            Next::End => return false,
+        }
+    }
+    shape.next() == Next::End
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clamav;
+    use crate::record::{DigestOf, Record};
+
+    fn records() -> Vec<Record> {
+        let offsets = ["*", "7", "7,300", "EOF-300,2", "EP+0", "EP-300", "S3+300,1", "SL+4", "SE2", "VI"];
+        let bodies = [
+            "aabbcc",
+            "aa??bb??????????????????????????????????????????ccdd",
+            "aabb*ccdd{300-400}eeff{5-}a?bbcc",
+            "aabb(cc|ddee|)ff!(11|22)3344",
+            "(B)aabb(L)",
+            "aabb!(W)ccdd",
+        ];
+        // What has no meaning at a fixed offset is left out.
+        let line = |offset: &str, body: &str| clamav::ndb(format!("N:1:{offset}:{body}")).ok().flatten();
+        let mut records: Vec<Record> =
+            offsets.iter().flat_map(|at| bodies.iter().filter_map(move |body| line(at, body))).collect();
+        assert!(records.len() > 40, "{}", records.len());
+        for digits in [32, 40, 64] {
+            for size in ["*", "300"] {
+                let line = format!("{}:{size}:N:73", "ab".repeat(digits / 2));
+                records.push(clamav::hash(DigestOf::CleanFile, line).unwrap().unwrap());
+            }
+        }
+        records.push(clamav::ldb("N;Engine:51-255,Target:0;0;aabbcc").unwrap().unwrap());
+        records
+    }
+
+    #[test]
+    fn shapes_end_where_records_end() {
+        for record in records() {
+            let encoded = record.encode();
+            assert!(is_followed(&encoded), "{record:?}");
+            // Neither earlier nor later, but for what is not followed.
+            if record.kind() != Kind::Logical {
+                assert!(!is_followed(&[&encoded[..], &[0]].concat()), "{record:?}");
+                assert!((0..encoded.len()).all(|len| !is_followed(&encoded[..len])), "{record:?}");
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use rayon::prelude::*;
 
 use super::DeltaError;
+use crate::blob::segment::batch_len;
 use crate::blob::{BlobError, Packed, SegmentFault};
 use crate::record::skip;
 use crate::wire::Reader;
@@ -44,7 +45,7 @@ impl<'a> Source<'a> {
         self.packed.header.counts.total()
     }
 
-    /// Opens segments, as many as there are threads, unless one is open or there are none.
+    /// Opens a batch of segments, unless one is open or there are none.
     pub(super) fn fill(&mut self) -> Result<(), DeltaError> {
         if self.open.front().is_some_and(|open| self.record < open.ends.len()) {
             return Ok(());
@@ -57,7 +58,7 @@ impl<'a> Source<'a> {
         }
         if self.open.is_empty() {
             let segments = &self.packed.segments[self.opening..];
-            let batch = &segments[..segments.len().min(rayon::current_num_threads())];
+            let batch = &segments[..segments.len().min(batch_len())];
             let opened: Vec<_> = batch
                 .par_iter()
                 .map(|(entry, frame)| {

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::signature::{Part, PublicKey, SignatureError};
 use super::{ContainerError, Header};
 use crate::clamav::notes::{self, ListedFile};
-use crate::clamav::{is_comment, is_licence_name};
+use crate::clamav::{is_comment, is_licence};
 
 /// What a container says of its members: a copy of the header, then `name:size:sha256` for each, then `DSIG:signature`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl List {
         if self.files.is_empty() {
             return fault("it is empty".to_owned());
         }
-        let needs_listing = |name: &str| !List::is_named(name) && !is_licence_name(name);
+        let needs_listing = |name: &str| !List::is_named(name) && !is_licence(name);
         // Each member, and whether it need not be listed any more.
         let mut members: BTreeMap<&str, (&ListedFile, bool)> =
             found.iter().map(|member| (member.name.as_str(), (member, !needs_listing(&member.name)))).collect();

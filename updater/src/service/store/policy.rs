@@ -244,10 +244,13 @@ pub(super) struct RowSql {
     features: Option<String>,
     wished_group: Option<String>,
     group_name: Option<String>,
+    enrolled_group: Option<String>,
+    pub(super) pending: i64,
+    pub(super) revoked_at: Option<i64>,
 }
 
 impl RowSql {
-    pub(super) const COLUMNS: &str = "public_key, counter, designation, subscribed, hardware, os, engine_version, memory_bytes, features, wished_group, group_name";
+    pub(super) const COLUMNS: &str = "public_key, counter, designation, subscribed, hardware, os, engine_version, memory_bytes, features, wished_group, group_name,\n         enrolled_group, pending, revoked_at";
 
     /// `applied` is maker, name, release and since when.
     pub(super) fn read(
@@ -272,6 +275,6 @@ impl RowSql {
             releases.push(at);
         }
         let row = UserRow::of(terminal, &facts, releases);
-        Ok(UserRow { stays, group: self.group_name.or(row.group), ..row })
+        Ok(UserRow { stays, group: self.group_name.or(self.enrolled_group).or(row.group), ..row })
     }
 }

@@ -6,18 +6,37 @@ use super::{Store, StoreError, channel, int, nat, now};
 use crate::Channel;
 use crate::decide::UserRow;
 use crate::keys::PublicKey;
-use crate::wire::{Acknowledge, Assignment, ChannelRelease, CheckIn, Sha256Hex, TerminalFacts, TerminalRow};
-use serde_json::json;
+use crate::wire::{Acknowledge, Assignment, ChannelRelease, CheckIn, Reported, TerminalFacts, TerminalRow};
 use sqlx::{Any, FromRow, Transaction};
 use std::collections::HashMap;
 
-/// What became of an attempt to use up an enrolment token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Enrolment {
-    /// The terminal with this number may go on; also when the same key asks again.
-    Accepted(String),
-    /// The token is unknown or was used by another key.
-    Refused,
+/// How a terminal stands with the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Active,
+    /// It enrolled, and the operator has still to approve it.
+    Pending,
+    /// The operator revoked it.
+    Revoked,
+}
+
+impl Standing {
+    fn of(pending: i64, revoked_at: Option<i64>) -> Self {
+        match (revoked_at, pending) {
+            (Some(_), _) => Standing::Revoked,
+            (None, 0) => Standing::Active,
+            (None, _) => Standing::Pending,
+        }
+    }
+}
+
+/// What became of a check-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CheckInTaken {
+    /// It is written. A copy said what neither the last answer nor the one before it told this terminal to say.
+    Yes { is_copy: bool },
+    /// Its counter was used; nothing is written.
+    Replayed,
 }
 
 /// The part of a terminal's row that an idle poll needs.
@@ -25,79 +44,18 @@ pub(crate) struct Terminal {
     pub(crate) key: PublicKey,
     /// Last counter that was written; newer ones may be in memory.
     pub(crate) counter: u64,
+    pub(crate) standing: Standing,
     pub(crate) row: UserRow,
 }
 
 impl Store {
-    pub(crate) async fn add_token(&self, digest: &Sha256Hex) -> Result<(), StoreError> {
-        let insert = sqlx::query("INSERT INTO enrolment_tokens (sha256, created_at) VALUES ($1, $2)");
-        insert.bind(digest.to_string()).bind(now()).execute(&self.pool).await?;
-        Ok(())
-    }
-
-    /// Uses up a token for the terminal with this key: a new one, which gets the number `terminal`, or one that is enrolled
-    /// already, which keeps its number and whose facts are brought up to date. A terminal that died before it read the answer
-    /// asks again with the same token and key and gets the same number.
-    pub(crate) async fn enrol(
-        &self,
-        token: &Sha256Hex,
-        terminal: &str,
-        key: &PublicKey,
-        counter: u64,
-        facts: &TerminalFacts,
-    ) -> Result<Enrolment, StoreError> {
-        let mut tx = self.begin().await?;
-        let known = sqlx::query_as::<_, (String,)>("SELECT terminal FROM terminals WHERE public_key = $1");
-        let known = known.bind(key.to_string()).fetch_optional(&mut *tx).await?;
-        let terminal = known.as_ref().map_or(terminal, |(known,)| known.as_str());
-        let used = sqlx::query("UPDATE enrolment_tokens SET terminal = $1 WHERE sha256 = $2 AND terminal IS NULL")
-            .bind(terminal)
-            .bind(token.to_string())
-            .execute(&mut *tx)
-            .await?;
-        if used.rows_affected() == 0 {
-            let again = sqlx::query_as::<_, (String,)>(
-                "SELECT t.terminal FROM enrolment_tokens e JOIN terminals t ON t.terminal = e.terminal
-                 WHERE e.sha256 = $1 AND t.public_key = $2",
-            );
-            let again = again.bind(token.to_string()).bind(key.to_string()).fetch_optional(&mut *tx).await?;
-            return Ok(again.map_or(Enrolment::Refused, |(terminal,)| Enrolment::Accepted(terminal)));
-        }
-        // The counter of a known key only grows here too, so that no recorded request becomes worth anything again.
-        let entered = sqlx::query_scalar::<_, String>(
-            "INSERT INTO terminals (terminal, public_key, counter, hardware, os, engine_version, designation, subscribed,
-             enrolled_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-             ON CONFLICT (public_key) DO UPDATE SET counter = CASE WHEN
-             terminals.counter < excluded.counter THEN excluded.counter ELSE terminals.counter END, hardware = excluded.hardware,
-             os = excluded.os, engine_version = excluded.engine_version, designation = excluded.designation,
-             subscribed = excluded.subscribed RETURNING terminal",
-        )
-        .bind(terminal)
-        .bind(key.to_string())
-        .bind(int(counter)?)
-        .bind(&facts.hardware)
-        .bind(&facts.os)
-        .bind(&facts.engine_version)
-        .bind(serde_json::to_string(&facts.designation)?)
-        .bind(subscribed_text(facts)?)
-        .bind(now())
-        .fetch_one(&mut *tx)
-        .await?;
-        if entered != terminal {
-            // The same key enrolled with another token, after this transaction looked for it.
-            let renamed = sqlx::query("UPDATE enrolment_tokens SET terminal = $1 WHERE sha256 = $2").bind(&entered);
-            renamed.bind(token.to_string()).execute(&mut *tx).await?;
-        }
-        put_machine(&mut tx, &entered, facts).await?;
-        let told = json!({ "key": key, "digest": token, "again": known.is_some() });
-        self.audit_in(&mut tx, &format!("terminal:{entered}"), "terminal-enrolled", &told).await?;
-        tx.commit().await?;
-        Ok(Enrolment::Accepted(entered))
-    }
-
-    pub(crate) async fn terminal_key(&self, terminal: &str) -> Result<Option<PublicKey>, StoreError> {
-        let row = sqlx::query_as::<_, (String,)>("SELECT public_key FROM terminals WHERE terminal = $1").bind(terminal);
-        row.fetch_optional(&self.pool).await?.map(|(key,)| Ok(key.parse()?)).transpose()
+    /// Who a terminal is and how it stands.
+    pub(crate) async fn terminal_key(&self, terminal: &str) -> Result<Option<(PublicKey, Standing)>, StoreError> {
+        let row = sqlx::query_as::<_, (String, i64, Option<i64>)>(
+            "SELECT public_key, pending, revoked_at FROM terminals WHERE terminal = $1",
+        );
+        let row = row.bind(terminal).fetch_optional(&self.pool).await?;
+        row.map(|(key, pending, revoked_at)| Ok((key.parse()?, Standing::of(pending, revoked_at)))).transpose()
     }
 
     /// What an idle poll needs of a terminal.
@@ -111,7 +69,8 @@ impl Store {
         );
         let applied = applied.bind(terminal).fetch_all(&self.pool).await?;
         let (key, counter) = (row.public_key.parse()?, nat(row.counter)?);
-        Ok(Some(Terminal { key, counter, row: row.read(terminal, applied)? }))
+        let standing = Standing::of(row.pending, row.revoked_at);
+        Ok(Some(Terminal { key, counter, standing, row: row.read(terminal, applied)? }))
     }
 
     /// Writes contacts by idle polls, all or none: by terminal, seconds since 1970 and counter. Neither ever goes back.
@@ -133,12 +92,19 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Writes a terminal's row as it reported it; returns false, and writes nothing, for a counter that was used.
-    pub(crate) async fn check_in(&self, terminal: &str, counter: u64, report: &CheckIn) -> Result<bool, StoreError> {
+    /// Writes a terminal's row as it reported it, and `freshness` as what it must say next time.
+    pub(crate) async fn check_in(
+        &self,
+        terminal: &str,
+        counter: u64,
+        report: &CheckIn,
+        freshness: &str,
+    ) -> Result<CheckInTaken, StoreError> {
         let mut tx = self.begin().await?;
         if !take_counter(&mut tx, terminal, counter).await? {
-            return Ok(false);
+            return Ok(CheckInTaken::Replayed);
         }
+        let is_copy = !take_freshness(&mut tx, terminal, &report.freshness, freshness).await?;
         let facts = &report.facts;
         sqlx::query(
             "UPDATE terminals SET hardware = $1, os = $2, engine_version = $3, designation = $4, subscribed = $5
@@ -156,7 +122,38 @@ impl Store {
         put_applied(&mut tx, terminal, &report.applied).await?;
         configure(&mut tx, terminal).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(CheckInTaken::Yes { is_copy })
+    }
+
+    /// Refuses all calls of a terminal from now on; false when there is none of this number.
+    pub(crate) async fn revoke_terminal(&self, terminal: &str) -> Result<bool, StoreError> {
+        let revoke = sqlx::query("UPDATE terminals SET revoked_at = COALESCE(revoked_at, $1) WHERE terminal = $2");
+        Ok(revoke.bind(now()).bind(terminal).execute(&self.pool).await?.rows_affected() > 0)
+    }
+
+    /// Lets a terminal that waits for approval go on, and takes back the remark that there are two of it; false when there is none.
+    pub(crate) async fn approve_terminal(&self, terminal: &str) -> Result<bool, StoreError> {
+        let approve = sqlx::query("UPDATE terminals SET pending = 0, cloned_at = NULL WHERE terminal = $1");
+        Ok(approve.bind(terminal).execute(&self.pool).await?.rows_affected() > 0)
+    }
+
+    /// Forgets a terminal and all that it reported; false when there is none of this number.
+    pub(crate) async fn remove_terminal(&self, terminal: &str) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        for text in [
+            "DELETE FROM reports WHERE terminal = $1",
+            "DELETE FROM applied WHERE terminal = $1",
+            "DELETE FROM token_uses WHERE terminal = $1",
+            "DELETE FROM stays WHERE terminal = $1",
+            "DELETE FROM offers WHERE terminal = $1",
+            "DELETE FROM blamed WHERE terminal = $1",
+            "DELETE FROM threat_reports WHERE terminal = $1",
+        ] {
+            sqlx::query(text).bind(terminal).execute(&mut *tx).await?;
+        }
+        let removed = sqlx::query("DELETE FROM terminals WHERE terminal = $1").bind(terminal).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(removed.rows_affected() > 0)
     }
 
     /// Keeps what a terminal was told, for the operator's view.
@@ -172,16 +169,22 @@ impl Store {
     }
 
     /// Records a terminal's result; returns false, and records nothing, for a counter that was used.
-    pub(crate) async fn acknowledge(&self, terminal: &str, counter: u64, result: &Acknowledge) -> Result<bool, StoreError> {
+    pub(crate) async fn acknowledge(
+        &self,
+        terminal: &str,
+        counter: u64,
+        reported: &Reported<Acknowledge>,
+    ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         if !take_counter(&mut tx, terminal, counter).await? {
             return Ok(false);
         }
-        let insert = "INSERT INTO reports (terminal, at, outcome, generation, step, code, words)
-                      VALUES ($1, $2, $3, $4, $5, $6, $7)";
-        let report = sqlx::query(insert).bind(terminal).bind(now());
+        let insert = "INSERT INTO reports (terminal, at, plan, steps, outcome, generation, step, code, words)
+                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        let steps = if reported.steps.is_empty() { None } else { Some(serde_json::to_string(&reported.steps)?) };
+        let report = sqlx::query(insert).bind(terminal).bind(now()).bind(&reported.plan).bind(steps);
         let none = None::<&str>;
-        match result {
+        match &reported.result {
             Acknowledge::Installed { generation, applied } => {
                 let report = report.bind("installed").bind(int(*generation)?).bind(none).bind(none).bind(none);
                 report.execute(&mut *tx).await?;
@@ -212,6 +215,45 @@ pub(super) async fn take_counter(tx: &mut Transaction<'_, Any>, terminal: &str, 
         .await?;
     Ok(taken.rows_affected() == 1)
 }
+
+/// How long one remark on copies of a terminal is enough, in seconds.
+const COPY_TOLD_EVERY: i64 = 24 * 3600;
+
+/// Takes what a terminal says against what it was told to say, and keeps `next` for the next time. Returns false, and makes a remark in the
+/// row and once a day among the reports, when it is neither what the last answer said nor what it said itself last time: two copies of the
+/// terminal take turns, or it was put back to an older state. An answer that was lost makes it say the same again, which is in order.
+async fn take_freshness(tx: &mut Transaction<'_, Any>, terminal: &str, said: &str, next: &str) -> Result<bool, StoreError> {
+    let held = sqlx::query_as::<_, (String, String, Option<i64>)>(
+        "SELECT freshness, freshness_before, cloned_at FROM terminals WHERE terminal = $1",
+    );
+    let (told, before, cloned_at) = held.bind(terminal).fetch_one(&mut **tx).await?;
+    let is_one = said == told || said == before;
+    let now = now();
+    // What is kept has the length that this service gives; anything else can be no answer of its own.
+    let said = if said.len() <= next.len() { said } else { "" };
+    sqlx::query(
+        "UPDATE terminals SET freshness = $1, freshness_before = $2,
+         cloned_at = CASE WHEN $3 = 1 THEN cloned_at ELSE $4 END WHERE terminal = $5",
+    )
+    .bind(next)
+    .bind(said)
+    .bind(i64::from(is_one))
+    .bind(now)
+    .bind(terminal)
+    .execute(&mut **tx)
+    .await?;
+    if !is_one && cloned_at.is_none_or(|at| now - at >= COPY_TOLD_EVERY) {
+        let insert = sqlx::query(
+            "INSERT INTO reports (terminal, at, outcome, step, code, words) VALUES ($1, $2, 'trouble', 'check-in', $3, $4)",
+        );
+        let words = "two copies of this terminal check in, or it was put back to an older state";
+        insert.bind(terminal).bind(now).bind(COPY_CODE).bind(words).execute(&mut **tx).await?;
+    }
+    Ok(is_one)
+}
+
+/// Code of the remark on copies among a terminal's reports.
+const COPY_CODE: &str = "terminal_cloned";
 
 async fn put_applied(tx: &mut Transaction<'_, Any>, terminal: &str, applied: &[ChannelRelease]) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM applied WHERE terminal = $1").bind(terminal).execute(&mut **tx).await?;
@@ -247,6 +289,10 @@ pub(super) struct TerminalSql {
     reason: Option<String>,
     words: Option<String>,
     trouble: Option<String>,
+    enrolled_group: Option<String>,
+    pending: i64,
+    revoked_at: Option<i64>,
+    cloned_at: Option<i64>,
 }
 
 impl TerminalSql {
@@ -270,6 +316,10 @@ impl TerminalSql {
             reason: self.reason,
             words: self.words,
             trouble: self.trouble,
+            group: self.enrolled_group,
+            pending: self.pending != 0,
+            revoked_at: self.revoked_at,
+            cloned_at: self.cloned_at,
         })
     }
 }
@@ -278,6 +328,6 @@ pub(super) fn read_subscribed(text: &str) -> Result<Vec<Channel>, StoreError> {
     serde_json::from_str::<Vec<String>>(text)?.iter().map(|text| channel(text)).collect()
 }
 
-fn subscribed_text(facts: &TerminalFacts) -> Result<String, StoreError> {
+pub(super) fn subscribed_text(facts: &TerminalFacts) -> Result<String, StoreError> {
     Ok(serde_json::to_string(&facts.subscribed.iter().map(ToString::to_string).collect::<Vec<_>>())?)
 }

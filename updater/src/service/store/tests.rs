@@ -167,8 +167,8 @@ async fn the_user_table_takes_each_counter_once_from_whichever_replica() {
         for round in 0..10 {
             let key = tables.key(&format!("terminal-{round}")).public();
             let (first, second) = (token(&format!("{round} a")), token(&format!("{round} b")));
-            one.add_token(&first).await.unwrap();
-            one.add_token(&second).await.unwrap();
+            one.add_token(&one_use(first)).await.unwrap();
+            one.add_token(&one_use(second)).await.unwrap();
             let (names, facts) = ([format!("{round}-a"), format!("{round}-b")], facts("1"));
             let (a, b) =
                 tokio::join!(one.enrol(&first, &names[0], &key, 1, &facts), two.enrol(&second, &names[1], &key, 1, &facts));
@@ -178,16 +178,16 @@ async fn the_user_table_takes_each_counter_once_from_whichever_replica() {
             let again = one.enrol(&second, "another", &key, 2, &facts).await.unwrap();
             assert_eq!(again, Enrolment::Accepted(terminal.clone()));
 
-            let report = CheckIn { facts: facts.clone(), applied: Vec::new() };
+            let report = CheckIn { facts: facts.clone(), applied: Vec::new(), freshness: String::new() };
             let mut asks = Vec::new();
             for at in 0..8 {
                 let (store, terminal, report) = (if at % 2 == 0 { &one } else { &two }, terminal.clone(), report.clone());
                 let store = store.clone();
-                asks.push(tokio::spawn(async move { store.check_in(&terminal, 7, &report).await.unwrap() }));
+                asks.push(tokio::spawn(async move { store.check_in(&terminal, 7, &report, "f").await.unwrap() }));
             }
             let mut taken = 0;
             for ask in asks {
-                taken += usize::from(ask.await.unwrap());
+                taken += usize::from(ask.await.unwrap() == CheckInTaken::Yes { is_copy: false });
             }
             assert_eq!(taken, 1, "{database:?}");
         }
@@ -220,4 +220,8 @@ fn a_connection_in_the_clear_stays_on_this_machine_unless_it_is_said() {
     let error = postgres_at("postgres://me:secret@db.example/d").unwrap_err().to_string();
     assert!(error.contains("db.example") && !error.contains("secret"), "{error}");
     assert!(!format!("{:?}", Database::Postgres("postgres://me:secret@h/d".to_owned())).contains("secret"));
+}
+
+fn one_use(digest: Sha256Hex) -> NewToken<'static> {
+    NewToken { digest, uses_max: 1, expires_at: None, group: None, approval: false }
 }

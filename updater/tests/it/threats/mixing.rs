@@ -108,14 +108,15 @@ async fn a_snapshot_that_drops_a_maker() {
     fresh.agent.update().await.unwrap_err();
 }
 
-/// An assignment brings a product that this terminal did not subscribe to, alone or beside its own. A maker is the unit of trust: another
-/// product of the terminal's own maker would be accepted.
+/// An assignment brings a product that this terminal did not subscribe to, alone or beside its own; also one of its own maker, who may
+/// have products with fewer signatures.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unwanted_product_is_assigned() {
     let stage = Stage::new().await;
     let best = stage.world.maker("best").await;
-    for channel in ["best/stable", "best/other"] {
-        stage.world.publish(&best, channel, 1, 0..50).await;
+    for channel in ["best/stable", "best/other", "acme/other"] {
+        let maker = if channel.starts_with("acme") { &stage.maker } else { &best };
+        stage.world.publish(maker, channel, 1, 0..50).await;
         stage.terminal.is_told(&stage.world, &[at(channel, 1)]).await;
         stage.refuses("assignment_not_accepted", channel).await;
 

@@ -4,10 +4,12 @@
 use super::Stage;
 use super::forge::Forge;
 use crate::support::fault::Fault;
+use crate::support::{EvilDirector, at};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 const ODD: [&str; 16] = [
     "../../../../canary",
@@ -151,9 +153,23 @@ async fn odd_role_names() {
 #[tokio::test(flavor = "multi_thread")]
 async fn injection_through_answers_of_the_service() {
     let stage = Stage::new().await;
+    let evil = EvilDirector::of(&stage.world);
+    let told = Arc::new(Mutex::new(Value::Null));
+    let telling = told.clone();
+    let answer = move |terminal: &str, counter| {
+        let mut told = telling.lock().unwrap().clone();
+        told["number"] = json!(counter);
+        let mut member = EvilDirector::membership(terminal, counter);
+        member["freshness"] = told["words"].clone();
+        let mut answer = evil.answer(&told, &member);
+        answer["beacon"] = told["words"].clone();
+        answer["poll_seconds"] = u64::MAX.into();
+        answer
+    };
+    stage.terminal.is_answered(&stage.proxy.url, answer).await;
     let clean = stage.template();
     let before = outside(&stage);
-    let honest = json!({"channels": [{"channel": "acme/stable", "release": 2}], "reason": "refresh", "words": "w"});
+    let honest = EvilDirector::assignment(&[at("acme/stable", 2)], 1);
     for odd in ODD {
         // Where a name is to be, such a text is no answer.
         for (channel, reason) in
@@ -165,27 +181,24 @@ async fn injection_through_answers_of_the_service() {
             if answer["channels"][0]["channel"] == "acme/con" {
                 continue;
             }
-            stage.proxy.always("/check-in", Fault::Serve(answer.to_string().into_bytes()));
-            let error = stage.refuses("answer_unreadable", &answer.to_string()).await;
+            *told.lock().unwrap() = answer.clone();
+            let error = stage.refuses("assignment_malformed", &answer.to_string()).await;
             assert!(is_printable(&error), "{error:?}");
             stage.nothing_escaped(&before, &answer.to_string());
-            stage.proxy.heal();
             stage.restore(&clean);
         }
         // Where words are to be, they are kept as words and without what a screen would obey.
         let mut answer = honest.clone();
         answer["words"] = odd.into();
-        answer["beacon"] = odd.into();
-        answer["poll_seconds"] = u64::MAX.into();
-        stage.proxy.always("/check-in", Fault::Serve(answer.to_string().into_bytes()));
+        *told.lock().unwrap() = answer.clone();
         let report = stage.terminal.agent.update().await.unwrap();
         assert!(is_printable(&report.assignment.words), "{:?}", report.assignment.words);
         assert!(is_printable(&stage.terminal.status().last_assignment.unwrap().words));
         stage.terminal.agent.update().await.unwrap();
         stage.nothing_escaped(&before, odd);
-        stage.proxy.heal();
         stage.restore(&clean);
         // And so is a refusal.
+        stage.terminal.asks(&stage.proxy.url);
         let problem = json!({"code": odd, "detail": odd}).to_string();
         stage.proxy.always("/check-in", Fault::Refuse(400, problem.into_bytes()));
         let error = stage.terminal.agent.update().await.unwrap_err();
@@ -240,6 +253,7 @@ async fn injection_through_metadata() {
 #[tokio::test(flavor = "multi_thread")]
 async fn injection_through_a_blobs_header() {
     let stage = Stage::new().await;
+    stage.is_told_of_release_2().await;
     let clean = stage.template();
     let before = outside(&stage);
     for odd in ODD {

@@ -37,7 +37,7 @@ async fn a_malicious_mirror() {
                     "metadata_unsigned",
                     "metadata_refused",
                     "blob_refused",
-                    "assignment_not_accepted",
+                    "assignment_unsigned",
                     "release_not_listed",
                 ],
             ),
