@@ -389,8 +389,6 @@ pub(crate) enum AdminCommand {
     },
     #[command(flatten)]
     Decisions(admin::DecisionCommand),
-    /// Show and write releases that were ever published.
-    Release(ReleaseArgs),
     /// Remove stored objects that no table names and that are older than a day: what publications left that did not come to their end.
     Gc {
         /// Count them, and remove nothing

@@ -69,14 +69,8 @@ fn kind_and_name(text: &str) -> Result<(ModuleKind, ModuleName), String> {
     Ok((kind, name.parse::<ModuleName>().map_err(|e| e.to_string())?))
 }
 
-#[derive(Debug, ClapArgs)]
-pub(crate) struct ReleaseArgs {
-    #[command(subcommand)]
-    pub(crate) command: ReleaseCommand,
-}
-
 #[derive(Debug, Subcommand)]
-pub(crate) enum ReleaseCommand {
+pub(crate) enum KeptCommand {
     /// Show every release that was ever published, withdrawn ones too.
     List {
         /// Only those of this channel

@@ -1,6 +1,6 @@
 //! `titer admin release` and `titer admin gc`: what a service keeps for good, and what nobody names.
 
-use crate::args::ReleaseCommand;
+use crate::args::KeptCommand;
 use crate::output::{coded, say, size, time, write, write_json};
 use serde_json::json;
 use std::io::stdout;
@@ -8,9 +8,9 @@ use updater::operator::Operator;
 use updater::wire::{KeptRelease, Swept};
 
 /// Runs `titer admin release`.
-pub(crate) async fn run(operator: &Operator, command: &ReleaseCommand, as_json: bool) -> anyhow::Result<()> {
+pub(crate) async fn run(operator: &Operator, command: &KeptCommand, as_json: bool) -> anyhow::Result<()> {
     match command {
-        ReleaseCommand::List { channel } => {
+        KeptCommand::List { channel } => {
             let kept = operator.releases(channel.as_ref()).await?;
             if as_json {
                 kept.iter().try_for_each(|release| write_json(&mut stdout(), &json!(release)))?;
@@ -18,7 +18,7 @@ pub(crate) async fn run(operator: &Operator, command: &ReleaseCommand, as_json: 
                 print(&kept);
             }
         }
-        ReleaseCommand::Export { channel, release, output } => {
+        KeptCommand::Export { channel, release, output } => {
             let kept = operator.releases(Some(channel)).await?;
             let Some(kept) = kept.into_iter().find(|kept| kept.release.release == *release) else {
                 let words = format!("no release {release} of {channel} was ever published here");
