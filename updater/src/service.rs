@@ -42,6 +42,7 @@ mod online_keys;
 mod openapi;
 mod operator;
 mod operators;
+mod poll;
 mod problem;
 mod publisher;
 mod ready;
@@ -63,6 +64,7 @@ use crate::service::director::Director;
 use crate::service::limits::{FORGET_EVERY, Limiter};
 use crate::service::metrics::Metrics;
 use crate::service::objects::Objects;
+use crate::service::poll::Polls;
 use crate::service::problem::Problem;
 use crate::service::publisher::{Followed, Publisher};
 use crate::service::request::RequestIds;
@@ -324,8 +326,10 @@ pub(crate) struct App {
     publication_patience: Duration,
     /// Who waits to be told of changes.
     watchers: Watchers,
-    /// What idle polls share.
+    /// What decisions are made of, and contacts.
     beacons: Beacons,
+    /// Rows of terminals that poll.
+    polls: Polls,
     /// Signs what terminals are told.
     director: Director,
     /// [`Config::poll_every`].

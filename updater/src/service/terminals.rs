@@ -1,6 +1,6 @@
 //! What terminals call. Each request is signed by the terminal's key and counted.
 
-use crate::decide::{UserRow, decide};
+use crate::decide::UserRow;
 use crate::keys::{PublicKey, random_hex};
 use crate::service::director::freshness;
 use crate::service::problem::Problem;
@@ -64,7 +64,9 @@ pub(crate) async fn check_in(
     let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
     let report: CheckIn = parse(&body)?;
     let freshness = freshness()?;
-    match app.store.check_in(&terminal, counter, &report, &freshness).await? {
+    let taken = app.store.check_in(&terminal, counter, &report, &freshness).await;
+    app.polls.forget(&terminal);
+    match taken? {
         CheckInTaken::Replayed => fresh(false, counter)?,
         CheckInTaken::Yes { is_copy: false } => {}
         CheckInTaken::Yes { is_copy: true } => {
@@ -74,7 +76,7 @@ pub(crate) async fn check_in(
     let tables = app.beacons.tables(&app.store).await?;
     let row =
         UserRow { designation: report.facts.designation, subscribed: report.facts.subscribed, applied: report.applied };
-    let assignment = decide(&row, &tables.threats, &tables.newest, &tables.withdrawn);
+    let assignment = tables.decide(&row);
     app.store.put_reason(&terminal, &assignment).await?;
     tracing::info!(terminal, reason = assignment.reason.code(), "terminal {terminal} is told: {}", assignment.words);
     app.metrics.checked_in(assignment.reason.code());
@@ -82,7 +84,8 @@ pub(crate) async fn check_in(
     let issued = app.director.issue(&app.store, &assignment).await?;
     let membership = app.director.member(&app.store, &issued, &terminal, counter, freshness).await?;
     let (assignment, poll_seconds) = (issued.document().clone(), Some(app.poll_every.as_secs()));
-    Ok(Json(CheckedIn { assignment, membership, beacon, poll_seconds }))
+    let poll_key = Some(app.polls.key_of(&terminal));
+    Ok(Json(CheckedIn { assignment, membership, beacon, poll_seconds, poll_key }))
 }
 
 /// A terminal tells what came of it. The same codes.
@@ -102,8 +105,9 @@ pub(crate) async fn acknowledge(
 ) -> Result<Json<Empty>, Problem> {
     let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
     let report: Reported<Acknowledge> = parse(&body)?;
-    let taken = app.store.acknowledge(&terminal, counter, &report).await?;
-    fresh(taken, counter)?;
+    let taken = app.store.acknowledge(&terminal, counter, &report).await;
+    app.polls.forget(&terminal);
+    fresh(taken?, counter)?;
     match report.result {
         Acknowledge::Installed { generation, .. } => {
             app.metrics.resulted("installed");

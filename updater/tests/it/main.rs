@@ -18,6 +18,7 @@ mod metrics;
 mod news;
 mod openapi;
 mod partial;
+mod polls;
 mod probation;
 mod publications;
 mod ranges;
