@@ -4,10 +4,10 @@
 //! ([`Store::changes`]). The tag of what a terminal is told is a digest of the assignment and of the version of root; `docs/protocol.md` says why
 //! of these and of nothing else. Polls are answered in `poll.rs`.
 
-use crate::decide::{UserRow, decide};
+use crate::decide::{Prepared, UserRow};
 use crate::service::store::{Store, StoreError};
-use crate::wire::{Assignment, ChannelRelease, Sha256Hex, ThreatRow, Withdrawn};
-use std::collections::HashMap;
+use crate::wire::{Assignment, ChannelRelease, Sha256Hex};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,13 +27,14 @@ pub(crate) struct Beacons {
     tables: tokio::sync::Mutex<Option<Arc<Tables>>>,
     /// By terminal: seconds since 1970 and counter of the newest poll that is not written yet.
     contacts: Mutex<HashMap<String, (i64, u64)>>,
+    /// Rollouts of which enough terminals were told to judge them; nobody else is noted.
+    judged_by_enough: Mutex<HashSet<(String, u64)>>,
 }
 
 /// What assignments are made of, for all terminals.
 pub(crate) struct Tables {
-    pub(crate) threats: Vec<ThreatRow>,
-    pub(crate) newest: Vec<ChannelRelease>,
-    pub(crate) withdrawn: Vec<Withdrawn>,
+    /// Made ready for decisions once for all of them.
+    pub(crate) prepared: Prepared,
     root: u64,
     pub(crate) changes: u64,
     read: Instant,
@@ -42,7 +43,7 @@ pub(crate) struct Tables {
 impl Tables {
     /// What a terminal with this row shall run now.
     pub(crate) fn decide(&self, row: &UserRow) -> Assignment {
-        decide(row, &self.threats, &self.newest, &self.withdrawn)
+        self.prepared.decide(row, jiff::Timestamp::now().as_second())
     }
 
     /// The tag of an assignment, with its quotes.
@@ -69,9 +70,30 @@ impl Beacons {
         }
         let read = Instant::now();
         let root = store.newest_metadata("root").await?.map_or(0, |(version, _)| version);
-        let (threats, newest, withdrawn) = (store.threats().await?, store.newest().await?, store.withdrawn().await?);
-        let tables = Tables { threats, newest, withdrawn, root, changes, read };
+        let tables = store.decision_tables().await?;
+        // Off the async threads: of a long countering table it takes a while.
+        let prepare = move || Prepared::new(tables, jiff::Timestamp::now().as_second());
+        let prepared = tokio::task::spawn_blocking(prepare).await.map_err(|e| StoreError::Value(e.to_string()))?;
+        let tables = Tables { prepared, root, changes, read };
         Ok(kept.insert(Arc::new(tables)).clone())
+    }
+
+    /// Says of a rolled out release whether those told of it need not be noted any more.
+    pub(crate) fn put_enough(&self, at: &ChannelRelease, enough: bool) {
+        let mut judged = self.judged_by_enough.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = (at.channel.to_string(), at.release);
+        if enough {
+            judged.insert(at);
+        } else {
+            judged.remove(&at);
+        }
+    }
+
+    /// Those of a terminal's releases of which it must be noted that the terminal was told.
+    pub(crate) fn to_be_noted<'a>(&self, tables: &Tables, assignment: &'a Assignment) -> Vec<&'a ChannelRelease> {
+        let judged = self.judged_by_enough.lock().unwrap_or_else(PoisonError::into_inner);
+        let enough = |at: &ChannelRelease| !judged.is_empty() && judged.contains(&(at.channel.to_string(), at.release));
+        assignment.channels.iter().filter(|at| tables.prepared.is_rolled_out(at) && !enough(at)).collect()
     }
 
     /// The same, if they are in memory and nobody is reading them anew.

@@ -173,7 +173,7 @@ impl Polls {
     }
 
     /// Reads a terminal's row and keeps it.
-    async fn read(&self, store: &Store, terminal: &str) -> Result<(Standing, Arc<UserRow>), Problem> {
+    pub(crate) async fn read(&self, store: &Store, terminal: &str) -> Result<(Standing, Arc<UserRow>), Problem> {
         // Taken before reading: what changes meanwhile is read again next time.
         let row_changes = store.row_changes();
         let Some(Terminal { counter, standing, row, .. }) = store.terminal(terminal).await? else {
@@ -278,7 +278,7 @@ mod tests {
     use crate::wire::Designation;
 
     fn known(counter: u64) -> Known {
-        let row = UserRow { designation: Designation::Any, subscribed: Vec::new(), applied: Vec::new() };
+        let row = UserRow::new(Designation::Any, Vec::new(), Vec::new());
         Known { standing: Standing::Active, row: Arc::new(row), counter, row_changes: 0, decided: None }
     }
 
