@@ -3,6 +3,7 @@
 
 pub mod curve;
 pub mod engines;
+pub mod fleet;
 #[cfg(feature = "hyperscan")]
 pub mod hyperscan;
 pub mod literals;

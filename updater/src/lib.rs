@@ -34,6 +34,7 @@ pub mod keys;
 pub mod maker;
 pub mod operator;
 mod patience;
+mod poll_mac;
 mod random;
 pub mod root;
 pub mod service;

@@ -43,6 +43,7 @@ mod openapi;
 mod operator;
 mod operators;
 mod policy;
+mod poll;
 mod problem;
 mod publisher;
 mod ready;
@@ -66,6 +67,7 @@ use crate::service::director::Director;
 use crate::service::limits::{FORGET_EVERY, Limiter};
 use crate::service::metrics::Metrics;
 use crate::service::objects::Objects;
+use crate::service::poll::Polls;
 use crate::service::problem::Problem;
 use crate::service::publisher::{Followed, Publisher};
 use crate::service::request::RequestIds;
@@ -335,8 +337,10 @@ pub(crate) struct App {
     sweep_grace: Duration,
     /// Who waits to be told of changes.
     watchers: Watchers,
-    /// What idle polls share.
+    /// What decisions are made of, and contacts.
     beacons: Beacons,
+    /// Rows of terminals that poll.
+    polls: Polls,
     /// Signs what terminals are told.
     director: Director,
     /// [`Config::poll_every`].

@@ -465,6 +465,9 @@ pub struct CheckedIn {
     /// Seconds after which the terminal shall ask again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll_seconds: Option<u64>,
+    /// Key of the codes that prove its polls, in hexadecimal. Who has it can say that the terminal is there, and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll_key: Option<String>,
 }
 
 /// Why an assignment is as it is.

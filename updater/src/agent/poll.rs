@@ -16,10 +16,12 @@ use crate::agent::metadata::Source;
 use crate::agent::state::Contact;
 use crate::agent::{Agent, AgentError, Manifest, Outcome, Session, UpdateOptions, UpdateReport, random};
 use crate::http::{HttpError, Proof};
+use crate::poll_mac::{MAC_HEADER, PollKey};
+use crate::signed::COUNTER_HEADER;
 use crate::tuf;
 use crate::wire::{CheckedIn, Sha256Hex};
 use reqwest::StatusCode;
-use reqwest::header::{HeaderValue, IF_NONE_MATCH};
+use reqwest::header::{HeaderName, HeaderValue, IF_NONE_MATCH};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tough::schema::{Signed, Timestamp};
@@ -46,6 +48,9 @@ pub(crate) struct Seen {
     local: Sha256Hex,
     outcome: Outcome,
     poll_seconds: Option<u64>,
+    /// What polls are proven with, in hexadecimal.
+    #[serde(default)]
+    poll_key: Option<String>,
 }
 
 /// An update, and when to make the next.
@@ -97,9 +102,17 @@ impl Agent {
             return Ok(None);
         }
         let path = format!("/v1/terminals/{}/beacon", session.identity.terminal);
-        let proof = Proof::Key(&session.key, self.state.next_counter()?);
+        let Some(key) = seen.poll_key.as_deref().and_then(PollKey::from_hex) else { return Ok(None) };
         let Source::Service(client) = &session.source else { return Ok(None) };
-        let answer = client.ask(&path, proof, vec![(IF_NONE_MATCH, tag)]).await?;
+        let counter = self.state.next_counter()?.to_string();
+        let text = tag.to_str().unwrap_or_default();
+        let mac = [(MAC_HEADER, key.mac(&session.identity.terminal, text, &counter)), (COUNTER_HEADER, counter)];
+        let mac = mac.map(|(name, value)| {
+            let value = HeaderValue::from_str(&value).expect("digits are a header's value");
+            (HeaderName::from_static(name), value)
+        });
+        let headers = mac.into_iter().chain([(IF_NONE_MATCH, tag)]).collect();
+        let answer = client.ask(&path, Proof::None, headers).await?;
         match answer.status() {
             StatusCode::NOT_MODIFIED => {}
             StatusCode::OK => return Ok(None),
@@ -146,7 +159,8 @@ impl Agent {
         let installed = report.generation.map(|number| self.state.manifest(number)).transpose()?;
         let local = self.local(session, installed.as_ref())?;
         let outcome = report.outcome;
-        self.state.put_seen(&Seen { beacon, full_at: self.state.seconds(), local, outcome, poll_seconds: told.poll_seconds })
+        let (poll_seconds, poll_key) = (told.poll_seconds, told.poll_key.clone());
+        self.state.put_seen(&Seen { beacon, full_at: self.state.seconds(), local, outcome, poll_seconds, poll_key })
     }
 
     /// A digest of all that a check-in would tell, and of what this terminal keeps back of what it is assigned.

@@ -251,7 +251,9 @@ impl State {
     }
 
     pub(crate) fn put_seen(&self, seen: &Seen) -> Result<(), AgentError> {
-        self.put_json("poll.json", seen)
+        // With the key of polls in it.
+        let text = serde_json::to_vec_pretty(seen).expect("state is plain JSON");
+        Ok(self.disk.replace(&self.folder.join("poll.json"), &text, Access::Private)?)
     }
 
     pub(crate) fn forget_seen(&self) -> Result<(), AgentError> {

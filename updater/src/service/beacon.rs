@@ -1,24 +1,12 @@
-//! The idle poll: has anything changed for this terminal?
+//! What decisions are made of, for all terminals, and who was in contact.
 //!
-//! A terminal asks with the entity tag of what it was last told, and as long as that is what it would be told again, the answer is 304:
-//! no body, no write, one row read. The tag is a digest of the assignment, of the modules of its releases and of the version of root;
-//! `docs/protocol.md` says why of these and of nothing else.
-//!
-//! What decides, the countering table and the newest releases, is the same for all terminals and is kept in memory until one of them
-//! changes ([`Store::changes`]). Contact is noted in memory too, and written once a minute for all terminals together, before the operator
-//! looks, and at the end. A crash loses a minute of contacts, and of the counters that go with them: within that minute a recorded poll could
-//! be played once more, which would show a terminal as seen that was seen a minute before.
+//! The countering table and the newest releases are the same for all terminals and are kept in memory until one of them changes
+//! ([`Store::changes`]). The tag of what a terminal is told is a digest of the assignment, of the modules of its releases and of the version
+//! of root; `docs/protocol.md` says why of these and of nothing else. Polls are answered in `poll.rs`.
 
 use crate::decide::{Prepared, UserRow};
-use crate::service::conditional::none_match;
-use crate::service::problem::Problem;
 use crate::service::store::{Store, StoreError};
-use crate::service::terminals::may_call;
-use crate::service::{App, AppState, counter_of};
 use crate::wire::{Assignment, ChannelRelease, Sha256Hex};
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,6 +15,9 @@ use std::time::{Duration, Instant};
 pub(crate) const CONTACTS_EVERY: Duration = Duration::from_mins(1);
 /// Longest time for which the tables are not looked at, whoever writes them without saying so.
 const TABLES_AGE_MAX: Duration = Duration::from_secs(10);
+/// How long what was decided of a row is not decided again while the tables stand: what the clock changes, such as the end of a time window,
+/// is seen that much later.
+pub(crate) const DECISION_AGE_MAX: Duration = Duration::from_mins(1);
 /// Digits of a tag: 128 bits, as what it guards against is chance. Who can choose assignments needs no collision.
 const TAG_DIGITS: usize = 32;
 
@@ -47,7 +38,7 @@ pub(crate) struct Tables {
     /// A digest of the modules of each release that has some.
     modules: BTreeMap<ChannelRelease, Sha256Hex>,
     root: u64,
-    changes: u64,
+    pub(crate) changes: u64,
     read: Instant,
 }
 
@@ -109,8 +100,15 @@ impl Beacons {
         assignment.channels.iter().filter(|at| tables.prepared.is_rolled_out(at) && !enough(at)).collect()
     }
 
-    /// Notes a poll; false for a counter that was used. `held` is the counter in the tables.
-    fn note(&self, terminal: &str, at: i64, counter: u64, held: u64) -> bool {
+    /// The same, if they are in memory and nobody is reading them anew.
+    pub(crate) fn tables_at_hand(&self, store: &Store) -> Option<Arc<Tables>> {
+        let kept = self.tables.try_lock().ok()?;
+        let changes = store.changes();
+        kept.as_ref().filter(|t| t.changes == changes && t.read.elapsed() < TABLES_AGE_MAX).cloned()
+    }
+
+    /// Notes a poll; false for a counter that was used. `held` is the newest counter that is known otherwise.
+    pub(crate) fn note(&self, terminal: &str, at: i64, counter: u64, held: u64) -> bool {
         let mut contacts = self.contacts.lock().unwrap_or_else(PoisonError::into_inner);
         let last = contacts.get(terminal).map_or(held, |(_, last)| held.max(*last));
         if counter <= last {
@@ -134,39 +132,6 @@ impl Beacons {
             }
         }
     }
-}
-
-/// Signed: 304 while nothing has changed for the terminal, else 200 and nothing but the tag.
-#[utoipa::path(
-    get,
-    path = "/v1/terminals/{terminal}/beacon",
-    params(("terminal" = String, Path, description = "The terminal's number.")),
-    responses((status = 200, description = "Something changed."), (status = 304, description = "Nothing changed."))
-)]
-pub(crate) async fn beacon(
-    State(app): State<AppState>,
-    Path(terminal): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let known = app.store.terminal(&terminal).await?;
-    let known = known.ok_or_else(|| Problem::not_found("terminal_unknown", "no terminal with this number is enrolled"))?;
-    let counter = counter_of(&headers, &[known.key], &Method::GET, uri.path(), &[])?;
-    may_call(known.standing)?;
-    app.limits.terminal(&terminal)?;
-    let at = jiff::Timestamp::now().as_second();
-    if !app.beacons.note(&terminal, at, counter, known.counter) {
-        return Err(Problem::conflict("request_replayed", format!("counter {counter} was used before")));
-    }
-    let tag = tag(&app, &known.row).await?;
-    let status = if none_match(&headers, &tag) { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
-    let tag = HeaderValue::from_str(&tag).expect("digits and quotes are a header's value");
-    Ok((status, [(header::ETAG, tag), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]).into_response())
-}
-
-async fn tag(app: &App, row: &UserRow) -> Result<String, Problem> {
-    let tables = app.beacons.tables(&app.store).await?;
-    Ok(tables.tag(&tables.decide(row)))
 }
 
 #[cfg(test)]

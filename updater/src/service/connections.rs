@@ -6,13 +6,14 @@
 //! Time limits, so that nobody holds a connection by doing nothing: for the handshake; for the head of a request, which is also how long a
 //! connection may be idle; for a peer that does not take what is sent. Bodies are the gate's and the handlers' business.
 
-use crate::service::App;
 use crate::service::limits::{Limits, Neighbourhood};
 use crate::service::metrics::Metrics;
 use crate::service::request::Peer;
 use crate::service::tls::Tls;
+use crate::service::{App, poll};
 use axum::Router;
 use axum::body::Body;
+use futures_util::future::{Either, ready};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,7 +23,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -164,11 +165,11 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection keeps Nagle's algorithm");
     }
-    let patience = guest.app.patience;
+    let (app, patience) = (guest.app.clone(), guest.app.patience);
     let served = match tls {
-        None => requests(stream, peer, router, patience, stopped).await,
+        None => requests(app, stream, peer, router, stopped).await,
         Some(tls) => match timeout(patience.handshake, tls.accept(stream)).await {
-            Ok(Ok(stream)) => requests(stream, peer, router, patience, stopped).await,
+            Ok(Ok(stream)) => requests(app, stream, peer, router, stopped).await,
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err("the handshake took too long".into()),
         },
@@ -180,15 +181,19 @@ async fn connection(
 }
 
 async fn requests(
+    app: Arc<App>,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
     router: Router,
-    patience: Patience,
     mut stopped: watch::Receiver<()>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let patience = app.patience;
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        if let Some(response) = poll::quick(&app, &request) {
+            return Either::Left(ready(Ok(response)));
+        }
         request.extensions_mut().insert(Peer(peer));
-        router.clone().call(request.map(Body::new))
+        Either::Right(router.clone().call(request.map(Body::new)))
     });
     let stream = TokioIo::new(Taken { stream, patience: patience.write, waits: None });
     let mut builder = http1::Builder::new();
@@ -222,7 +227,7 @@ impl<S: Unpin> Taken<S> {
         }
         let patience = self.patience;
         let waits = self.waits.get_or_insert_with(|| Box::pin(sleep(patience)));
-        ready!(waits.as_mut().poll(context));
+        std::task::ready!(waits.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

@@ -3,9 +3,9 @@
 //! The id comes with the request (`x-request-id`: 1 to 64 of letters, digits, `.`, `_`, `-`) or is made here. It is in the answer, in every
 //! problem document and, by a span, in every line that is logged meanwhile, so that a terminal's journal and the service's can be joined.
 
-use crate::service::AppState;
+use crate::service::{App, AppState};
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use std::net::SocketAddr;
@@ -68,11 +68,16 @@ fn is_id(value: &HeaderValue) -> bool {
     (1..=ID_LEN_MAX).contains(&value.len()) && value.as_bytes().iter().all(plain)
 }
 
+/// The id that came with a request, or one of ours.
+pub(crate) fn id_of(app: &App, headers: &HeaderMap) -> HeaderValue {
+    let sent = headers.get(REQUEST_ID).filter(|id| is_id(id));
+    sent.cloned().unwrap_or_else(|| app.request_ids.next())
+}
+
 /// The outermost layer: gives the request its id, and logs a line for it.
 pub(crate) async fn identify(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let sent = request.headers().get(REQUEST_ID).filter(|id| is_id(id));
-    let id = sent.cloned().unwrap_or_else(|| app.request_ids.next());
+    let id = id_of(&app, request.headers());
     // An error's span is there whatever is logged; others would be missing from the lines that matter most.
     let span = tracing::error_span!("request", id = id.to_str().unwrap_or_default());
     let context = Context { id: id.clone(), contact: app.contact.clone() };

@@ -7,8 +7,8 @@ use crate::service::gate::{Gate, gate};
 use crate::service::problem::uniform;
 use crate::service::request::identify;
 use crate::service::{
-    AppState, audit, beacon, console, content, coverage, enrolment, makers, metrics, news, openapi, operator, operators,
-    policy, ready, releases, rollout, sources, terminals, watchers,
+    AppState, audit, console, content, coverage, enrolment, makers, metrics, news, openapi, operator, operators, policy,
+    poll, ready, releases, rollout, sources, terminals, watchers,
 };
 use crate::wire::Role;
 use axum::Router;
@@ -117,7 +117,7 @@ routes! {
 
     // Terminals.
     Terminal  Quick POST "/v1/terminals"                        => terminals::enrol;
-    Terminal  Quick GET  "/v1/terminals/{terminal}/beacon"      => beacon::beacon;
+    Terminal  Quick GET  "/v1/terminals/{terminal}/beacon"      => poll::beacon;
     Terminal  Quick POST "/v1/terminals/{terminal}/check-in"    => terminals::check_in;
     Terminal  Quick POST "/v1/terminals/{terminal}/acknowledge" => terminals::acknowledge;
     Terminal  Quick POST "/v1/terminals/{terminal}/threats"     => news::report;

@@ -13,6 +13,7 @@ use crate::service::metrics::Metrics;
 use crate::service::news::ASKED_MAX;
 use crate::service::objects::Objects;
 use crate::service::online_keys::OnlineKeys;
+use crate::service::poll::Polls;
 use crate::service::publisher::Publisher;
 use crate::service::request::RequestIds;
 use crate::service::signer::{Signer, Signing};
@@ -83,17 +84,18 @@ pub(crate) async fn open(
         Signer { disk: disk.clone(), store: signing_store, objects: signing_objects, mark, keys_folder, timestamp_lifetime };
     let publisher = Publisher::new(signer, signing, lease);
     let operator_token = operator_token(disk, &data.join("operator-token"))?;
-    let secret = match publisher.secret("pass") {
-        Some(secret) => secret.to_vec(),
-        // Without the key nothing is signed either; passes of this run are good for this run.
-        None => random_hex(32)?.into_bytes(),
+    let secret = |purpose| match publisher.secret(purpose) {
+        Some(secret) => Ok(secret.to_vec()),
+        // Without the key nothing is signed either; what is made with this run's secret is good for this run.
+        None => random_hex(32).map(String::into_bytes),
     };
+    let (pass_secret, poll_secret) = (secret("pass")?, secret("poll")?);
     let app = App {
         first_root: Sha256Hex::of(&roots[0].1),
         watchers: Watchers::new(config.watchers_max, config.watch_window),
         operator_token: Sha256Hex::of(operator_token.as_bytes()),
         metrics: Metrics::default(),
-        limits: Limiter::new(&config.limits, &secret),
+        limits: Limiter::new(&config.limits, &pass_secret),
         connection_limits: config.limits.clone(),
         patience: config.patience,
         body_patience: config.body_patience,
@@ -106,6 +108,7 @@ pub(crate) async fn open(
         publication_patience: config.publication_patience,
         sweep_grace: config.sweep_grace,
         beacons: Beacons::default(),
+        polls: Polls::new(&poll_secret),
         director,
         poll_every: config.poll_every,
         names: Notify::new(),

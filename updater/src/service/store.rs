@@ -47,7 +47,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-pub(crate) use terminals::{CheckInTaken, Standing};
+use std::sync::atomic::{AtomicU64, Ordering};
+pub(crate) use terminals::{CheckInTaken, Standing, Terminal};
 pub(crate) use threats::{Reported, Told};
 use tokio::sync::watch;
 use url::Url;
@@ -138,6 +139,8 @@ pub(crate) struct Store {
     dialect: Dialect,
     /// The newest number of a change that is known here.
     changes: Arc<watch::Sender<u64>>,
+    /// The same of changes that operators make to rows of terminals.
+    row_changes: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -161,7 +164,7 @@ impl Store {
             Dialect::Sqlite => sqlx::migrate!("migrations/sqlite").run(&pool).await?,
             Dialect::Postgres => sqlx::migrate!("migrations/postgres").run(&pool).await?,
         }
-        let store = Store { pool, dialect, changes: Arc::default() };
+        let store = Store { pool, dialect, changes: Arc::default(), row_changes: Arc::default() };
         store.look().await?;
         Ok(store)
     }
@@ -181,10 +184,26 @@ impl Store {
         self.changes.subscribe()
     }
 
-    /// Looks whether another replica changed something; one row is read.
+    /// A number that grows whenever an operator has changed rows of terminals: what is kept of rows elsewhere is to be read again then.
+    pub(crate) fn row_changes(&self) -> u64 {
+        self.row_changes.load(Ordering::Acquire)
+    }
+
+    /// Looks whether another replica changed something; two rows are read.
     pub(crate) async fn look(&self) -> Result<(), StoreError> {
-        let number = sqlx::query_scalar::<_, i64>("SELECT number FROM changes").fetch_one(&self.pool).await?;
+        let numbers = sqlx::query_as::<_, (i64, i64)>("SELECT c.number, r.number FROM changes c, row_changes r");
+        let (number, rows) = numbers.fetch_one(&self.pool).await?;
         self.know(nat(number)?);
+        self.row_changes.fetch_max(nat(rows)?, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Commits an operator's change of a terminal's row; its number is known here only after the commit, as in [`Store::commit_change`].
+    async fn commit_row_change(&self, mut tx: Transaction<'_, Any>) -> Result<(), StoreError> {
+        let number = sqlx::query_scalar::<_, i64>("UPDATE row_changes SET number = number + 1 RETURNING number");
+        let number = number.fetch_one(&mut *tx).await?;
+        tx.commit().await?;
+        self.row_changes.fetch_max(nat(number)?, Ordering::AcqRel);
         Ok(())
     }
 

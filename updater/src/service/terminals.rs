@@ -71,7 +71,9 @@ pub(crate) async fn check_in(
     let report: CheckIn = parse(&body)?;
     sensible(&report.facts, &report.applied)?;
     let freshness = freshness()?;
-    match app.store.check_in(&terminal, counter, &report, &freshness).await? {
+    let taken = app.store.check_in(&terminal, counter, &report, &freshness).await;
+    app.polls.forget(&terminal);
+    match taken? {
         CheckInTaken::Replayed => fresh(false, counter)?,
         CheckInTaken::Yes { is_copy: false } => {}
         CheckInTaken::Yes { is_copy: true } => {
@@ -80,8 +82,8 @@ pub(crate) async fn check_in(
     }
     let tables = app.beacons.tables(&app.store).await?;
     // As it is written now, so that the idle poll decides of the same.
-    let known = app.store.terminal(&terminal).await?.ok_or_else(unknown)?;
-    let assignment = tables.decide(&known.row);
+    let (_, row) = app.polls.read(&app.store, &terminal).await?;
+    let assignment = tables.decide(&row);
     app.store.put_reason(&terminal, &assignment).await?;
     for at in app.beacons.to_be_noted(&tables, &assignment) {
         app.store.offer(&terminal, at).await?;
@@ -92,7 +94,8 @@ pub(crate) async fn check_in(
     let issued = app.director.issue(&app.store, &assignment).await?;
     let membership = app.director.member(&app.store, &issued, &terminal, counter, freshness).await?;
     let (assignment, poll_seconds) = (issued.document().clone(), Some(app.poll_every.as_secs()));
-    Ok(Json(CheckedIn { assignment, membership, beacon, poll_seconds }))
+    let poll_key = Some(app.polls.key_of(&terminal));
+    Ok(Json(CheckedIn { assignment, membership, beacon, poll_seconds, poll_key }))
 }
 
 /// A terminal tells what came of it. The same codes.
@@ -112,8 +115,9 @@ pub(crate) async fn acknowledge(
 ) -> Result<Json<Empty>, Problem> {
     let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
     let report: Reported<Acknowledge> = parse(&body)?;
-    let taken = app.store.acknowledge(&terminal, counter, &report).await?;
-    fresh(taken, counter)?;
+    let taken = app.store.acknowledge(&terminal, counter, &report).await;
+    app.polls.forget(&terminal);
+    fresh(taken?, counter)?;
     app.store.blame(&terminal, &report.result).await?;
     match report.result {
         Acknowledge::Installed { generation, .. } => {

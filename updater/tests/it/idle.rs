@@ -90,7 +90,7 @@ async fn an_idle_poll_is_contact_also_after_a_restart() {
     let replay = async |world: &World| {
         let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         let mut request = client.get(world.url.join(&recorded.path).unwrap());
-        for name in ["titer-counter", "titer-signature", "if-none-match"] {
+        for name in ["titer-counter", "titer-mac", "if-none-match"] {
             request = request.header(name, recorded.header(name).unwrap());
         }
         request.send().await.unwrap().status().as_u16()

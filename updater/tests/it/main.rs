@@ -21,6 +21,7 @@ mod modules;
 mod news;
 mod openapi;
 mod partial;
+mod polls;
 mod probation;
 mod publications;
 mod ranges;

@@ -140,8 +140,11 @@ impl Store {
 
     /// The operator's word on a terminal's group; `None` leaves it to the terminal. False when there is no such terminal.
     pub(crate) async fn put_group(&self, terminal: &str, group: Option<&str>) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
         let put = sqlx::query("UPDATE terminals SET group_name = $1 WHERE terminal = $2").bind(group).bind(terminal);
-        Ok(put.execute(&self.pool).await?.rows_affected() > 0)
+        let put = put.execute(&mut *tx).await?;
+        self.commit_row_change(tx).await?;
+        Ok(put.rows_affected() > 0)
     }
 
     /// Every listed release.
@@ -233,7 +236,6 @@ pub(super) async fn note_stays(tx: &mut Transaction<'_, Any>, terminal: &str) ->
 /// What decisions need of a row of the user table.
 #[derive(FromRow)]
 pub(super) struct RowSql {
-    pub(super) public_key: String,
     pub(super) counter: i64,
     designation: String,
     subscribed: String,
@@ -250,7 +252,7 @@ pub(super) struct RowSql {
 }
 
 impl RowSql {
-    pub(super) const COLUMNS: &str = "public_key, counter, designation, subscribed, hardware, os, engine_version, memory_bytes, features, wished_group, group_name,\n         enrolled_group, pending, revoked_at";
+    pub(super) const COLUMNS: &str = "counter, designation, subscribed, hardware, os, engine_version, memory_bytes, features, wished_group, group_name,\n         enrolled_group, pending, revoked_at";
 
     /// `applied` is maker, name, release and since when.
     pub(super) fn read(

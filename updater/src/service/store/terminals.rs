@@ -41,7 +41,6 @@ pub(crate) enum CheckInTaken {
 
 /// The part of a terminal's row that an idle poll needs.
 pub(crate) struct Terminal {
-    pub(crate) key: PublicKey,
     /// Last counter that was written; newer ones may be in memory.
     pub(crate) counter: u64,
     pub(crate) standing: Standing,
@@ -68,20 +67,20 @@ impl Store {
              AND s.maker = a.maker AND s.name = a.name WHERE a.terminal = $1 ORDER BY a.maker, a.name",
         );
         let applied = applied.bind(terminal).fetch_all(&self.pool).await?;
-        let (key, counter) = (row.public_key.parse()?, nat(row.counter)?);
+        let counter = nat(row.counter)?;
         let standing = Standing::of(row.pending, row.revoked_at);
-        Ok(Some(Terminal { key, counter, standing, row: row.read(terminal, applied)? }))
+        Ok(Some(Terminal { counter, standing, row: row.read(terminal, applied)? }))
     }
 
-    /// Writes contacts by idle polls, all or none: by terminal, seconds since 1970 and counter. Neither ever goes back.
+    /// Writes contacts by idle polls, all or none: by terminal, seconds since 1970 and counter. One whose counter was used is no contact, so that
+    /// a poll which is played again, to another replica or after a restart, shows nobody as seen.
     pub(crate) async fn note_contacts(&self, contacts: &HashMap<String, (i64, u64)>) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         for (terminal, (at, counter)) in contacts {
             sqlx::query(
-                "UPDATE terminals SET
-                 last_contact = CASE WHEN COALESCE(last_contact, 0) < $1 THEN $1 ELSE last_contact END,
-                 counter = CASE WHEN counter < $2 THEN $2 ELSE counter END
-                 WHERE terminal = $3",
+                "UPDATE terminals SET counter = $2,
+                 last_contact = CASE WHEN COALESCE(last_contact, 0) < $1 THEN $1 ELSE last_contact END
+                 WHERE terminal = $3 AND counter < $2",
             )
             .bind(at)
             .bind(int(*counter)?)
@@ -127,14 +126,20 @@ impl Store {
 
     /// Refuses all calls of a terminal from now on; false when there is none of this number.
     pub(crate) async fn revoke_terminal(&self, terminal: &str) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
         let revoke = sqlx::query("UPDATE terminals SET revoked_at = COALESCE(revoked_at, $1) WHERE terminal = $2");
-        Ok(revoke.bind(now()).bind(terminal).execute(&self.pool).await?.rows_affected() > 0)
+        let revoked = revoke.bind(now()).bind(terminal).execute(&mut *tx).await?;
+        self.commit_row_change(tx).await?;
+        Ok(revoked.rows_affected() > 0)
     }
 
     /// Lets a terminal that waits for approval go on, and takes back the remark that there are two of it; false when there is none.
     pub(crate) async fn approve_terminal(&self, terminal: &str) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
         let approve = sqlx::query("UPDATE terminals SET pending = 0, cloned_at = NULL WHERE terminal = $1");
-        Ok(approve.bind(terminal).execute(&self.pool).await?.rows_affected() > 0)
+        let approved = approve.bind(terminal).execute(&mut *tx).await?;
+        self.commit_row_change(tx).await?;
+        Ok(approved.rows_affected() > 0)
     }
 
     /// Forgets a terminal and all that it reported; false when there is none of this number.
@@ -152,7 +157,7 @@ impl Store {
             sqlx::query(text).bind(terminal).execute(&mut *tx).await?;
         }
         let removed = sqlx::query("DELETE FROM terminals WHERE terminal = $1").bind(terminal).execute(&mut *tx).await?;
-        tx.commit().await?;
+        self.commit_row_change(tx).await?;
         Ok(removed.rows_affected() > 0)
     }
 

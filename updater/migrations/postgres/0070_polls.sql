@@ -1,0 +1,8 @@
+-- Grows with every change that an operator makes to rows of terminals, in the transaction of the change: replicas keep rows in memory for
+-- idle polls, and read them again then.
+CREATE TABLE row_changes (
+    one    BIGINT PRIMARY KEY CHECK (one = 1),
+    number BIGINT NOT NULL
+);
+
+INSERT INTO row_changes (one, number) VALUES (1, 0);
