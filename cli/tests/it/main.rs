@@ -14,3 +14,4 @@ mod scan;
 mod self_test;
 mod sig;
 mod support;
+mod vectors;
