@@ -7,6 +7,7 @@ mod clean_file;
 mod compare;
 mod compile;
 mod coverage;
+mod decide;
 mod flood;
 mod open;
 mod small_files;
@@ -21,6 +22,7 @@ criterion_group!(
     small_files::benchmarks,
     open::benchmarks,
     compile::benchmarks,
-    coverage::benchmarks
+    coverage::benchmarks,
+    decide::benchmarks
 );
 criterion_main!(groups);

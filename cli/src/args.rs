@@ -1,5 +1,6 @@
 //! The command line as typed.
 
+pub(crate) mod admin;
 mod coverage;
 mod enrolment;
 mod maker;
@@ -384,6 +385,8 @@ pub(crate) enum AdminCommand {
         #[arg(long, conflicts_with = "name")]
         reported: bool,
     },
+    #[command(flatten)]
+    Decisions(admin::DecisionCommand),
     /// Fetch makers' releases from their own sites, or from other services.
     Source(SourceArgs),
     /// Give other people tokens of their own, and take them back.
@@ -469,7 +472,7 @@ pub(crate) struct AgentArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum AgentCommand {
     /// Enter this terminal at a service.
-    Enroll(EnrollArgs),
+    Enroll(Box<EnrollArgs>),
     /// Install what the service assigns; one short request while nothing has changed.
     Update(UpdateArgs),
     /// Bring this terminal to the newest releases in a bundle, without the network.
@@ -589,6 +592,9 @@ pub(crate) struct EnrollArgs {
     /// Hardware class [default: this processor's]
     #[arg(long)]
     pub(crate) hardware: Option<String>,
+    /// Group that this terminal would like to be in, for one that tries new releases first; the operator may say otherwise
+    #[arg(long)]
+    pub(crate) group: Option<String>,
 }
 
 /// A word or a maker's name for `--accept`.

@@ -56,7 +56,8 @@ fn is_hidden(path: &Path) -> bool {
 /// Whether a file in a folder of signatures is one that goes with them: a licence or a readme.
 fn is_about_signatures(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_uppercase();
-    ["README", "LICENSE", "LICENCE", "COPYING"].iter().any(|word| name.starts_with(word))
+    let is_about = ["README", "LICENSE", "LICENCE", "COPYING"].iter().any(|word| name.starts_with(word));
+    is_about && !is_named_as_signatures(path)
 }
 
 /// Whether the name of `path` says that it holds signatures, of a kind that is supported or not.

@@ -43,6 +43,7 @@ mod fetch;
 mod follow;
 mod generation;
 mod import;
+mod machine;
 mod metadata;
 mod plan;
 mod poll;
@@ -178,6 +179,8 @@ pub struct Enrolment {
     pub designation: Designation,
     /// Channels to subscribe to: the terminal's own product.
     pub subscribed: Vec<Channel>,
+    /// The group that the terminal would like to be in.
+    pub group: Option<String>,
 }
 
 impl Enrolment {
@@ -190,6 +193,7 @@ impl Enrolment {
             os: std::env::consts::OS.to_owned(),
             designation: Designation::Own,
             subscribed,
+            group: None,
         }
     }
 }
@@ -353,6 +357,9 @@ impl Agent {
             engine_version: self.engine.version(),
             designation: enrolment.designation.clone(),
             subscribed: enrolment.subscribed.clone(),
+            memory_bytes: machine::memory_bytes(),
+            features: machine::features(),
+            group: enrolment.group.clone(),
         };
         let request = Enrol { token: enrolment.token.clone(), public_key: key.public(), facts: facts.clone() };
         let proof = Proof::Key(&key, state.next_counter()?);

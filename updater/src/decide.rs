@@ -1,29 +1,45 @@
-//! What shall this terminal run? A pure function of three tables: its row, the countering table, the channels.
+//! What shall this terminal run? A pure function of tables, policy, the terminal's row and the time. `docs/decisions.md` is its prose.
 //!
-//! The rule, from the decision table of the requirements. The product is what the terminal subscribed to, or, once it was
-//! switched to a channel that it did not subscribe to, what it runs. A threat is open when the product has no cure for it.
+//! The rule, from the decision table of the requirements. The product is what the terminal subscribed to, as the variant that fits its
+//! machine; a threat is open when what it runs, at its newest release for this terminal, has no cure for it. Columns as in the seed:
 //!
 //! | product covers | applied current | wishes updates | others allowed | another covers | result |
 //! |---|---|---|---|---|---|
 //! | yes | yes | any | any | any | [`Reason::Current`] |
 //! | yes | no | yes | any | any | [`Reason::Refresh`] (or [`Reason::FirstInstall`]) |
 //! | yes | no | no | any | any | [`Reason::UpdatesNotWished`] |
-//! | no | – | yes | yes | yes | [`Reason::Switch`] |
+//! | no | – | yes | yes | yes | [`Reason::Switch`], [`Reason::Add`] or [`Reason::Offered`], by the policy |
 //! | no | – | yes | yes | no | [`Reason::NoCureYet`], and the newest of its own product |
 //! | no | – | yes | no | any | [`Reason::OthersNotAllowed`] or [`Reason::NoCureYet`], and the newest of its own product |
 //! | no | – | no | any | any | [`Reason::UpdatesNotWished`] |
 //!
-//! A switch never trades one cure for another: the other channel must cure all that the product cures and at least one
-//! open threat more. So a terminal cannot be sent back and forth: each switch strictly grows what it is cured of. Several
-//! candidates are ranked by open threats cured, then by the maker's mean days from discovery to cure, then by name.
-//! Only threats of [`SWITCH_DANGER`] count; a nuisance is no reason to change makers.
+//! Why nothing flaps. While the tables stand still, a terminal goes to another channel only when that grows what it is cured of, and goes
+//! back only when that shrinks nothing; so after going back there is nothing that it could leave for again. Tables that change are held
+//! off by the minimum stay, which is asked before each way back.
+//!
+//! Three steps, each in a file: what it would run without help (`product`, `variant`), what could go (`back`), what could help
+//! (`candidates`, by the makers' `record`). What is the same for all terminals is computed once, in a [`Prepared`]; a decision then works on
+//! bit sets. [`Prepared::explain`] is the same code with a listener (`trace`), so that it cannot tell another story.
+
+mod back;
+mod candidates;
+mod prepared;
+mod product;
+mod record;
+pub mod rings;
+mod settled;
+mod trace;
+mod variant;
 
 use crate::Channel;
-use crate::wire::{Assignment, ChannelRelease, Danger, Designation, Reason, ThreatRow, Withdrawn};
-use std::collections::BTreeSet;
-
-/// Least danger for which a terminal is moved to another maker.
-pub const SWITCH_DANGER: Danger = Danger::High;
+use crate::wire::{
+    Assignment, ChannelRelease, Danger, Designation, Explanation, Machine, Policy, Reason, Rule, Sha256Hex, TerminalFacts,
+};
+use prepared::Scope;
+pub use prepared::{ListedRelease, Prepared, Tables};
+use product::{Product, Target, Why};
+use settled::none_fits;
+use trace::{Silent, Trace, Trail};
 
 /// The part of a user-table row that the decision needs.
 #[derive(Clone, Debug)]
@@ -34,154 +50,43 @@ pub struct UserRow {
     pub subscribed: Vec<Channel>,
     /// What it runs.
     pub applied: Vec<ChannelRelease>,
+    /// Since when it runs each channel: seconds since 1970. One that is not here runs since just now.
+    pub stays: Vec<(Channel, i64)>,
+    /// What it says of its machine.
+    pub machine: Machine,
+    /// Its group: the operator's word, else its own.
+    pub group: Option<String>,
+    /// Its place in the fleet for percentages, 0 to 9,999.
+    pub bucket: u16,
 }
 
-/// Returns what a terminal shall run, ascending by channel, and why. `newest` holds the newest listed release of every
-/// channel, `withdrawn` what their makers withdrew: only by that is a terminal told to go back to an earlier release.
-///
-/// O(threats × channels), but for a logarithm; reads no clock and no other state.
-pub fn decide(row: &UserRow, threats: &[ThreatRow], newest: &[ChannelRelease], withdrawn: &[Withdrawn]) -> Assignment {
-    let tables = Tables { threats, newest, withdrawn };
-    if !row.designation.wishes_updates() {
-        return tables.keep(row);
-    }
-    let own = tables.newest_of_product(row);
-    let cured = tables.cured_by_all(&own);
-    let open = tables.dangerous().filter(|threat| !cured.contains(threat)).collect::<BTreeSet<_>>();
-    if open.is_empty() {
-        return refresh(row, own);
-    }
-    let candidates = tables.candidates(row, &cured, &open);
-    let allowed = candidates.iter().find(|c| accepts(row, &c.release.channel));
-    match (allowed, candidates.first()) {
-        (Some(candidate), _) => switch(row, candidate),
-        (None, Some(foreign)) => Assignment {
-            channels: own,
-            reason: Reason::OthersNotAllowed,
-            words: format!(
-                "{} counters {}, which your product does not; this terminal accepts no channels of {}, so it keeps its own",
-                foreign.release.channel,
-                foreign.gains.join(", "),
-                foreign.release.channel.maker(),
-            ),
-        },
-        (None, None) if own.is_empty() => refresh(row, own),
-        (None, None) => {
-            let open = open.into_iter().collect::<Vec<_>>().join(", ");
-            let words = format!("no channel that could replace yours counters {open} yet; asked again when news comes");
-            Assignment { channels: own, reason: Reason::NoCureYet, words }
-        }
-    }
-}
-
-/// A channel that could replace the product.
-struct Candidate<'a> {
-    release: ChannelRelease,
-    /// Open threats it cures, by name.
-    gains: Vec<&'a str>,
-    days_to_cure: f64,
-}
-
-struct Tables<'a> {
-    threats: &'a [ThreatRow],
-    newest: &'a [ChannelRelease],
-    withdrawn: &'a [Withdrawn],
-}
-
-impl<'a> Tables<'a> {
-    fn dangerous(&self) -> impl Iterator<Item = &'a str> {
-        let dangerous = self.threats.iter().filter(|row| row.news.danger >= SWITCH_DANGER);
-        dangerous.map(|row| row.news.threat.as_str())
+impl UserRow {
+    /// A row that says nothing of its machine.
+    pub fn new(designation: Designation, subscribed: Vec<Channel>, applied: Vec<ChannelRelease>) -> Self {
+        let (stays, machine, group, bucket) = (Vec::new(), Machine::default(), None, 0);
+        UserRow { designation, subscribed, applied, stays, machine, group, bucket }
     }
 
-    fn cured_by(&self, at: &ChannelRelease) -> BTreeSet<&'a str> {
-        let rows = self.threats.iter().filter(|row| {
-            let cure = row.news.vaccine.as_ref();
-            let here = cure.filter(|cure| cure.since.channel == at.channel && cure.since.release <= at.release);
-            row.maker.as_str() == at.channel.maker() && here.is_some()
-        });
-        let cured = rows.map(|row| row.news.threat.as_str()).collect::<BTreeSet<_>>();
-        self.dangerous().filter(|threat| cured.contains(threat)).collect()
-    }
-
-    fn cured_by_all(&self, channels: &[ChannelRelease]) -> BTreeSet<&'a str> {
-        channels.iter().flat_map(|at| self.cured_by(at)).collect()
-    }
-
-    /// The product's channels at their newest release. One that is no longer listed stays at what is applied, and so does one whose
-    /// newest release is older than that, unless the maker allows to go back.
-    fn newest_of_product(&self, row: &UserRow) -> Vec<ChannelRelease> {
-        let of_channel = |channel: &Channel| {
-            let applied = row.applied.iter().find(|at| at.channel == *channel);
-            match (self.newest_listed(channel), applied) {
-                (Some(newest), Some(applied)) if newest.release < applied.release => {
-                    let may = self.withdrawn.iter().any(|withdrawn| withdrawn.allows(applied, newest.release));
-                    Some(if may { newest } else { applied })
-                }
-                (newest, applied) => newest.or(applied),
-            }
+    /// The row of the terminal with this number, that says this of itself.
+    pub fn of(terminal: &str, facts: &TerminalFacts, applied: Vec<ChannelRelease>) -> Self {
+        let machine = Machine {
+            hardware: facts.hardware.clone(),
+            os: facts.os.clone(),
+            engine_version: facts.engine_version.clone(),
+            memory_bytes: facts.memory_bytes,
+            features: facts.features.clone(),
         };
-        product(row).into_iter().filter_map(|channel| of_channel(channel).cloned()).collect()
-    }
-
-    fn newest_listed(&self, channel: &Channel) -> Option<&'a ChannelRelease> {
-        self.newest.iter().find(|at| at.channel == *channel)
-    }
-
-    /// Channels that cure all of `cured` and some of `open`, the best first.
-    fn candidates(&self, row: &UserRow, cured: &BTreeSet<&str>, open: &BTreeSet<&'a str>) -> Vec<Candidate<'a>> {
-        let runs = |channel: &Channel| row.applied.iter().any(|at| at.channel == *channel);
-        let mut candidates = Vec::new();
-        for release in self.newest.iter().filter(|at| !runs(&at.channel)) {
-            let cures = self.cured_by(release);
-            let gains = cures.intersection(open).copied().collect::<Vec<_>>();
-            if !gains.is_empty() && cures.is_superset(cured) {
-                let days_to_cure = self.days_to_cure(release.channel.maker());
-                candidates.push(Candidate { release: release.clone(), gains, days_to_cure });
-            }
-        }
-        candidates.sort_by(|a, b| {
-            let gains = b.gains.len().cmp(&a.gains.len());
-            let record = gains.then(a.days_to_cure.total_cmp(&b.days_to_cure));
-            record.then_with(|| a.release.channel.to_string().cmp(&b.release.channel.to_string()))
-        });
-        candidates
-    }
-
-    /// Mean days from discovery to cure over the cures a maker made.
-    fn days_to_cure(&self, maker: &str) -> f64 {
-        let cures = self.threats.iter().filter(|row| row.maker.as_str() == maker);
-        let days = cures.filter_map(|row| {
-            let made = row.news.vaccine.as_ref()?.date;
-            made.since(row.news.discovered).ok().map(|span| f64::from(span.get_days()))
-        });
-        let days = days.collect::<Vec<_>>();
-        days.iter().sum::<f64>() / days.len().max(1) as f64
-    }
-
-    fn keep(&self, row: &UserRow) -> Assignment {
-        let channels = applied(row);
-        let current = !channels.is_empty() && self.newest_of_product(row) == channels;
-        let cured = self.cured_by_all(&channels);
-        if current && self.dangerous().all(|threat| cured.contains(threat)) {
-            return refresh(row, channels);
-        }
-        let words = "this terminal wishes no updates, so it keeps what it has".to_owned();
-        Assignment { channels, reason: Reason::UpdatesNotWished, words }
+        let row = UserRow::new(facts.designation.clone(), facts.subscribed.clone(), applied);
+        UserRow { machine, group: facts.group.clone(), bucket: bucket_of(terminal), ..row }
     }
 }
 
-/// Channels of the terminal's product, ascending.
-fn product(row: &UserRow) -> BTreeSet<&Channel> {
-    let switched = row.applied.iter().any(|at| !row.subscribed.contains(&at.channel));
-    if switched { row.applied.iter().map(|at| &at.channel).collect() } else { row.subscribed.iter().collect() }
-}
-
-/// What the terminal runs, ascending by channel.
-fn applied(row: &UserRow) -> Vec<ChannelRelease> {
-    let mut applied = row.applied.clone();
-    applied.sort_by(|a, b| a.channel.cmp(&b.channel));
-    applied
+/// A terminal's place in the fleet for percentages, 0 to 9,999: by a digest of its number, so that it is the same for every release and
+/// nobody chooses it.
+pub fn bucket_of(terminal: &str) -> u16 {
+    let digest = Sha256Hex::of(terminal.as_bytes());
+    let [a, b, c, d, ..] = *digest.bytes();
+    (u32::from_be_bytes([a, b, c, d]) % 10_000) as u16
 }
 
 /// A channel may be installed when the terminal subscribed to it or its designation lets others in. Another product of a subscribed maker is
@@ -192,164 +97,169 @@ pub fn accepts(row: &UserRow, channel: &Channel) -> bool {
     row.subscribed.contains(channel) || row.designation.allows_other(channel.maker())
 }
 
-fn refresh(row: &UserRow, own: Vec<ChannelRelease>) -> Assignment {
-    let (reason, words) = if own.is_empty() {
-        (Reason::NothingPublished, "nothing is published yet in the channels this terminal subscribed to")
-    } else if row.applied.is_empty() {
-        (Reason::FirstInstall, "first installation of the channels this terminal subscribed to")
-    } else if applied(row) == own {
-        (Reason::Current, "the newest release is installed")
-    } else if own.iter().any(|at| row.applied.iter().any(|runs| runs.channel == at.channel && runs.release > at.release)) {
-        (Reason::Withdrawn, "what is installed was withdrawn by its maker, who allows to go back to an earlier release")
-    } else {
-        (Reason::Refresh, "a newer release of the installed product is published")
-    };
-    Assignment { channels: own, reason, words: words.to_owned() }
+impl Prepared {
+    /// Returns what a terminal shall run, ascending by channel, and why. `now` is in seconds since 1970.
+    ///
+    /// O(channels × (dangerous threats / 64 + what it runs)), but for words; reads no clock and no other state. Says nothing that only this
+    /// terminal could be told, so that terminals with the same assignment can share one document.
+    pub fn decide(&self, row: &UserRow, now: i64) -> Assignment {
+        self.assign(row, now, &mut Silent)
+    }
+
+    /// The same decision with the rows, the questions and the candidates that led to it.
+    pub fn explain(&self, terminal: &str, row: &UserRow, now: i64) -> Explanation {
+        let mut trail = Trail::default();
+        let assignment = self.assign(row, now, &mut trail);
+        let (policy_name, policy) = self.policies.of(row.group.as_deref());
+        Explanation {
+            terminal: terminal.to_owned(),
+            group: row.group.clone(),
+            policy_name: policy_name.to_owned(),
+            policy: policy.clone(),
+            machine: row.machine.clone(),
+            designation: row.designation.clone(),
+            subscribed: row.subscribed.clone(),
+            applied: applied(row),
+            threats: self.rows_of(&trail.open),
+            tried: trail.tried,
+            candidates: trail.candidates,
+            assignment,
+        }
+    }
+
+    fn assign<T: Trace>(&self, row: &UserRow, now: i64, trace: &mut T) -> Assignment {
+        let (_, policy) = self.policies.of(row.group.as_deref());
+        let case = Case { tables: self, row, policy, now, scope: self.scope(policy.danger) };
+        let assignment = case.channels_and_reason(trace);
+        case.hinted(assignment, trace)
+    }
 }
 
-fn switch(row: &UserRow, candidate: &Candidate<'_>) -> Assignment {
-    let product = product(row).into_iter().map(ToString::to_string).collect::<Vec<_>>();
-    Assignment {
-        words: format!(
-            "{} has no cure for {}; {} has, and this terminal accepts it",
-            product.join(", "),
-            candidate.gains.join(", "),
-            candidate.release.channel,
-        ),
-        channels: vec![candidate.release.clone()],
-        reason: Reason::Switch,
+/// One decision.
+struct Case<'a> {
+    tables: &'a Prepared,
+    row: &'a UserRow,
+    policy: &'a Policy,
+    now: i64,
+    /// The threats that count by this policy.
+    scope: Scope,
+}
+
+impl<'a> Case<'a> {
+    fn channels_and_reason<T: Trace>(&self, trace: &mut T) -> Assignment {
+        let product = self.product();
+        let wishes = self.row.designation.wishes_updates();
+        trace.tried(Rule::WishesUpdates, wishes, || format!("its designation is {:?}", self.row.designation));
+        if !wishes {
+            return self.keep(&product);
+        }
+        self.trace_product(&product, trace);
+        let (kept, back) = self.without_superfluous(&product, trace);
+        let cured = self.cures(&kept);
+        let open = self.scope.without(&cured);
+        trace.open(|| owned(&self.tables.names(&open)));
+        let stuck = kept.iter().any(|target| target.why == Why::BlockedStuck);
+        trace.tried(Rule::ProductCures, open.is_empty(), || match &self.tables.names(&open)[..] {
+            [] => format!("no threat of danger {:?} or more is open", self.policy.danger),
+            names => format!("open are {}", listed(names)),
+        });
+        if open.is_empty() && !stuck {
+            return self.settled(&product, kept, back);
+        }
+        self.helped(&product, kept, back, &cured, &open, trace)
+    }
+
+    fn trace_product<T: Trace>(&self, product: &Product<'a>, trace: &mut T) {
+        trace.tried(Rule::Fits, product.misfits.is_empty(), || match product.misfits.first() {
+            Some(misfit) => none_fits(misfit),
+            None => format!("its product is {}", listed(&names(&product.own))),
+        });
+        let all = product.all();
+        let waits = all.iter().find(|target| target.why.reason().is_some());
+        trace.tried(Rule::NewestIsOpen, waits.is_none() && product.missing.is_empty(), || {
+            match (waits, product.missing.first()) {
+                (Some(target), _) => target.why.words(target.channel),
+                (None, Some((channel, why))) => why.words(channel),
+                (None, None) => "the newest release of each channel is for it".to_owned(),
+            }
+        });
+        let blocked = all.iter().find_map(|target| self.blocked_words(target));
+        let free = blocked.is_none();
+        trace.tried(Rule::NotBlocked, free, || blocked.unwrap_or_else(|| "nothing that it runs is blocked".to_owned()));
+    }
+
+    /// What the assignment says of time.
+    fn hinted<T: Trace>(&self, mut assignment: Assignment, trace: &mut T) -> Assignment {
+        let before = applied(self.row);
+        if before == assignment.channels {
+            return assignment;
+        }
+        assignment.urgent = self.policy.urgent.is_some_and(|danger| self.cures_anew(&assignment.channels, danger));
+        trace.tried(Rule::Urgent, assignment.urgent, || {
+            "whether it cures a threat that is dangerous enough and was not cured".to_owned()
+        });
+        let may_wait = !before.is_empty() && !assignment.urgent && assignment.reason != Reason::Blocked;
+        let freeze = self.policy.freeze_until.map(jiff::Timestamp::as_second);
+        assignment.earliest = freeze.filter(|until| may_wait && *until > self.now);
+        assignment
+    }
+
+    fn cures_anew(&self, channels: &[ChannelRelease], danger: Danger) -> bool {
+        let scope = self.tables.scope(danger);
+        let mut now = scope.empty();
+        for at in channels {
+            self.tables.add_cures(&mut now, at);
+        }
+        let mut before = scope.empty();
+        for at in &self.row.applied {
+            self.tables.add_cures(&mut before, at);
+        }
+        scope.any_in_first_only(&now, &before)
+    }
+
+    /// What these channels cure together, of the threats that count. A blocked release cures nothing.
+    fn cures(&self, targets: &[Target<'a>]) -> Vec<u64> {
+        let mut cured = self.scope.empty();
+        for target in targets.iter().filter(|target| target.why != Why::BlockedStuck) {
+            target.add_cures(&mut cured);
+        }
+        cured
+    }
+}
+
+/// What the terminal runs, ascending by channel.
+fn applied(row: &UserRow) -> Vec<ChannelRelease> {
+    let mut applied = row.applied.clone();
+    applied.sort_by(|a, b| a.channel.cmp(&b.channel));
+    applied
+}
+
+/// Channels at their releases, ascending by channel.
+fn releases(targets: &[Target<'_>]) -> Vec<ChannelRelease> {
+    let at = |target: &Target<'_>| ChannelRelease { channel: target.channel.clone(), release: target.release };
+    let mut releases = targets.iter().map(at).collect::<Vec<_>>();
+    releases.sort_by(|a, b| a.channel.cmp(&b.channel));
+    releases
+}
+
+fn names(targets: &[Target<'_>]) -> Vec<String> {
+    targets.iter().map(|target| target.channel.to_string()).collect()
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// The first few names.
+fn listed<S: std::fmt::Display>(names: &[S]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => "nothing".to_owned(),
+        length if length > SHOWN => format!("{shown} and {} more", length - SHOWN),
+        _ => shown,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wire::{ThreatNews, Vaccine};
-
-    fn at(channel: &str, release: u64) -> ChannelRelease {
-        ChannelRelease { channel: channel.parse().unwrap(), release }
-    }
-
-    fn threat(maker: &str, threat: &str, days_to_cure: Option<(i8, ChannelRelease)>) -> ThreatRow {
-        let vaccine = days_to_cure.map(|(days, since)| Vaccine { date: jiff::civil::date(2026, 11, 1 + days), since });
-        let discovered = jiff::civil::date(2026, 11, 1);
-        let news = ThreatNews { threat: threat.to_owned(), danger: Danger::High, discovered, expected: None, vaccine };
-        ThreatRow { maker: maker.parse().unwrap(), news }
-    }
-
-    fn row(designation: Designation, applied: &[ChannelRelease]) -> UserRow {
-        UserRow { designation, subscribed: vec!["a/product".parse().unwrap()], applied: applied.to_vec() }
-    }
-
-    fn newest() -> Vec<ChannelRelease> {
-        vec![at("a/product", 2), at("b/product", 5)]
-    }
-
-    /// Every row of the decision table, with every value of its "any" columns.
-    #[test]
-    fn the_whole_truth_table() {
-        for case in 0..32_u32 {
-            let [covers, current, wishes, others, another] = [1, 2, 4, 8, 16].map(|bit| case & bit != 0);
-            let designation = match (wishes, others) {
-                (false, _) => Designation::None,
-                (true, false) => Designation::Own,
-                (true, true) => Designation::Any,
-            };
-            let threats = [
-                threat("a", "x", covers.then(|| (3, at("a/product", 2)))),
-                threat("b", "x", another.then(|| (1, at("b/product", 5)))),
-            ];
-            let applied = [at("a/product", if current { 2 } else { 1 })];
-            let (reason, channels) = match (covers, current, wishes, others, another) {
-                (true, true, ..) => (Reason::Current, at("a/product", 2)),
-                (true, false, true, ..) => (Reason::Refresh, at("a/product", 2)),
-                (_, _, false, ..) => (Reason::UpdatesNotWished, applied[0].clone()),
-                (false, _, true, true, true) => (Reason::Switch, at("b/product", 5)),
-                (false, _, true, _, false) => (Reason::NoCureYet, at("a/product", 2)),
-                (false, _, true, false, true) => (Reason::OthersNotAllowed, at("a/product", 2)),
-            };
-            let assignment = decide(&row(designation, &applied), &threats, &newest(), &[]);
-            assert_eq!((assignment.reason, assignment.channels), (reason, vec![channels]), "case {case:05b}");
-        }
-    }
-
-    #[test]
-    fn a_list_of_makers_lets_in_those_and_no_others() {
-        let threats = [threat("b", "x", Some((1, at("b/product", 5))))];
-        let listed = |maker: &str| Designation::List(vec![maker.parse().unwrap()]);
-        let applied = [at("a/product", 2)];
-        assert_eq!(decide(&row(listed("b"), &applied), &threats, &newest(), &[]).reason, Reason::Switch);
-        assert_eq!(decide(&row(listed("c"), &applied), &threats, &newest(), &[]).reason, Reason::OthersNotAllowed);
-    }
-
-    #[test]
-    fn an_expected_or_a_later_cure_is_no_cure() {
-        let mut expected = threat("b", "x", None);
-        expected.news.expected = Some(jiff::civil::date(2026, 12, 1));
-        let later = threat("b", "x", Some((1, at("b/product", 6))));
-        for cure in [expected, later] {
-            let assignment = decide(&row(Designation::Any, &[at("a/product", 2)]), &[cure], &newest(), &[]);
-            assert_eq!(assignment.reason, Reason::NoCureYet);
-        }
-    }
-
-    #[test]
-    fn a_nuisance_moves_nobody() {
-        let mut nuisance = threat("b", "x", Some((1, at("b/product", 5))));
-        nuisance.news.danger = Danger::Medium;
-        let assignment = decide(&row(Designation::Any, &[at("a/product", 2)]), &[nuisance], &newest(), &[]);
-        assert_eq!(assignment.reason, Reason::Current);
-    }
-
-    #[test]
-    fn no_cure_is_traded_for_another() {
-        let threats = [threat("a", "x", Some((1, at("a/product", 1)))), threat("b", "y", Some((1, at("b/product", 1))))];
-        let assignment = decide(&row(Designation::Any, &[at("a/product", 2)]), &threats, &newest(), &[]);
-        assert_eq!((assignment.reason, assignment.channels), (Reason::NoCureYet, vec![at("a/product", 2)]));
-    }
-
-    #[test]
-    fn the_maker_with_the_better_record_is_chosen() {
-        let threats = [threat("b", "x", Some((4, at("b/product", 1)))), threat("c", "x", Some((2, at("c/product", 1))))];
-        let newest = [newest(), vec![at("c/product", 1)]].concat();
-        let assignment = decide(&row(Designation::Any, &[at("a/product", 2)]), &threats, &newest, &[]);
-        assert_eq!(assignment.channels, [at("c/product", 1)]);
-    }
-
-    #[test]
-    fn a_switched_terminal_stays_switched_and_missing_channels_come_back() {
-        let threats = [threat("a", "x", None), threat("b", "x", Some((1, at("b/product", 5))))];
-        let switched = decide(&row(Designation::Any, &[at("b/product", 4)]), &threats, &newest(), &[]);
-        assert_eq!((switched.reason, switched.channels), (Reason::Refresh, vec![at("b/product", 5)]));
-
-        let mut two = row(Designation::Own, &[at("a/product", 2)]);
-        two.subscribed.push("a/fast".parse().unwrap());
-        let newest = [newest(), vec![at("a/fast", 7)]].concat();
-        let assignment = decide(&two, &[], &newest, &[]);
-        assert_eq!((assignment.reason, assignment.channels), (Reason::Refresh, vec![at("a/fast", 7), at("a/product", 2)]));
-    }
-
-    #[test]
-    fn nothing_published_is_said() {
-        let assignment = decide(&row(Designation::Own, &[]), &[], &[], &[]);
-        assert_eq!((assignment.reason, assignment.channels), (Reason::NothingPublished, vec![]));
-    }
-
-    #[test]
-    fn a_withdrawn_release_is_left_only_as_far_back_as_its_maker_allows() {
-        let listed = [at("a/product", 2)];
-        let runs = row(Designation::Own, &[at("a/product", 4)]);
-        let withdrawn = |release, back_to| [Withdrawn { at: at("a/product", release), back_to }];
-        for (withdrawn, result) in [
-            (withdrawn(4, Some(2)), (Reason::Withdrawn, 2)),
-            (withdrawn(4, Some(1)), (Reason::Withdrawn, 2)),
-            (withdrawn(4, Some(3)), (Reason::Current, 4)),
-            (withdrawn(4, None), (Reason::Current, 4)),
-            // Of another release, this says nothing of the one that runs.
-            (withdrawn(3, Some(1)), (Reason::Current, 4)),
-        ] {
-            let assignment = decide(&runs, &[], &listed, &withdrawn);
-            assert_eq!((assignment.reason, assignment.channels[0].release), result, "{withdrawn:?}");
-        }
-    }
-}
+mod tests;

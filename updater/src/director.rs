@@ -227,7 +227,7 @@ mod tests {
     }
 
     fn told() -> AssignmentDocument {
-        let assignment = Assignment { channels: Vec::new(), reason: Reason::Current, words: String::new() };
+        let assignment = Assignment::new(Vec::new(), Reason::Current, "");
         let (cohort, blobs) = ("c".to_owned(), Vec::new());
         AssignmentDocument { cohort, number: 5, signed_at: NOW, expires: NOW + 9, root: 1, assignment, blobs }
     }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Three sides, three modules: [`service`], [`maker`] (and [`operator`] for whoever runs the service), [`agent`]. What
-//! travels between them is in [`wire`]; the decision which maker a terminal runs is the pure function [`decide::decide`].
+//! travels between them is in [`wire`]; the decision which maker a terminal runs is a pure function, [`decide::Prepared::decide`].
 //!
 //! Trust: a maker's key signs releases and never leaves the maker; the service's keys order them in time; a terminal installs
 //! only what both say, and never an older release than it had. Files change by the rules of [`disk`], so a crash at any point

@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod coverage;
+mod decisions;
 mod enrolment;
 mod sources;
 mod threats;

@@ -13,7 +13,7 @@
 //!
 //! Actors: the HTTP server; one task that signs a new timestamp every [`Config::timestamp_every`]; one that every minute writes the contacts
 //! of idle polls and forgets callers whose budget is full; one that looks whether the certificate was replaced; those that fetch from makers'
-//! sources (`sources.rs`), take over names of records (`names.rs`) and watch over promises; and, where replicas share the tables, one that
+//! sources (`sources.rs`), take over names of records (`names.rs`) and watch over promises; one that judges rollouts; and, where replicas share the tables, one that
 //! looks every second what the others did. They share `AppState`, whose parts are immutable or guard themselves: the tables by SQLite, signing by the publisher's
 //! mutex, objects by never changing. A crash loses nothing that was answered for; `publisher.rs` tells what it may leave unfinished.
 
@@ -42,10 +42,12 @@ mod online_keys;
 mod openapi;
 mod operator;
 mod operators;
+mod policy;
 mod problem;
 mod publisher;
 mod ready;
 mod request;
+mod rollout;
 mod router;
 mod signer;
 mod sources;
@@ -120,6 +122,8 @@ pub struct Config {
     pub publication_patience: Duration,
     /// How often terminals are told to ask whether anything changed. 10 minutes.
     pub poll_every: Duration,
+    /// How often running rollouts are judged. 5 seconds.
+    pub rollouts_every: Duration,
     /// Whether browsers come by TLS, here or at a proxy in front: cookies of the console are then sent over TLS alone. No.
     pub console_over_tls: bool,
     /// How often the fleet is counted for coverage over time. 15 minutes.
@@ -171,6 +175,7 @@ impl Config {
             timestamp_every: Duration::from_hours(1),
             publication_patience: Duration::from_secs(30),
             poll_every: Duration::from_mins(10),
+            rollouts_every: Duration::from_secs(5),
             console_over_tls: false,
             census_every: Duration::from_mins(15),
             mark_file: None,
@@ -455,7 +460,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
     let held = tls.clone();
     let task = tokio::spawn(async move {
         let _lock = lock;
-        run(app, listener, held, config.timestamp_every, shutdown).await
+        run(app, listener, held, (config.timestamp_every, config.rollouts_every), shutdown).await
     });
     Ok(Running { address, operator_token, tls, task })
 }
@@ -464,7 +469,7 @@ async fn run(
     app: AppState,
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
-    timestamp_every: Duration,
+    (timestamp_every, rollouts_every): (Duration, Duration),
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let (stop, stopped) = watch::channel(());
@@ -483,6 +488,7 @@ async fn run(
     makers_in.spawn(sources::run(app.clone()));
     makers_in.spawn(names::run(app.clone()));
     makers_in.spawn(news::watch_promises(app.clone()));
+    let judging = tokio::spawn(judge_rollouts(app.clone(), rollouts_every));
     let served = tokio::select! {
         served = &mut server => served,
         () = shutdown => {
@@ -500,6 +506,7 @@ async fn run(
     resign.abort();
     noting.abort();
     following.abort();
+    judging.abort();
     counting.abort();
     if let Some(watching) = watching {
         watching.abort();
@@ -521,6 +528,16 @@ async fn resign(app: AppState, every: Duration, stopped: impl Future<Output = ()
         }
         if let Err(error) = app.publisher.renew().await {
             tracing::error!(%error, "no new timestamp could be signed; readers keep the last one");
+        }
+    }
+}
+
+/// Judges running rollouts now and then. A failure is logged and tried again at the next turn.
+async fn judge_rollouts(app: AppState, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        if let Err(error) = rollout::judge(&app).await {
+            tracing::error!(%error, "rollouts could not be judged; they stay as they are");
         }
     }
 }

@@ -7,7 +7,10 @@ mod access;
 mod coverage;
 mod director;
 mod enrolment;
+mod explain;
 mod news;
+mod policy;
+mod rollout;
 mod sources;
 
 use crate::Channel;
@@ -19,11 +22,16 @@ pub use coverage::{
 };
 pub use director::{AssignedBlob, AssignmentDocument, DocumentSignature, Membership, SignedDocument};
 pub use enrolment::{EnrolmentToken, GroupName, TOKEN_USES_MAX, TokenRequest, TokenView};
+pub use explain::{CandidateView, Explanation, Machine, MakerRecord, Rule, Tried};
 use jiff::civil::Date;
 pub use news::{
     Alias, CureFrom, NEWS_MAX, News, NewsBody, NewsError, NewsList, RecordSpan, ReportedThreat, SignedNews, ThreatQuery,
     ThreatReport, ThreatReported, ThreatView, check_name, check_news,
 };
+pub use policy::{
+    Blocked, ChannelNeeds, DEFAULT_POLICY, Eagerness, Needs, Pin, Policies, Policy, TerminalGroup, check_group,
+};
+pub use rollout::{Gate, Progress, Ring, Rollout, RolloutPolicy, RolloutStart, RolloutState, RolloutView, check_rings};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 pub use sources::{NewSource, SourceId, SourceView};
@@ -372,6 +380,15 @@ pub struct TerminalFacts {
     #[serde(with = "channels_text")]
     #[schema(value_type = Vec<String>, example = json!(["acme/stable"]))]
     pub subscribed: Vec<Channel>,
+    /// Main memory, in bytes; absent where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Features of its processor and other hardware that channels may ask for, such as `avx2`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+    /// The group that it would like to be in; the operator's word goes before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
 }
 
 /// A terminal's request to be entered in the user table.
@@ -413,6 +430,19 @@ pub struct Assignment {
     pub reason: Reason,
     /// Why, in words for people.
     pub words: String,
+    /// It cures what should not wait: a terminal whose owner allows that installs it outside its window.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub urgent: bool,
+    /// Seconds since 1970 before which it is not to be put in force; absent: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earliest: Option<i64>,
+}
+
+impl Assignment {
+    /// One that may be followed at once and need not be.
+    pub fn new(channels: Vec<ChannelRelease>, reason: Reason, words: impl Into<String>) -> Self {
+        Assignment { channels, reason, words: words.into(), urgent: false, earliest: None }
+    }
 }
 
 /// Answer to [`CheckIn`].
@@ -452,6 +482,24 @@ pub enum Reason {
     UpdatesNotWished,
     /// No release of the channels it subscribed to is published.
     NothingPublished,
+    /// Another maker's channel, which cures what its product does not, is put beside the product.
+    Add,
+    /// Its product, or part of what runs, cures by now what a foreign channel was there for: that goes.
+    Back,
+    /// Another maker has the cure; by the policy it is offered and not installed.
+    Offered,
+    /// The policy keeps a channel at a release that is not the newest.
+    Pinned,
+    /// The newest release is being rolled out and has not come to this terminal's ring.
+    RingWaits,
+    /// The rollout of the newest release is halted.
+    Halted,
+    /// What it runs is blocked by the operator.
+    Blocked,
+    /// Another variant of its product fits the machine as it is now.
+    Variant,
+    /// No variant of its product fits the machine.
+    NoneFits,
 }
 
 impl Reason {
@@ -467,6 +515,15 @@ impl Reason {
             Reason::OthersNotAllowed => "others_not_allowed",
             Reason::UpdatesNotWished => "updates_not_wished",
             Reason::NothingPublished => "nothing_published",
+            Reason::Add => "add",
+            Reason::Back => "back",
+            Reason::Offered => "offered",
+            Reason::Pinned => "pinned",
+            Reason::RingWaits => "ring_waits",
+            Reason::Halted => "halted",
+            Reason::Blocked => "blocked",
+            Reason::Variant => "variant",
+            Reason::NoneFits => "none_fits",
         }
     }
 }

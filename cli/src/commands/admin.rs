@@ -2,6 +2,7 @@
 
 mod audit;
 mod coverage;
+mod decisions;
 mod enrolment;
 mod operators;
 mod source;
@@ -36,7 +37,7 @@ async fn run_async(args: &AdminArgs) -> anyhow::Result<Exit> {
 async fn command(args: &AdminArgs, operator: &Operator) -> anyhow::Result<Exit> {
     let json = args.json;
     match &args.command {
-        AdminCommand::Coverage(args) => coverage::run(&operator, args).await?,
+        AdminCommand::Coverage(args) => coverage::run(operator, args).await?,
         AdminCommand::Root { file } => {
             let version = operator.put_root(read(file)?).await?;
             if json {
@@ -73,9 +74,10 @@ async fn command(args: &AdminArgs, operator: &Operator) -> anyhow::Result<Exit> 
                 print_terminals(&rows);
             }
         }
-        AdminCommand::Threats { reported: true, .. } => return threats::reported(&operator, json).await,
-        AdminCommand::Threats { name, .. } => return threats::run(&operator, name.as_deref(), json).await,
-        AdminCommand::Source(args) => return source::run(&operator, args, json).await,
+        AdminCommand::Decisions(command) => decisions::run(operator, command, json).await?,
+        AdminCommand::Threats { reported: true, .. } => return threats::reported(operator, json).await,
+        AdminCommand::Threats { name, .. } => return threats::run(operator, name.as_deref(), json).await,
+        AdminCommand::Source(args) => return source::run(operator, args, json).await,
     }
     Ok(Exit::Fine)
 }

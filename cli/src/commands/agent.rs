@@ -148,6 +148,7 @@ fn enrolment(args: &EnrollArgs) -> Enrolment {
     if let Some(hardware) = &args.hardware {
         enrolment.hardware.clone_from(hardware);
     }
+    enrolment.group.clone_from(&args.group);
     enrolment
 }
 
@@ -214,6 +215,7 @@ fn print_update(report: &UpdateReport) {
             if let Some(staged) = &report.staged {
                 let until = match staged.waits_for {
                     Some(WaitsFor::Window) => "the window opens, or `titer agent apply`",
+                    Some(WaitsFor::Date) => "the date that the service named, or `titer agent apply`",
                     _ => "`titer agent apply` or `titer agent decline`",
                 };
                 say!("generation {} is tested and waits until {until}; in force: {generation}", staged.generation);

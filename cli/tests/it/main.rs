@@ -6,6 +6,7 @@ mod artefacts;
 mod codes;
 mod compile;
 mod crash;
+mod decisions;
 mod fleet;
 mod keys;
 mod makers;

@@ -18,7 +18,7 @@ ALTER TABLE terminals ADD COLUMN configuration BIGINT NOT NULL DEFAULT 0 REFEREN
 CREATE INDEX terminals_by_configuration ON terminals (configuration, terminal);
 CREATE INDEX terminals_by_enrolment ON terminals (enrolled_at, terminal);
 CREATE INDEX terminals_by_contact ON terminals ((COALESCE(last_contact, 0)), terminal);
-CREATE INDEX threats_by_threat ON threats (threat, maker);
+CREATE INDEX threats_by_threat_and_maker ON threats (threat, maker);
 CREATE INDEX reports_by_outcome ON reports (outcome, at);
 
 -- How many terminals have each, kept by the triggers below, so that nobody need count a million rows.

@@ -5,10 +5,10 @@ use super::director::Order;
 use super::fetch::fetch;
 use super::generation::{self, Made};
 use super::metadata::{self, Metadata, Source};
-use super::state::{Contact, Fault, Identity, StagedMark};
+use super::state::{Contact, Fault, Identity, StagedMark, Timing};
 use super::{
     Agent, AgentError, ChannelFault, ChannelReport, Installed, Manifest, Outcome, Plan, Settings, StagedStatus,
-    UpdateReport, bundle, download, plan, staging,
+    UpdateReport, bundle, download, machine, plan, staging,
 };
 use crate::Channel;
 use crate::decide::{UserRow, accepts};
@@ -26,7 +26,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 impl Agent {
     /// What this terminal says of itself today.
     pub(super) fn facts(&self, session: &Session) -> TerminalFacts {
-        TerminalFacts { engine_version: self.engine.version(), ..session.identity.facts.clone() }
+        let (memory_bytes, features) = (machine::memory_bytes(), machine::features());
+        TerminalFacts { engine_version: self.engine.version(), memory_bytes, features, ..session.identity.facts.clone() }
     }
 
     /// [`Agent::noting`] of an answer by the service; what a file says is no word of a service.
@@ -81,7 +82,7 @@ impl Agent {
             if session.is_online() {
                 self.note(SERVICE, None);
             }
-            report.warnings.clone_from(&metadata.warnings);
+            report.warnings.extend(metadata.warnings.iter().cloned());
             *step = "fetch";
             self.fetch_all(session, &metadata, &blobs, &held, &mut report).await?
         };
@@ -135,7 +136,12 @@ impl Agent {
         wanted: Vec<Installed>,
         report: &mut UpdateReport,
     ) -> Result<(), AgentError> {
-        let waits_for = staging::waits_for(&session.settings, session.stage_only, &self.state.now());
+        // A first installation protects from nothing while it waits for a date.
+        let timing = match session.installed {
+            Some(_) => Timing::of(&report.assignment),
+            None => Timing { earliest: None, ..Timing::of(&report.assignment) },
+        };
+        let waits_for = staging::waits_for(&session.settings, session.stage_only, timing, &self.state.now());
         let before = session.installed.clone();
         let staged = staging::staged(&self.state)?;
         let is_new = staged.as_ref().is_none_or(|staged| !staging::serves(staged, &wanted, before.as_ref()));
@@ -155,8 +161,11 @@ impl Agent {
         };
         let generation = manifest.generation;
         if waits_for.is_some() {
+            if let Some(mark) = self.state.staged()?.filter(|mark| !is_new && mark.timing != timing) {
+                self.state.put_staged(&StagedMark { timing, ..mark })?;
+            }
             if is_new {
-                self.state.put_staged(&StagedMark { generation, at: self.state.seconds() })?;
+                self.state.put_staged(&StagedMark { generation, at: self.state.seconds(), timing })?;
                 let result = Acknowledge::Staged { generation, staged: manifest.releases() };
                 report.acknowledged = self.acknowledge(session, &result).await;
             }
@@ -345,7 +354,7 @@ fn check_drops(session: &Session, assignment: &Assignment) -> Result<(), AgentEr
 /// when it wishes no updates; nor back to an older release, which is checked against what the maker signed.
 fn check_acceptable(session: &Session, at: &ChannelRelease, in_force: Option<&Installed>) -> Result<(), AgentError> {
     let facts = &session.identity.facts;
-    let row = UserRow { designation: facts.designation.clone(), subscribed: facts.subscribed.clone(), applied: Vec::new() };
+    let row = UserRow::new(facts.designation.clone(), facts.subscribed.clone(), Vec::new());
     let stays = in_force.is_some_and(|installed| installed.release == at.release);
     let accepted = in_force.is_some() || accepts(&row, &at.channel);
     if !accepted || !(stays || row.designation.wishes_updates()) {

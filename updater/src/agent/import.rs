@@ -9,7 +9,7 @@ use crate::agent::director::Order;
 use crate::agent::metadata::{self, Source};
 use crate::agent::state::Trusted;
 use crate::agent::{Agent, AgentError, Manifest, Session, Settings, UpdateReport, probation};
-use crate::decide::{UserRow, decide};
+use crate::decide::{ListedRelease, Prepared, Tables, UserRow};
 use crate::keys::SigningKey;
 use crate::wire::{Assignment, ChannelRelease, MakerName};
 use jiff::SignedDuration;
@@ -84,9 +84,11 @@ impl Agent {
                 }
             }
         }
-        let row = UserRow { designation: facts.designation.clone(), subscribed: facts.subscribed.clone(), applied };
+        let row = UserRow::new(facts.designation.clone(), facts.subscribed.clone(), applied);
+        let releases = newest.into_iter().map(|at| ListedRelease { at, published_at: 0 }).collect();
         // One that is older than what runs is left out, unless its maker allows to go back to it.
-        Ok(decide(&row, &[], &newest, &withdrawn))
+        let now = self.state.seconds();
+        Ok(Prepared::new(Tables { releases, withdrawn, ..Tables::default() }, now).decide(&row, now))
     }
 }
 

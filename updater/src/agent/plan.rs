@@ -125,7 +125,7 @@ mod tests {
     }
 
     fn steps(in_force: &[Installed], assigned: &[ChannelRelease], held: &[ChannelRelease]) -> Vec<String> {
-        let assignment = Assignment { channels: assigned.to_vec(), reason: Reason::Refresh, words: String::new() };
+        let assignment = Assignment::new(assigned.to_vec(), Reason::Refresh, "");
         let blob =
             |at: &ChannelRelease| AssignedBlob { at: at.clone(), sha256: Sha256Hex::of(&[at.release as u8]), length: 9 };
         let blobs = assigned.iter().map(blob).collect::<Vec<_>>();

@@ -7,7 +7,7 @@ use crate::agent::fetch::Transfer;
 use crate::agent::generation::Installed;
 use crate::agent::probation::ProbationStatus;
 use crate::agent::self_test::SelfTest;
-use crate::wire::{Assignment, ChannelRelease, Designation, channel_text, channels_text};
+use crate::wire::{Assignment, ChannelRelease, Designation, Reason, channel_text, channels_text};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -37,6 +37,8 @@ pub enum WaitsFor {
     Consent,
     /// The window is closed.
     Window,
+    /// The service wishes nothing to change before a date.
+    Date,
 }
 
 /// Something that an update could live with and a person should know.
@@ -137,6 +139,8 @@ pub struct UpdateReport {
 impl UpdateReport {
     /// One of an update that has done nothing yet.
     pub(crate) fn new(assignment: Assignment, generation: Option<u64>) -> Self {
+        let blocked = (assignment.reason == Reason::Blocked)
+            .then(|| Warning { code: "release_blocked".to_owned(), words: assignment.words.clone() });
         UpdateReport {
             outcome: Outcome::NothingAssigned,
             idle: false,
@@ -147,7 +151,7 @@ impl UpdateReport {
             self_test: None,
             acknowledged: false,
             staged: None,
-            warnings: Vec::new(),
+            warnings: blocked.into_iter().collect(),
             plan: None,
             steps: Vec::new(),
             fell_back: None,

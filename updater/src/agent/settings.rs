@@ -156,6 +156,8 @@ pub struct Settings {
     pub consent: Consent,
     /// When a new generation may be put in force by the agent itself: `"22:00-06:00"`, local time. Default: at any time.
     pub window: Option<Window>,
+    /// Whether what the service calls urgent is put in force outside the window. Default: false.
+    pub urgent: bool,
     /// What causes an update.
     pub triggers: Triggers,
     /// What a self-test may use.
@@ -172,6 +174,7 @@ impl Default for Settings {
             keep: 2,
             consent: Consent::Auto,
             window: None,
+            urgent: false,
             triggers: Triggers::default(),
             self_test: SelfTestLimits::default(),
             probation: Probation::default(),

@@ -1,21 +1,26 @@
 //! Generations that are made and tested and wait: for a command, for consent, or for their time of day.
 
 use crate::agent::generation::{self, Installed, Manifest};
-use crate::agent::state::State;
+use crate::agent::state::{State, Timing};
 use crate::agent::{Agent, AgentError, Consent, Settings, StagedStatus, WaitsFor, probation};
 use jiff::Timestamp as Time;
 use jiff::tz::TimeZone;
 
 /// What keeps a new generation from being put in force, the weightiest first.
-pub(crate) fn waits_for(settings: &Settings, stage_only: bool, now: &Time) -> Option<WaitsFor> {
+///
+/// What the service calls urgent breaks the window only where the owner lets it; the service's own wish to wait binds the agent and no person.
+pub(crate) fn waits_for(settings: &Settings, stage_only: bool, timing: Timing, now: &Time) -> Option<WaitsFor> {
     if stage_only {
         return Some(WaitsFor::Command);
     }
     if settings.consent == Consent::Ask {
         return Some(WaitsFor::Consent);
     }
+    if timing.earliest.is_some_and(|earliest| now.as_second() < earliest) {
+        return Some(WaitsFor::Date);
+    }
     let closed = settings.window.is_some_and(|window| !window.is_open(&now.to_zoned(TimeZone::system())));
-    closed.then_some(WaitsFor::Window)
+    (closed && !(settings.urgent && timing.urgent)).then_some(WaitsFor::Window)
 }
 
 /// The staged generation, when there is one and it is whole; one that is not counts as none. Blocks: its database is hashed.
@@ -68,7 +73,8 @@ impl Agent {
     /// As [`Agent::apply`].
     pub fn apply_if_due(&self) -> Result<Option<StagedStatus>, AgentError> {
         let settings = Settings::load(self.state.folder())?;
-        if self.state.staged()?.is_none() || waits_for(&settings, false, &self.state.now()).is_some() {
+        let Some(staged) = self.state.staged()? else { return Ok(None) };
+        if waits_for(&settings, false, staged.timing, &self.state.now()).is_some() {
             return Ok(None);
         }
         self.apply().map(Some)

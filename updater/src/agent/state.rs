@@ -56,6 +56,24 @@ pub(crate) struct StagedMark {
     pub(crate) generation: u64,
     /// Seconds since 1970.
     pub(crate) at: i64,
+    /// What the assignment said of time.
+    #[serde(default)]
+    pub(crate) timing: Timing,
+}
+
+/// What an assignment says of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Timing {
+    /// It should not wait for the window.
+    pub(crate) urgent: bool,
+    /// Seconds since 1970 before which it is not to be put in force.
+    pub(crate) earliest: Option<i64>,
+}
+
+impl Timing {
+    pub(crate) fn of(assignment: &Assignment) -> Self {
+        Timing { urgent: assignment.urgent, earliest: assignment.earliest }
+    }
 }
 
 /// Something the service has to hear of and could not be told when it happened.

@@ -9,17 +9,17 @@
 //! looks, and at the end. A crash loses a minute of contacts, and of the counters that go with them: within that minute a recorded poll could
 //! be played once more, which would show a terminal as seen that was seen a minute before.
 
-use crate::decide::{UserRow, decide};
+use crate::decide::{Prepared, UserRow};
 use crate::service::conditional::none_match;
 use crate::service::problem::Problem;
 use crate::service::store::{Store, StoreError};
 use crate::service::terminals::may_call;
 use crate::service::{App, AppState, counter_of};
-use crate::wire::{Assignment, ChannelRelease, Sha256Hex, ThreatRow, Withdrawn};
+use crate::wire::{Assignment, ChannelRelease, Sha256Hex};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,19 +36,25 @@ pub(crate) struct Beacons {
     tables: tokio::sync::Mutex<Option<Arc<Tables>>>,
     /// By terminal: seconds since 1970 and counter of the newest poll that is not written yet.
     contacts: Mutex<HashMap<String, (i64, u64)>>,
+    /// Rollouts of which enough terminals were told to judge them; nobody else is noted.
+    judged_by_enough: Mutex<HashSet<(String, u64)>>,
 }
 
 /// What assignments are made of, for all terminals.
 pub(crate) struct Tables {
-    pub(crate) threats: Vec<ThreatRow>,
-    pub(crate) newest: Vec<ChannelRelease>,
-    pub(crate) withdrawn: Vec<Withdrawn>,
+    /// Made ready for decisions once for all of them.
+    pub(crate) prepared: Prepared,
     root: u64,
     changes: u64,
     read: Instant,
 }
 
 impl Tables {
+    /// What a terminal with this row shall run now.
+    pub(crate) fn decide(&self, row: &UserRow) -> Assignment {
+        self.prepared.decide(row, jiff::Timestamp::now().as_second())
+    }
+
     /// The tag of an assignment, with its quotes.
     pub(crate) fn tag(&self, assignment: &Assignment) -> String {
         let told = serde_json::to_vec(&(assignment, self.root)).expect("an assignment is plain JSON");
@@ -73,9 +79,30 @@ impl Beacons {
         }
         let read = Instant::now();
         let root = store.newest_metadata("root").await?.map_or(0, |(version, _)| version);
-        let (threats, newest, withdrawn) = (store.threats().await?, store.newest().await?, store.withdrawn().await?);
-        let tables = Tables { threats, newest, withdrawn, root, changes, read };
+        let tables = store.decision_tables().await?;
+        // Off the async threads: of a long countering table it takes a while.
+        let prepare = move || Prepared::new(tables, jiff::Timestamp::now().as_second());
+        let prepared = tokio::task::spawn_blocking(prepare).await.map_err(|e| StoreError::Value(e.to_string()))?;
+        let tables = Tables { prepared, root, changes, read };
         Ok(kept.insert(Arc::new(tables)).clone())
+    }
+
+    /// Says of a rolled out release whether those told of it need not be noted any more.
+    pub(crate) fn put_enough(&self, at: &ChannelRelease, enough: bool) {
+        let mut judged = self.judged_by_enough.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = (at.channel.to_string(), at.release);
+        if enough {
+            judged.insert(at);
+        } else {
+            judged.remove(&at);
+        }
+    }
+
+    /// Those of a terminal's releases of which it must be noted that the terminal was told.
+    pub(crate) fn to_be_noted<'a>(&self, tables: &Tables, assignment: &'a Assignment) -> Vec<&'a ChannelRelease> {
+        let judged = self.judged_by_enough.lock().unwrap_or_else(PoisonError::into_inner);
+        let enough = |at: &ChannelRelease| !judged.is_empty() && judged.contains(&(at.channel.to_string(), at.release));
+        assignment.channels.iter().filter(|at| tables.prepared.is_rolled_out(at) && !enough(at)).collect()
     }
 
     /// Notes a poll; false for a counter that was used. `held` is the counter in the tables.
@@ -135,7 +162,7 @@ pub(crate) async fn beacon(
 
 async fn tag(app: &App, row: &UserRow) -> Result<String, Problem> {
     let tables = app.beacons.tables(&app.store).await?;
-    Ok(tables.tag(&decide(row, &tables.threats, &tables.newest, &tables.withdrawn)))
+    Ok(tables.tag(&tables.decide(row)))
 }
 
 #[cfg(test)]

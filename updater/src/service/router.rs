@@ -8,7 +8,7 @@ use crate::service::problem::uniform;
 use crate::service::request::identify;
 use crate::service::{
     AppState, audit, beacon, console, content, coverage, enrolment, makers, metrics, news, openapi, operator, operators,
-    ready, sources, terminals, watchers,
+    policy, ready, rollout, sources, terminals, watchers,
 };
 use crate::wire::Role;
 use axum::Router;
@@ -133,6 +133,12 @@ routes! {
     Viewer    Quick GET  "/v1/enrolment-tokens"                 => enrolment::list;
     Viewer    Quick GET  "/v1/audit"                            => audit::rows;
     Viewer    Quick GET  "/v1/operators"                        => operators::list;
+    Viewer    Quick GET  "/v1/policies"                         => policy::policies;
+    Viewer    Quick GET  "/v1/terminals/{terminal}/explain"     => policy::explain;
+    Viewer    Quick GET  "/v1/makers-record"                    => policy::records;
+    Viewer    Quick GET  "/v1/needs"                            => policy::needs;
+    Viewer    Quick GET  "/v1/blocked"                          => policy::blocked;
+    Viewer    Quick GET  "/v1/rollouts"                         => rollout::list;
     Viewer    Now   GET  "/metrics"                             => metrics::scrape;
 
     // Operators: running the fleet.
@@ -145,6 +151,16 @@ routes! {
     Operator  Quick POST "/v1/sources"                          => sources::add;
     Operator  Quick DELETE "/v1/sources/{id}"                   => sources::remove;
     Operator  Quick POST "/v1/sources/{id}/now"                 => sources::now;
+
+    Operator  Quick PUT  "/v1/policies/{name}"                  => policy::put_policy;
+    Operator  Quick DELETE "/v1/policies/{name}"                => policy::drop_policy;
+    Operator  Quick PUT  "/v1/terminals/{terminal}/group"       => policy::put_group;
+    Operator  Quick POST "/v1/channels/{maker}/{name}/needs"    => policy::put_needs;
+    Operator  Quick POST "/v1/blocked"                          => policy::block;
+    Operator  Quick POST "/v1/unblocked"                        => policy::unblock;
+    Operator  Quick POST "/v1/rollouts"                         => rollout::start;
+    Operator  Quick POST "/v1/rollouts/halt"                    => rollout::halt;
+    Operator  Quick POST "/v1/rollouts/resume"                  => rollout::resume;
 
     // Operators: whose keys and tokens count.
     KeyHolder Quick POST "/v1/makers"                           => operator::register_maker;

@@ -1,12 +1,13 @@
 //! What terminals call. Each request is signed by the terminal's key and counted.
 
-use crate::decide::{UserRow, decide};
 use crate::keys::{PublicKey, random_hex};
 use crate::service::director::freshness;
 use crate::service::problem::Problem;
 use crate::service::store::{CheckInTaken, Enrolment, Standing};
 use crate::service::{AppState, counter_of};
-use crate::wire::{Acknowledge, CheckIn, CheckedIn, Empty, Enrol, Enrolled, Reported, Sha256Hex};
+use crate::wire::{
+    Acknowledge, ChannelRelease, CheckIn, CheckedIn, Empty, Enrol, Enrolled, Reported, Sha256Hex, TerminalFacts, check_group,
+};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -14,6 +15,10 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use serde::de::DeserializeOwned;
 
 const TERMINAL_ID_BYTES: usize = 16;
+/// Most channels and features of a terminal.
+const LISTED_MAX: usize = 100;
+/// Longest text that a terminal says of its machine, in bytes.
+const TEXT_LEN_MAX: usize = 200;
 
 /// Enters a terminal in the user table, by an enrolment token. Codes: `enrolment_token_refused`, `signature_missing`, `signature_refused`.
 #[utoipa::path(post, path = "/v1/terminals", request_body = Enrol, responses((status = 200, body = Enrolled)))]
@@ -25,6 +30,7 @@ pub(crate) async fn enrol(
 ) -> Result<Json<Enrolled>, Problem> {
     let request: Enrol = parse(&body)?;
     let counter = counter_of(&headers, &[request.public_key], &Method::POST, uri.path(), &body)?;
+    sensible(&request.facts, &[])?;
     let terminal = random_hex(TERMINAL_ID_BYTES).map_err(|e| Problem::internal(&e))?;
     let token = Sha256Hex::of(request.token.as_bytes());
     let enrolment = app.store.enrol(&token, &terminal, &request.public_key, counter, &request.facts).await;
@@ -63,6 +69,7 @@ pub(crate) async fn check_in(
 ) -> Result<Json<CheckedIn>, Problem> {
     let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
     let report: CheckIn = parse(&body)?;
+    sensible(&report.facts, &report.applied)?;
     let freshness = freshness()?;
     match app.store.check_in(&terminal, counter, &report, &freshness).await? {
         CheckInTaken::Replayed => fresh(false, counter)?,
@@ -72,10 +79,13 @@ pub(crate) async fn check_in(
         }
     }
     let tables = app.beacons.tables(&app.store).await?;
-    let row =
-        UserRow { designation: report.facts.designation, subscribed: report.facts.subscribed, applied: report.applied };
-    let assignment = decide(&row, &tables.threats, &tables.newest, &tables.withdrawn);
+    // As it is written now, so that the idle poll decides of the same.
+    let known = app.store.terminal(&terminal).await?.ok_or_else(unknown)?;
+    let assignment = tables.decide(&known.row);
     app.store.put_reason(&terminal, &assignment).await?;
+    for at in app.beacons.to_be_noted(&tables, &assignment) {
+        app.store.offer(&terminal, at).await?;
+    }
     tracing::info!(terminal, reason = assignment.reason.code(), "terminal {terminal} is told: {}", assignment.words);
     app.metrics.checked_in(assignment.reason.code());
     let beacon = Some(tables.tag(&assignment));
@@ -104,6 +114,7 @@ pub(crate) async fn acknowledge(
     let report: Reported<Acknowledge> = parse(&body)?;
     let taken = app.store.acknowledge(&terminal, counter, &report).await?;
     fresh(taken, counter)?;
+    app.store.blame(&terminal, &report.result).await?;
     match report.result {
         Acknowledge::Installed { generation, .. } => {
             app.metrics.resulted("installed");
@@ -130,8 +141,7 @@ pub(crate) async fn verify(
     body: &[u8],
 ) -> Result<u64, Problem> {
     let known: Option<(PublicKey, Standing)> = app.store.terminal_key(terminal).await?;
-    let not_enrolled = || Problem::not_found("terminal_unknown", "no terminal with this number is enrolled");
-    let (key, standing) = known.ok_or_else(not_enrolled)?;
+    let (key, standing) = known.ok_or_else(unknown)?;
     let counter = counter_of(headers, &[key], &Method::POST, uri.path(), body)?;
     may_call(standing)?;
     app.limits.terminal(terminal)?;
@@ -154,6 +164,24 @@ fn revoked() -> Problem {
     let detail =
         "the operator revoked this terminal; if it is yours, ask for a token and enrol in a new folder, with a new key";
     Problem::new(StatusCode::FORBIDDEN, "terminal_revoked", detail)
+}
+
+/// Bounds on what a terminal says of itself, as every decision for it goes over that.
+fn sensible(facts: &TerminalFacts, applied: &[ChannelRelease]) -> Result<(), Problem> {
+    let refused = |detail: String| Problem::bad_request("facts_refused", detail);
+    let counts = [facts.subscribed.len(), applied.len(), facts.features.len()];
+    if counts.iter().any(|count| *count > LISTED_MAX) {
+        return Err(refused(format!("a terminal subscribes to, runs and has at most {LISTED_MAX} of each")));
+    }
+    let texts = [&facts.hardware, &facts.os, &facts.engine_version].into_iter().chain(&facts.features);
+    if let Some(long) = texts.map(String::len).find(|length| *length > TEXT_LEN_MAX) {
+        return Err(refused(format!("a text has {long} bytes, {TEXT_LEN_MAX} are allowed")));
+    }
+    facts.group.as_deref().map_or(Ok(()), check_group).map_err(refused)
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("terminal_unknown", "no terminal with this number is enrolled")
 }
 
 fn fresh(taken: bool, counter: u64) -> Result<(), Problem> {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 /// Most terminals that one token may enrol.
 pub const TOKEN_USES_MAX: u64 = 1_000_000;
 
-/// Name of a group of terminals: 1 to 64 of `a-z 0-9 . _ -`, not beginning with `-`.
+/// Name of a group of terminals, as [`check_group`](super::check_group) has it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct GroupName(String);
@@ -18,11 +18,12 @@ impl FromStr for GroupName {
     type Err = ShapeError;
 
     fn from_str(text: &str) -> Result<Self, ShapeError> {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-        if (1..=64).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('-') {
-            return Ok(GroupName(text.to_owned()));
+        match super::check_group(text) {
+            Ok(()) => Ok(GroupName(text.to_owned())),
+            Err(_) => {
+                Err(ShapeError { found: text.to_owned(), expected: "a group's name (1 to 39 of a-z 0-9 -, not `default`)" })
+            }
         }
-        Err(ShapeError { found: text.to_owned(), expected: "a group's name (1 to 64 of a-z 0-9 . _ -)" })
     }
 }
 

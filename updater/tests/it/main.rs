@@ -9,6 +9,7 @@ mod console;
 mod coverage;
 mod crash;
 mod damage;
+mod decisions;
 mod deltas;
 mod director;
 mod idle;

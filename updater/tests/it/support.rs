@@ -191,6 +191,13 @@ impl World {
         count
     }
 
+    /// Changes the service's tables behind its back, as time would.
+    pub(crate) async fn sql(&self, statement: &str) {
+        let pool = tables(self.dir.path()).await;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+
     /// What has the service read its certificate anew.
     pub(crate) fn certificate_reader(&self) -> impl Fn() + Send + Sync + 'static {
         self.running.as_ref().unwrap().certificate_reader()

@@ -3,7 +3,7 @@
 use crate::support::{World, at};
 use std::time::{Duration, Instant};
 use updater::agent::Outcome;
-use updater::decide::{UserRow, decide};
+use updater::decide::{ListedRelease, Prepared, Tables, UserRow};
 use updater::wire::{ChannelRelease, Danger, Designation, Reason, ThreatNews, ThreatRow, Vaccine};
 
 fn news(since: Option<ChannelRelease>) -> ThreatNews {
@@ -72,11 +72,13 @@ fn a_long_countering_table_is_decided_at_once() {
     };
     let threats = (0..THREATS).map(cure).collect::<Vec<_>>();
     let applied = vec![at("maker-a/product", 1)];
+    let releases = vec![ListedRelease { at: at("maker-a/product", 1), published_at: 0 }];
+    let tables = Tables { threats, releases, ..Tables::default() };
     for designation in [Designation::None, Designation::Any] {
         let subscribed = vec!["maker-a/product".parse().unwrap()];
-        let row = UserRow { designation, subscribed, applied: applied.clone() };
+        let row = UserRow::new(designation, subscribed, applied.clone());
         let began = Instant::now();
-        assert_eq!(decide(&row, &threats, &applied, &[]).reason, Reason::Current);
+        assert_eq!(Prepared::new(tables.clone(), 0).decide(&row, 0).reason, Reason::Current);
         // By the square it takes minutes.
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     }

@@ -104,10 +104,9 @@ mod tests {
             })
             .collect();
         let published = Published::new(&held);
-        let row = |release| UserRow {
-            designation: Designation::Own,
-            subscribed: vec!["a/x".parse().unwrap()],
-            applied: Vec::from_iter((release > 0).then(|| ChannelRelease { channel: "a/x".parse().unwrap(), release })),
+        let row = |release| {
+            let applied = (release > 0).then(|| ChannelRelease { channel: "a/x".parse().unwrap(), release });
+            UserRow::new(Designation::Own, vec!["a/x".parse().unwrap()], Vec::from_iter(applied))
         };
         assert_eq!(published.lag(&row(0)), Lag::Lacking);
         assert_eq!(published.lag(&row(1)), Lag::Behind { releases: 2, since: 200 });

@@ -152,7 +152,7 @@ fn listed(asked: &Asked, sort: &str, rows: &[Listed], published: &Published<'_>)
 /// What a row says of the terminal, as decisions see it.
 pub(crate) fn held_by(row: &TerminalRow) -> UserRow {
     let (designation, subscribed) = (row.facts.designation.clone(), row.facts.subscribed.clone());
-    UserRow { designation, subscribed, applied: row.applied.clone() }
+    UserRow::new(designation, subscribed, row.applied.clone())
 }
 
 /// The code of what a terminal was told, as words.

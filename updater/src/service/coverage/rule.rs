@@ -73,7 +73,7 @@ mod tests {
     }
 
     fn runs(designation: Designation, applied: &[ChannelRelease]) -> UserRow {
-        UserRow { designation, subscribed: vec!["a/product".parse().unwrap()], applied: applied.to_vec() }
+        UserRow::new(designation, vec!["a/product".parse().unwrap()], applied.to_vec())
     }
 
     #[test]

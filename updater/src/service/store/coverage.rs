@@ -187,5 +187,5 @@ async fn configuration_of(tx: &mut Transaction<'_, Any>, body: &str) -> Result<i
 pub(super) fn read_body(body: &str) -> Result<UserRow, StoreError> {
     let Body { designation, subscribed, applied } = serde_json::from_str(body)?;
     let subscribed = subscribed.iter().map(|text| channel(text)).collect::<Result<_, _>>()?;
-    Ok(UserRow { designation, subscribed, applied })
+    Ok(UserRow::new(designation, subscribed, applied))
 }

@@ -1,7 +1,8 @@
 //! The user table.
 
 use super::coverage::configure;
-use super::{Store, StoreError, channel, channel_release, int, nat, now};
+use super::policy::{RowSql, note_stays, put_machine};
+use super::{Store, StoreError, channel, int, nat, now};
 use crate::Channel;
 use crate::decide::UserRow;
 use crate::keys::PublicKey;
@@ -59,23 +60,17 @@ impl Store {
 
     /// What an idle poll needs of a terminal.
     pub(crate) async fn terminal(&self, terminal: &str) -> Result<Option<Terminal>, StoreError> {
-        let row = sqlx::query_as::<_, (String, i64, String, String, i64, Option<i64>)>(
-            "SELECT public_key, counter, designation, subscribed, pending, revoked_at FROM terminals WHERE terminal = $1",
-        );
-        let row = row.bind(terminal).fetch_optional(&self.pool).await?;
-        let Some((key, counter, designation, subscribed, pending, revoked_at)) = row else { return Ok(None) };
-        let applied = sqlx::query_as::<_, (String, String, i64)>(
-            "SELECT maker, name, release FROM applied WHERE terminal = $1 ORDER BY maker, name",
+        let select = format!("SELECT {} FROM terminals WHERE terminal = $1", RowSql::COLUMNS);
+        let row = sqlx::query_as::<_, RowSql>(sqlx::AssertSqlSafe(select)).bind(terminal);
+        let Some(row) = row.fetch_optional(&self.pool).await? else { return Ok(None) };
+        let applied = sqlx::query_as::<_, (String, String, i64, Option<i64>)>(
+            "SELECT a.maker, a.name, a.release, s.since FROM applied a LEFT JOIN stays s ON s.terminal = a.terminal
+             AND s.maker = a.maker AND s.name = a.name WHERE a.terminal = $1 ORDER BY a.maker, a.name",
         );
         let applied = applied.bind(terminal).fetch_all(&self.pool).await?;
-        let applied = applied.iter().map(|(maker, name, release)| channel_release(maker, name, *release));
-        let row = UserRow {
-            designation: serde_json::from_str(&designation)?,
-            subscribed: read_subscribed(&subscribed)?,
-            applied: applied.collect::<Result<_, _>>()?,
-        };
-        let standing = Standing::of(pending, revoked_at);
-        Ok(Some(Terminal { key: key.parse()?, counter: nat(counter)?, standing, row }))
+        let (key, counter) = (row.public_key.parse()?, nat(row.counter)?);
+        let standing = Standing::of(row.pending, row.revoked_at);
+        Ok(Some(Terminal { key, counter, standing, row: row.read(terminal, applied)? }))
     }
 
     /// Writes contacts by idle polls, all or none: by terminal, seconds since 1970 and counter. Neither ever goes back.
@@ -123,6 +118,7 @@ impl Store {
         .bind(terminal)
         .execute(&mut *tx)
         .await?;
+        put_machine(&mut tx, terminal, facts).await?;
         put_applied(&mut tx, terminal, &report.applied).await?;
         configure(&mut tx, terminal).await?;
         tx.commit().await?;
@@ -148,6 +144,10 @@ impl Store {
             "DELETE FROM reports WHERE terminal = $1",
             "DELETE FROM applied WHERE terminal = $1",
             "DELETE FROM token_uses WHERE terminal = $1",
+            "DELETE FROM stays WHERE terminal = $1",
+            "DELETE FROM offers WHERE terminal = $1",
+            "DELETE FROM blamed WHERE terminal = $1",
+            "DELETE FROM threat_reports WHERE terminal = $1",
         ] {
             sqlx::query(text).bind(terminal).execute(&mut *tx).await?;
         }
@@ -158,9 +158,10 @@ impl Store {
 
     /// Keeps what a terminal was told, for the operator's view.
     pub(crate) async fn put_reason(&self, terminal: &str, assignment: &Assignment) -> Result<(), StoreError> {
-        sqlx::query("UPDATE terminals SET reason = $1, words = $2 WHERE terminal = $3")
+        sqlx::query("UPDATE terminals SET reason = $1, words = $2, told = $3 WHERE terminal = $4")
             .bind(assignment.reason.code())
             .bind(&assignment.words)
+            .bind(serde_json::to_string(&assignment.channels)?)
             .bind(terminal)
             .execute(&self.pool)
             .await?;
@@ -268,7 +269,7 @@ async fn put_applied(tx: &mut Transaction<'_, Any>, terminal: &str, applied: &[C
         .execute(&mut **tx)
         .await?;
     }
-    Ok(())
+    note_stays(tx, terminal).await
 }
 
 #[derive(FromRow)]
@@ -279,6 +280,10 @@ pub(super) struct TerminalSql {
     engine_version: String,
     designation: String,
     subscribed: String,
+    memory_bytes: Option<i64>,
+    features: Option<String>,
+    wished_group: Option<String>,
+    group_name: Option<String>,
     enrolled_at: i64,
     last_contact: Option<i64>,
     reason: Option<String>,
@@ -298,6 +303,9 @@ impl TerminalSql {
             engine_version: self.engine_version,
             designation: serde_json::from_str(&self.designation)?,
             subscribed: read_subscribed(&self.subscribed)?,
+            memory_bytes: self.memory_bytes.map(nat).transpose()?,
+            features: self.features.map(|features| serde_json::from_str(&features)).transpose()?.unwrap_or_default(),
+            group: self.group_name.or(self.wished_group),
         };
         Ok(TerminalRow {
             terminal: self.terminal,
@@ -316,7 +324,7 @@ impl TerminalSql {
     }
 }
 
-fn read_subscribed(text: &str) -> Result<Vec<Channel>, StoreError> {
+pub(super) fn read_subscribed(text: &str) -> Result<Vec<Channel>, StoreError> {
     serde_json::from_str::<Vec<String>>(text)?.iter().map(|text| channel(text)).collect()
 }
 

@@ -45,6 +45,9 @@ fn facts(engine: &str) -> TerminalFacts {
         engine_version: engine.to_owned(),
         designation: Designation::Own,
         subscribed: Vec::new(),
+        memory_bytes: None,
+        features: Vec::new(),
+        group: None,
     }
 }
 

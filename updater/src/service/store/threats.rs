@@ -60,9 +60,9 @@ impl Store {
         let mut tx = self.begin().await?;
         let told = put_items(&mut tx, maker, counter, items).await?;
         if told.taken > 0 {
-            self.commit_change(tx).await?
+            self.commit_change(tx).await?;
         } else {
-            tx.commit().await?
+            tx.commit().await?;
         }
         Ok(told)
     }

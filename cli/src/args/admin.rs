@@ -1,0 +1,124 @@
+//! The command line of what `titer admin` does with decisions.
+
+use clap::Subcommand;
+use std::path::PathBuf;
+use updater::Channel;
+use updater::wire::{DEFAULT_POLICY, Pin};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DecisionCommand {
+    /// How decisions are made: danger, eagerness, stay, pins, rings.
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
+    /// How new releases reach the fleet, ring by ring.
+    Rollout {
+        #[command(subcommand)]
+        command: RolloutCommand,
+    },
+    /// Forbid a release to all terminals, or allow it again.
+    Release {
+        #[command(subcommand)]
+        command: ReleaseCommand,
+    },
+    /// Show the makers' records: how soon they cured, how much, how often they were wrong.
+    Makers,
+    /// Show why a terminal is assigned what it is: its row, the rules in order, the candidates.
+    Explain {
+        /// The terminal's number
+        terminal: String,
+    },
+    /// Put a terminal into a group.
+    Group {
+        /// The terminal's number
+        terminal: String,
+        /// The group [default: the one that the terminal names itself]
+        group: Option<String>,
+    },
+    /// Show what channels need of machines, or say what one needs.
+    Needs {
+        /// The channel
+        #[arg(requires = "file")]
+        channel: Option<Channel>,
+        /// A file in TOML: product, preference, hardware, os, features, `memory_bytes`, `engine_min`, `engine_max`
+        file: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Show every policy.
+    Show,
+    /// Put a policy: for all terminals, or for those of a group.
+    Set {
+        /// The policy in TOML; what is not said has its default
+        file: PathBuf,
+        /// The group
+        #[arg(long, default_value = DEFAULT_POLICY)]
+        group: String,
+    },
+    /// Take a policy away.
+    Clear {
+        /// The group
+        #[arg(long, default_value = DEFAULT_POLICY)]
+        group: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RolloutCommand {
+    /// Roll a release out, from the first ring; without rings here, by those of the policy.
+    Start {
+        /// The release
+        #[arg(value_name = "MAKER/NAME@RELEASE")]
+        at: Pin,
+        /// Groups that go first, each a ring
+        #[arg(long, value_name = "GROUP", value_delimiter = ',', requires = "percent")]
+        group: Vec<String>,
+        /// Shares of the fleet that follow, each a ring, the last 100
+        #[arg(long, value_name = "N", value_delimiter = ',')]
+        percent: Vec<u8>,
+        /// Minutes before the next ring opens [default: 60]
+        #[arg(long, value_name = "N")]
+        soak_minutes: Option<u64>,
+        /// Terminals that must run it before the next ring opens [default: 1]
+        #[arg(long, value_name = "N")]
+        reports: Option<u64>,
+    },
+    /// Show every rollout and what became of the terminals that were told.
+    Status,
+    /// Halt a rollout: nobody else gets the release.
+    Halt {
+        /// The release
+        #[arg(value_name = "MAKER/NAME@RELEASE")]
+        at: Pin,
+    },
+    /// Go on with a halted rollout at its ring; what was reported before counts no longer.
+    Resume {
+        /// The release
+        #[arg(value_name = "MAKER/NAME@RELEASE")]
+        at: Pin,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReleaseCommand {
+    /// The kill switch: no terminal is assigned this release any more, and those that run it leave it as far as they can.
+    Block {
+        /// The release
+        #[arg(value_name = "MAKER/NAME@RELEASE")]
+        at: Pin,
+        /// Why, for those who run it
+        #[arg(long)]
+        words: Option<String>,
+    },
+    /// Let a release be assigned again.
+    Unblock {
+        /// The release
+        #[arg(value_name = "MAKER/NAME@RELEASE")]
+        at: Pin,
+    },
+    /// Show what is blocked.
+    Blocked,
+}

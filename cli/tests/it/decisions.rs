@@ -1,0 +1,64 @@
+//! `titer admin` on decisions, as processes over loopback.
+
+use crate::fleet::{OPERATOR, Service};
+use crate::support::*;
+
+#[test]
+fn an_operator_puts_policies_rolls_out_blocks_and_asks_why() {
+    let bench = Bench::new();
+    let service = Service::with_maker(&bench);
+    service.publish(&bench, 1, "Test.One:0:*:6e6565646c65\n");
+    service.enrol_with(&bench, "terminal", "--clean-from no-such-folder --group lab");
+    bench.expect(0, "agent update --state terminal");
+    let terminal =
+        bench.expect(0, "agent status --state terminal --json").json()[0]["terminal"].as_str().unwrap().to_owned();
+    let admin = |code, args: &str| bench.expect(code, &format!("admin {args} --service {} {OPERATOR}", service.url));
+
+    bench.file("policy.toml", "danger = \"medium\"\nminimum_stay_days = 3\n");
+    admin(0, "policy set policy.toml");
+    admin(0, "policy set policy.toml --group lab");
+    let policies = admin(0, "policy show --json").json();
+    assert_eq!(
+        (&policies[0]["default"]["danger"], &policies[0]["groups"]["lab"]["minimum_stay_days"]),
+        (&"medium".into(), &3.into())
+    );
+    bench.file("wrong.toml", "danger = \"medium\"\nstay = 3\n");
+    let refused = admin(2, "policy set wrong.toml");
+    assert!(refused.err.contains("wrong.toml") && refused.err.contains("stay"), "{}", refused.err);
+    let explained = admin(0, &format!("explain {terminal} --json")).json();
+    assert_eq!((&explained[0]["policy_name"], &explained[0]["group"]), (&"lab".into(), &"lab".into()));
+    admin(0, &format!("group {terminal} office"));
+    let explained = admin(0, &format!("explain {terminal}"));
+    assert!(explained.out.contains("group       office") && explained.out.contains("(current)"), "{}", explained.out);
+    admin(0, "policy clear --group lab");
+    admin(2, "policy clear --group lab");
+
+    service.publish(&bench, 2, "Test.Two:0:*:6e6565646c65\n");
+    admin(2, "rollout start acme/main@2 --percent 5");
+    admin(0, "rollout start acme/main@2 --group lab --percent 10,100 --soak-minutes 5");
+    let update = bench.expect(0, "agent update --state terminal --json").json();
+    assert_eq!(update[0]["assignment"]["channels"][0]["release"], 1, "it is in another group");
+    admin(0, "rollout halt acme/main@2");
+    let rollouts = admin(0, "rollout status --json").json();
+    assert_eq!((&rollouts[0]["state"], &rollouts[0]["rings"][0]["soak_minutes"]), (&"halted".into(), &5.into()));
+    assert!(admin(0, "rollout status").out.contains("halted by the operator"));
+    admin(0, "rollout resume acme/main@2");
+    admin(0, "rollout start acme/main@2 --percent 100");
+    bench.expect(0, "agent update --state terminal");
+
+    admin(0, "release block acme/main@2 --words hangs");
+    assert_eq!(admin(0, "release blocked --json").json()[0]["words"], "hangs");
+    let warned = bench.expect(0, "agent update --state terminal --json").json();
+    assert_eq!(warned[0]["warnings"][0]["code"], "release_blocked");
+    let text = bench.expect(0, "agent update --state terminal");
+    assert!(text.out.contains("hangs") || text.err.contains("hangs"), "{}{}", text.out, text.err);
+    admin(0, "release unblock acme/main@2");
+    admin(2, "release unblock acme/main@2");
+
+    bench.file("needs.toml", "hardware = [\"z80\"]\n");
+    admin(0, "needs acme/main needs.toml");
+    assert_eq!(admin(0, "needs --json").json()[0]["needs"]["hardware"][0], "z80");
+    let update = bench.expect(0, "agent update --state terminal --json").json();
+    assert_eq!(update[0]["assignment"]["reason"], "none_fits");
+    assert!(admin(0, "makers").out.contains("median days"));
+}

@@ -1,0 +1,280 @@
+//! What the operator decides of decisions, and what decisions need of a terminal's row besides.
+
+use super::{Store, StoreError, channel, channel_release, int, nat, now};
+use crate::Channel;
+use crate::decide::{ListedRelease, Tables, UserRow};
+use crate::wire::{
+    Acknowledge, Blocked, ChannelNeeds, ChannelRelease, DEFAULT_POLICY, Needs, Policies, Policy, TerminalFacts,
+};
+use sqlx::{Any, FromRow, Transaction};
+use std::collections::BTreeMap;
+
+/// A self-test that refuses a release because of a file that was clean.
+const FLAGS_CLEAN: &str = "self_test_flags_clean";
+/// Trouble that says nothing of a release: its owner's wish.
+const NO_FAULT: [&str; 2] = ["held_back", "declined"];
+
+impl Store {
+    /// Everything that decisions are made of and that is the same for all terminals.
+    pub(crate) async fn decision_tables(&self) -> Result<Tables, StoreError> {
+        let (policies, rings_since) = self.policies().await?;
+        Ok(Tables {
+            threats: self.threats().await?,
+            threat_ids: self.threat_ids().await?,
+            releases: self.listed_releases().await?,
+            withdrawn: self.withdrawn().await?,
+            blocked: self.blocked().await?,
+            needs: self.needs().await?,
+            rollouts: self.rollouts().await?,
+            false_positives: self.false_positives().await?,
+            policies,
+            rings_since,
+        })
+    }
+
+    /// Every policy, and since when releases wait for rings.
+    pub(crate) async fn policies(&self) -> Result<(Policies, i64), StoreError> {
+        let rows = sqlx::query_as::<_, (String, String, i64)>("SELECT name, body, put_at FROM policies ORDER BY name");
+        let (mut policies, mut rings_since) = (Policies::default(), 0);
+        for (name, body, put_at) in rows.fetch_all(&self.pool).await? {
+            let policy: Policy = serde_json::from_str(&body)?;
+            if name == DEFAULT_POLICY {
+                (policies.default, rings_since) = (policy, put_at);
+            } else {
+                policies.groups.insert(name, policy);
+            }
+        }
+        Ok((policies, rings_since))
+    }
+
+    /// Puts the policy of this name. While its rings stay as they are, so does the time from which releases wait for them.
+    pub(crate) async fn put_policy(&self, name: &str, policy: &Policy) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let before = sqlx::query_as::<_, (String, i64)>("SELECT body, put_at FROM policies WHERE name = $1");
+        let before = before.bind(name).fetch_optional(&mut *tx).await?;
+        let same_rings = |body: &str| {
+            serde_json::from_str::<Policy>(body).is_ok_and(|before| before.rollout.rings == policy.rollout.rings)
+        };
+        let put_at = before.filter(|(body, _)| same_rings(body)).map_or_else(now, |(_, put_at)| put_at);
+        sqlx::query(
+            "INSERT INTO policies (name, body, put_at) VALUES ($1, $2, $3)
+             ON CONFLICT (name) DO UPDATE SET body = excluded.body, put_at = excluded.put_at",
+        )
+        .bind(name)
+        .bind(serde_json::to_string(policy)?)
+        .bind(put_at)
+        .execute(&mut *tx)
+        .await?;
+        self.commit_change(tx).await
+    }
+
+    /// Takes a policy away, so that the default applies; false when there was none.
+    pub(crate) async fn drop_policy(&self, name: &str) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let gone = sqlx::query("DELETE FROM policies WHERE name = $1").bind(name).execute(&mut *tx).await?;
+        self.commit_change(tx).await?;
+        Ok(gone.rows_affected() > 0)
+    }
+
+    pub(crate) async fn blocked(&self) -> Result<Vec<Blocked>, StoreError> {
+        let rows = sqlx::query_as::<_, (String, String, i64, String)>(
+            "SELECT maker, name, release, words FROM blocked ORDER BY maker, name, release",
+        );
+        let read = |(maker, name, release, words): (String, String, i64, String)| {
+            Ok(Blocked { at: channel_release(&maker, &name, release)?, words })
+        };
+        rows.fetch_all(&self.pool).await?.into_iter().map(read).collect()
+    }
+
+    /// Blocks a release, or gives a blocked one other words.
+    pub(crate) async fn block(&self, blocked: &Blocked) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO blocked (maker, name, release, words, blocked_at) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (maker, name, release) DO UPDATE SET words = excluded.words",
+        )
+        .bind(blocked.at.channel.maker())
+        .bind(blocked.at.channel.name())
+        .bind(int(blocked.at.release)?)
+        .bind(&blocked.words)
+        .bind(now())
+        .execute(&mut *tx)
+        .await?;
+        self.commit_change(tx).await
+    }
+
+    /// False when it was not blocked.
+    pub(crate) async fn unblock(&self, at: &ChannelRelease) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let gone = sqlx::query("DELETE FROM blocked WHERE maker = $1 AND name = $2 AND release = $3")
+            .bind(at.channel.maker())
+            .bind(at.channel.name())
+            .bind(int(at.release)?)
+            .execute(&mut *tx)
+            .await?;
+        self.commit_change(tx).await?;
+        Ok(gone.rows_affected() > 0)
+    }
+
+    pub(crate) async fn needs(&self) -> Result<Vec<ChannelNeeds>, StoreError> {
+        let rows = sqlx::query_as::<_, (String, String, String)>("SELECT maker, name, body FROM needs ORDER BY maker, name");
+        let read = |(maker, name, body): (String, String, String)| {
+            Ok(ChannelNeeds { channel: channel(&format!("{maker}/{name}"))?, needs: serde_json::from_str(&body)? })
+        };
+        rows.fetch_all(&self.pool).await?.into_iter().map(read).collect()
+    }
+
+    pub(crate) async fn put_needs(&self, channel: &Channel, needs: &Needs) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO needs (maker, name, body) VALUES ($1, $2, $3)
+             ON CONFLICT (maker, name) DO UPDATE SET body = excluded.body",
+        )
+        .bind(channel.maker())
+        .bind(channel.name())
+        .bind(serde_json::to_string(needs)?)
+        .execute(&mut *tx)
+        .await?;
+        self.commit_change(tx).await
+    }
+
+    /// The operator's word on a terminal's group; `None` leaves it to the terminal. False when there is no such terminal.
+    pub(crate) async fn put_group(&self, terminal: &str, group: Option<&str>) -> Result<bool, StoreError> {
+        let put = sqlx::query("UPDATE terminals SET group_name = $1 WHERE terminal = $2").bind(group).bind(terminal);
+        Ok(put.execute(&self.pool).await?.rows_affected() > 0)
+    }
+
+    /// Every listed release.
+    pub(crate) async fn listed_releases(&self) -> Result<Vec<ListedRelease>, StoreError> {
+        let rows = sqlx::query_as::<_, (String, String, i64, i64)>(
+            "SELECT maker, name, release, published_at FROM releases WHERE listed = 1 ORDER BY maker, name, release",
+        );
+        let read = |(maker, name, release, published_at): (String, String, i64, i64)| {
+            Ok(ListedRelease { at: channel_release(&maker, &name, release)?, published_at })
+        };
+        rows.fetch_all(&self.pool).await?.into_iter().map(read).collect()
+    }
+
+    /// How many terminals refused a release of each maker because it flagged a clean file.
+    async fn false_positives(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        let rows = sqlx::query_as::<_, (String, i64)>("SELECT maker, COUNT(*) FROM blamed WHERE code = $1 GROUP BY maker");
+        let rows = rows.bind(FLAGS_CLEAN).fetch_all(&self.pool).await?;
+        rows.into_iter().map(|(maker, count)| Ok((maker, nat(count)?))).collect()
+    }
+
+    /// Keeps whom a terminal's trouble accuses: of what it was last told the releases that it does not run; those that it runs, if there are no others.
+    pub(crate) async fn blame(&self, terminal: &str, result: &Acknowledge) -> Result<(), StoreError> {
+        let Acknowledge::Trouble { code, .. } = result else { return Ok(()) };
+        if NO_FAULT.contains(&code.as_str()) {
+            return Ok(());
+        }
+        let told = sqlx::query_as::<_, (Option<String>,)>("SELECT told FROM terminals WHERE terminal = $1");
+        let Some((Some(told),)) = told.bind(terminal).fetch_optional(&self.pool).await? else { return Ok(()) };
+        let told: Vec<ChannelRelease> = serde_json::from_str(&told)?;
+        let applied = self.terminal(terminal).await?.map(|terminal| terminal.row.applied).unwrap_or_default();
+        let new = told.iter().filter(|at| !applied.contains(at)).collect::<Vec<_>>();
+        let accused = if new.is_empty() { told.iter().collect() } else { new };
+        let mut tx = self.begin().await?;
+        for at in accused {
+            sqlx::query(
+                "INSERT INTO blamed (maker, name, release, terminal, code, at) VALUES ($1, $2, $3, $4, $5, $6)
+                 ON CONFLICT (maker, name, release, terminal, code) DO UPDATE SET at = excluded.at",
+            )
+            .bind(at.channel.maker())
+            .bind(at.channel.name())
+            .bind(int(at.release)?)
+            .bind(terminal)
+            .bind(code)
+            .bind(now())
+            .execute(&mut *tx)
+            .await?;
+        }
+        // A maker's record changes by that alone.
+        if code == FLAGS_CLEAN { self.commit_change(tx).await } else { Ok(tx.commit().await?) }
+    }
+}
+
+/// Writes what a terminal says of its machine, beyond what every row has.
+pub(super) async fn put_machine(
+    tx: &mut Transaction<'_, Any>,
+    terminal: &str,
+    facts: &TerminalFacts,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE terminals SET memory_bytes = $1, features = $2, wished_group = $3 WHERE terminal = $4")
+        .bind(facts.memory_bytes.map(int).transpose()?)
+        .bind(serde_json::to_string(&facts.features)?)
+        .bind(&facts.group)
+        .bind(terminal)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Keeps since when a terminal runs each of its channels; to be called after they were written.
+pub(super) async fn note_stays(tx: &mut Transaction<'_, Any>, terminal: &str) -> Result<(), StoreError> {
+    sqlx::query(
+        "DELETE FROM stays WHERE terminal = $1 AND NOT EXISTS (SELECT 1 FROM applied a WHERE a.terminal = stays.terminal
+         AND a.maker = stays.maker AND a.name = stays.name)",
+    )
+    .bind(terminal)
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query(
+        "INSERT INTO stays (terminal, maker, name, since) SELECT terminal, maker, name, CAST($2 AS BIGINT) FROM applied
+         WHERE terminal = $1 ON CONFLICT (terminal, maker, name) DO NOTHING",
+    )
+    .bind(terminal)
+    .bind(now())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// What decisions need of a row of the user table.
+#[derive(FromRow)]
+pub(super) struct RowSql {
+    pub(super) public_key: String,
+    pub(super) counter: i64,
+    designation: String,
+    subscribed: String,
+    hardware: String,
+    os: String,
+    engine_version: String,
+    memory_bytes: Option<i64>,
+    features: Option<String>,
+    wished_group: Option<String>,
+    group_name: Option<String>,
+    enrolled_group: Option<String>,
+    pub(super) pending: i64,
+    pub(super) revoked_at: Option<i64>,
+}
+
+impl RowSql {
+    pub(super) const COLUMNS: &str = "public_key, counter, designation, subscribed, hardware, os, engine_version, memory_bytes, features, wished_group, group_name,\n         enrolled_group, pending, revoked_at";
+
+    /// `applied` is maker, name, release and since when.
+    pub(super) fn read(
+        self,
+        terminal: &str,
+        applied: Vec<(String, String, i64, Option<i64>)>,
+    ) -> Result<UserRow, StoreError> {
+        let facts = TerminalFacts {
+            hardware: self.hardware,
+            os: self.os,
+            engine_version: self.engine_version,
+            designation: serde_json::from_str(&self.designation)?,
+            subscribed: super::terminals::read_subscribed(&self.subscribed)?,
+            memory_bytes: self.memory_bytes.map(nat).transpose()?,
+            features: self.features.map(|features| serde_json::from_str(&features)).transpose()?.unwrap_or_default(),
+            group: self.wished_group,
+        };
+        let (mut releases, mut stays) = (Vec::new(), Vec::new());
+        for (maker, name, release, since) in applied {
+            let at = channel_release(&maker, &name, release)?;
+            stays.extend(since.map(|since| (at.channel.clone(), since)));
+            releases.push(at);
+        }
+        let row = UserRow::of(terminal, &facts, releases);
+        Ok(UserRow { stays, group: self.group_name.or(self.enrolled_group).or(row.group), ..row })
+    }
+}
