@@ -8,6 +8,7 @@
 
 mod modules;
 mod vaccines;
+mod variants;
 
 use crate::fleet::{OPERATOR, Service};
 use crate::support::*;

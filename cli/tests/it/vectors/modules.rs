@@ -24,7 +24,7 @@ fn body(module: &str, number: u64) -> [u8; 16] {
 }
 
 /// The signature text of a library: modules by name, `Ma.1`, and `large`, which the vector does not change.
-fn library(modules: &[&str], large: Option<&str>) -> String {
+pub(super) fn library(modules: &[&str], large: Option<&str>) -> String {
     let mut lines = String::new();
     let modules = modules.iter().map(|module| (*module, SIGNATURES));
     for (module, count) in modules.chain(large.map(|module| (module, LARGE))) {
@@ -38,7 +38,7 @@ fn library(modules: &[&str], large: Option<&str>) -> String {
 }
 
 /// Which of `modules` a terminal finds: those that are in force there.
-fn in_force(world: &World, state: &str, modules: &[&str]) -> Vec<String> {
+pub(super) fn in_force(world: &World, state: &str, modules: &[&str]) -> Vec<String> {
     for module in modules {
         world.bench.file(&format!("modules/{module}"), body(module, SIGNATURES - 1));
     }
