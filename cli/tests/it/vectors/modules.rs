@@ -44,7 +44,8 @@ pub(super) fn in_force(world: &World, state: &str, modules: &[&str]) -> Vec<Stri
     }
     let scan = world.bench.titer(&format!("scan --json --state {state} modules"));
     assert!(scan.code < 2, "{}", scan.err);
-    let mut found: Vec<_> = scan.json_of("match").iter().filter_map(|found| found["signature"].as_str()).map(module_of).collect();
+    let mut found: Vec<_> =
+        scan.json_of("match").iter().filter_map(|found| found["signature"].as_str()).map(module_of).collect();
     found.sort();
     found
 }
@@ -150,10 +151,15 @@ fn t8_a_channel_without_news_keeps_its_number() {
 
     world.publish("alder/vtb", 2, "Alder.Vtb:0:*:6e6565646c652d62\nAlder.New:0:*:6e6577206e6565646c65\n");
     let idle = world.contact("of-vta");
-    assert_eq!((&idle["outcome"], &idle["channels"]), (&json!("up_to_date"), &json!([])), "{idle}");
+    assert_eq!((&idle["outcome"], fetched(&idle)), (&json!("up_to_date"), Vec::new()));
     assert_eq!(world.runs("of-vta"), at("alder/vta", 1));
-    let update = world.contact("of-both");
-    let fetched: Vec<_> = update["channels"].as_array().unwrap().iter().filter(|channel| channel["transfer"] != "stored").collect();
-    assert_eq!((fetched.len(), &fetched[0]["channel"], &fetched[0]["release"]), (1, &json!("alder/vtb"), &json!(2)), "{update}");
+    assert_eq!(fetched(&world.contact("of-both")), at("alder/vtb", 2));
     assert_eq!(world.runs("of-both"), [at("alder/vta", 1), at("alder/vtb", 2)].concat());
+}
+
+/// The channels that an update did not find in the store.
+fn fetched(update: &Value) -> Vec<(String, u64)> {
+    let mut channels = update["channels"].clone();
+    channels.as_array_mut().unwrap().retain(|channel| channel["transfer"] != "stored");
+    releases(&channels)
 }

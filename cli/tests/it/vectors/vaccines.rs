@@ -70,7 +70,7 @@ fn t6_the_own_maker_comes_first_as_soon_as_it_can() {
     world.enrol("phone", "alder/main", "--accept any");
     world.news("alder", "virus-a", None);
     world.contact("desk");
-    assert_eq!(world.contact("phone")["assignment"]["reason"], "first_install", "nobody has a cure");
+    assert_eq!(world.contact("phone")["assignment"]["reason"], "no_cure_yet");
 
     world.publish("alder/main", 2, &format!("{}\nAlder.A:0:*:{VIRUS_A}\n", own("alder/main")));
     world.publish("birch/main", 2, &format!("{}\nBirch.A:0:*:{VIRUS_A}\n", own("birch/main")));
@@ -83,7 +83,8 @@ fn t6_the_own_maker_comes_first_as_soon_as_it_can() {
 }
 
 /// V22, with T6 for each pair: three makers, one with two products. Whichever product a terminal has and whichever other one has the cure, the
-/// terminal is moved from the one to the other. Between the two products of one maker that needs no acceptance of others.
+/// terminal is moved from the one to the other. Between the two products of one maker that is so as well: a terminal that did not subscribe
+/// to the other one accepts its maker by name.
 #[test]
 fn t6_any_pair_of_four_products_of_three_makers() {
     for curing in PRODUCTS {
@@ -92,8 +93,7 @@ fn t6_any_pair_of_four_products_of_three_makers() {
         let name = |product: &str| product.replace('/', "-");
         let others = PRODUCTS.into_iter().filter(|product| *product != curing).collect::<Vec<_>>();
         for product in &others {
-            let accept = if product.split('/').next() == Some(maker) { "own" } else { maker };
-            world.enrol(&name(product), product, &format!("--accept {accept}"));
+            world.enrol(&name(product), product, &format!("--accept {maker}"));
             world.contact(&name(product));
         }
         world.publish(curing, 2, &format!("{}\nCure.A:0:*:{VIRUS_A}\n", own(curing)));

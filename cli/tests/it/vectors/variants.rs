@@ -4,6 +4,8 @@
 //! The hardware class is what a terminal is told at its enrolment; system and memory are those of the machine that runs the tests, so the
 //! vectors' systems and megabytes are what it has, and what nobody has. The table of the vector as it stands, with its systems, features
 //! and megabytes, is tried beside the decision, in `updater/src/decide/tests/variants.rs`.
+//!
+//! A terminal takes no channel on the service's word alone, a variant no less: these designate their own maker, `--accept alder`.
 
 use super::modules::{in_force, library};
 use super::*;
@@ -53,11 +55,11 @@ fn t4_a_machine_gets_the_variant_that_it_fits() {
         ("F3", "alder/vtb", &vtb),
     ] {
         let state = format!("{hardware}-{}", subscribed.replace('/', "-"));
-        world.enrol(&state, subscribed, &format!("--hardware {hardware}"));
+        world.enrol(&state, subscribed, &format!("--hardware {hardware} --accept alder"));
         world.contact(&state);
         assert_eq!(&world.runs(&state), expected, "{hardware} subscribed to {subscribed}");
     }
-    world.enrol("z80", "alder/vta", "--hardware Z80");
+    world.enrol("z80", "alder/vta", "--hardware Z80 --accept alder");
     assert_eq!(world.contact("z80")["assignment"]["reason"], "none_fits");
 
     // Both fit F3, and the vendor comes to prefer VTb.
@@ -68,7 +70,7 @@ fn t4_a_machine_gets_the_variant_that_it_fits() {
     // VTb comes to need more memory than there is.
     world.bench.file("large.toml", format!("product = \"s2\"\nhardware = [\"F4\"]\nmemory_bytes = {TOO_MUCH}\n"));
     world.admin("needs alder/vtb large.toml");
-    world.enrol("small", "alder/vtb", "--hardware F4");
+    world.enrol("small", "alder/vtb", "--hardware F4 --accept alder");
     assert_eq!(world.contact("small")["assignment"]["reason"], "none_fits");
 }
 
@@ -79,7 +81,7 @@ fn t4_a_machine_gets_the_variant_that_it_fits() {
 #[test]
 fn t5_a_terminal_that_became_another_machine_gets_the_other_variant() {
     let world = variants();
-    world.enrol("user", "alder/vta", "--hardware A100");
+    world.enrol("user", "alder/vta", "--hardware A100 --accept alder");
     world.contact("user");
     let all = ["Ma.1", "Ma.2", "Mb.1", "Mb.2", "Mc.1", "Mc.2", "Mc.3", "Me.1", "Me.2", "Mf.1"];
     assert_eq!(in_force(&world, "user", &all), ["Ma.2", "Mc.2"]);
