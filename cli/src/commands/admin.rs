@@ -64,8 +64,8 @@ async fn command(args: &AdminArgs, operator: &Operator) -> anyhow::Result<Exit> 
         }
         AdminCommand::Operator(asked) => operators::run(asked, operator, json).await?,
         AdminCommand::Audit(asked) => audit::run(asked, operator, json).await?,
-        AdminCommand::Token(asked) => enrolment::token(&operator, asked, json).await?,
-        AdminCommand::Terminal(asked) => enrolment::terminal(&operator, &asked.command, json).await?,
+        AdminCommand::Token(asked) => enrolment::token(operator, asked, json).await?,
+        AdminCommand::Terminal(asked) => enrolment::terminal(operator, &asked.command, json).await?,
         AdminCommand::Terminals => {
             let rows = operator.terminals().await?;
             if json {

@@ -83,4 +83,3 @@ CREATE TABLE asked (
     at     BIGINT NOT NULL
 );
 
-CREATE INDEX threats_by_threat ON threats (threat);

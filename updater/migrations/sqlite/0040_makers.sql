@@ -83,4 +83,3 @@ CREATE TABLE asked (
     at     INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX threats_by_threat ON threats (threat);
