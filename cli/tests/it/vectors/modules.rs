@@ -30,7 +30,9 @@ pub(super) fn library(modules: &[&str], large: Option<&str>) -> String {
     for (module, count) in modules.chain(large.map(|module| (module, LARGE))) {
         for number in 0..count {
             write!(lines, "{module}-{number}:0:*:").unwrap();
-            body(module, number).iter().for_each(|byte| write!(lines, "{byte:02x}").unwrap());
+            for byte in body(module, number) {
+                write!(lines, "{byte:02x}").unwrap();
+            }
             lines.push('\n');
         }
     }
