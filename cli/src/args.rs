@@ -4,6 +4,7 @@ pub(crate) mod admin;
 mod coverage;
 mod enrolment;
 mod maker;
+mod modules;
 mod root;
 mod sig;
 mod source;
@@ -11,6 +12,7 @@ mod source;
 pub(crate) use self::coverage::*;
 pub(crate) use self::enrolment::*;
 pub(crate) use self::maker::*;
+pub(crate) use self::modules::*;
 pub(crate) use self::root::*;
 pub(crate) use self::sig::*;
 pub(crate) use self::source::*;
@@ -90,7 +92,7 @@ impl Command {
             Command::Admin(args) => args.json,
             Command::Maker(args) => match &args.command {
                 MakerCommand::Import(args) => args.json,
-                MakerCommand::Export { json, .. } => *json,
+                MakerCommand::Export { json, .. } | MakerCommand::Modules { json, .. } => *json,
                 _ => false,
             },
             _ => false,
@@ -387,6 +389,12 @@ pub(crate) enum AdminCommand {
     },
     #[command(flatten)]
     Decisions(admin::DecisionCommand),
+    /// Remove stored objects that no table names and that are older than a day: what publications left that did not come to their end.
+    Gc {
+        /// Count them, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Fetch makers' releases from their own sites, or from other services.
     Source(SourceArgs),
     /// Give other people tokens of their own, and take them back.
@@ -502,6 +510,19 @@ pub(crate) enum AgentCommand {
     },
     /// Show what is installed and what the service last said.
     Status,
+    /// Show the files that what is in force has besides signatures: documents, samples, packages of the scanner.
+    Modules,
+    /// Show one of these files, or write it elsewhere. It is never run.
+    ShowModule {
+        /// Its channel
+        #[arg(value_name = "MAKER/NAME")]
+        channel: updater::Channel,
+        /// Its name
+        name: updater::wire::ModuleName,
+        /// Write its content to this file
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Go back to the generation before, without the network.
     Rollback,
     /// Show the files of this machine in which no new database may find anything.

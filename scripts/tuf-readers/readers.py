@@ -113,7 +113,11 @@ class World:
 
     def release(self, maker, release):
         blob = self.titer.blob(f"{maker}-{release}", f"{maker}/main", release, f"Test.{maker}-{release}:0:*:6e65{release:08x}6c65\n")
-        self.titer.run("maker", "release", blob, "--dir", maker)
+        words = self.folder / "changes.txt"
+        words.write_text(f"what is new in {release}\n")
+        self.titer.run("maker", "release", blob, "--dir", maker, "--document", words)
+        document = f"m/{maker}/main/{release}.changes.txt.document"
+        self.published[document] = hashlib.sha256(words.read_bytes()).hexdigest()
         self.published[f"m/{maker}/main/{release}.titer"] = hashlib.sha256(blob.read_bytes()).hexdigest()
 
     def publish(self, maker, code=0):
@@ -217,6 +221,7 @@ def tell(world, readers):
     before = dict(world.published)
     world.release("acme", 3)
     before["m/acme/main/3.titer"] = None
+    before["m/acme/main/3.changes.txt.document"] = None
     world.killed_everywhere("publication", lambda code: world.publish("acme", code), before, world.published)
 
     rotate_root(world)
@@ -230,6 +235,7 @@ def tell(world, readers):
     titer.run("maker", "withdraw", "acme/main", "3", "--dir", "acme")
     before = dict(world.published)
     world.published["m/acme/main/3.titer"] = None
+    world.published["m/acme/main/3.changes.txt.document"] = None
     world.killed_everywhere("withdrawal", lambda code: world.publish("acme", code), before, world.published)
 
     titer.run("maker", "rotate", "--dir", "best")

@@ -6,6 +6,7 @@
 //! <state>/counter           last counter of a signed request
 //! <state>/trusted.json      the newest verified metadata, all roles in one file
 //! <state>/store/<sha256>    verified blobs
+//! <state>/modules/<sha256>  verified files that releases have besides their blobs
 //! <state>/gen/<n>/          database.tdb and manifest.json; whole from the moment it has this name
 //! <state>/current           number of the generation in force
 //! <state>/held.json         releases that were rolled back from; none of them is installed again
@@ -45,6 +46,7 @@ mod generation;
 mod import;
 mod machine;
 mod metadata;
+mod modules;
 mod plan;
 mod poll;
 mod probation;
@@ -77,6 +79,7 @@ use follow::Session;
 pub use generation::{Installed, Manifest};
 pub use import::Imported;
 use metadata::Source;
+pub use modules::{FetchedModule, InstalledModule, modules};
 pub use plan::{Plan, PlanStep};
 pub use poll::Polled;
 pub use probation::{ProbationStatus, ScanMark, begin_scan, report_crash};
@@ -84,7 +87,7 @@ pub use report::{
     ChannelFault, ChannelReport, Outcome, Probe, Rollback, StagedStatus, Status, UpdateReport, WaitsFor, Warning,
 };
 use reqwest::Method;
-pub use self_test::{CleanFile, SelfTest, SelfTestError, SelfTestPlan};
+pub use self_test::{CleanFile, HarmfulFile, SelfTest, SelfTestError, SelfTestPlan};
 pub use settings::{Bundles, Consent, Probation, SETTINGS_FILE, SelfTestLimits, Settings, Trigger, Triggers, WhenStale};
 use state::{Identity, State};
 use std::error::Error;
@@ -470,6 +473,8 @@ impl Agent {
         let _lock = self.lock()?;
         let generation = self.state.current()?.ok_or_else(not_enrolled)?;
         let plan = self.self_test_plan(&settings, &identity.terminal)?;
+        let harmful = modules::harmful(&self.state, &self.state.manifest(generation)?.channels);
+        let plan = SelfTestPlan { harmful, ..plan };
         match self.engine.self_test(&self.state.database(generation), &plan) {
             Ok(seen) => Ok(Probe { generation, self_test: Some(seen), code: None, words: None, fell_back: None }),
             Err(fault) => {
@@ -554,14 +559,15 @@ impl Agent {
         Ok(files)
     }
 
-    /// What a self-test on this terminal is given.
+    /// What a self-test on this terminal is given, but for what the releases themselves bring.
     fn self_test_plan(&self, settings: &Settings, terminal: &str) -> Result<SelfTestPlan, AgentError> {
         let clean = match self.state.clean_files()? {
             Some(files) => files,
             None => self.choose_clean_files(terminal)?,
         };
         let SelfTestLimits { seconds, memory_mib } = settings.self_test;
-        Ok(SelfTestPlan { clean, time_max: Duration::from_secs(seconds), memory_bytes_max: memory_mib << 20 })
+        let (time_max, memory_bytes_max) = (Duration::from_secs(seconds), memory_mib << 20);
+        Ok(SelfTestPlan { clean, harmful: Vec::new(), time_max, memory_bytes_max })
     }
 
     fn lock(&self) -> Result<Lock, AgentError> {

@@ -2,7 +2,7 @@
 
 use crate::agent::read_index;
 use crate::root::RootFile;
-use crate::tuf::{self, SignedRelease, TOP_ROLES};
+use crate::tuf::{self, SignedModule, SignedRelease, TOP_ROLES};
 use crate::wire::Sha256Hex;
 use tough::schema::Targets;
 
@@ -26,6 +26,10 @@ pub fn metadata(bytes: &[u8]) {
     for release in &role.releases {
         let (name, target) = release.to_target().expect("a release that was read can be written");
         assert_eq!(&SignedRelease::from_target(&maker, &name, &target).expect("and read again"), release);
+    }
+    for module in &role.modules {
+        let (name, target) = module.to_target().expect("a module that was read can be written");
+        assert_eq!(&SignedModule::from_target(&maker, &name, &target).expect("and read again"), module);
     }
 }
 

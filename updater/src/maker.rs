@@ -11,6 +11,7 @@
 //! <maker>/counter                      last counter of signed news
 //! <maker>/news.json                    the latest word of each threat, for the maker's own site
 //! <maker>/blobs/<name>/<release>.titer the releases
+//! <maker>/modules/<sha256>             files that releases have besides their blobs
 //! ```
 //!
 //! A release is on disk before the role that names it. A crash between the two leaves a blob that the next
@@ -22,21 +23,25 @@
 
 mod cosign;
 mod error;
+mod modules;
 mod news;
 mod publish;
 mod rotate;
 mod site;
 
+use crate::Channel;
 use crate::blob;
 use crate::disk::{Access, Disk, DiskError};
 use crate::http::Network;
 use crate::keys::{PublicKey, SigningKey};
 use crate::operator::Operator;
-use crate::tuf::{self, MakerKeys, MakerRole, SignedRelease};
+use crate::tuf::{self, MakerKeys, MakerRole, SignedModule, SignedRelease};
 use crate::wire::{ChannelRelease, MakerName, Registration, ThreatNews, Withdrawn};
 pub use cosign::cosign;
 pub use error::MakerError;
 use jiff::Timestamp as Time;
+pub(crate) use modules::distinct;
+pub use modules::{ModuleChange, NewModule, module_name_of};
 pub use rotate::KeyChange;
 use serde::de::DeserializeOwned;
 pub use site::{Exported, Newest};
@@ -59,6 +64,26 @@ pub struct Maker {
     first_key: PublicKey,
     disk: Disk,
     network: Network,
+}
+
+/// What a maker's role says, without a signature; version 0 and nothing before the first release.
+#[derive(Default)]
+struct Offered {
+    version: u64,
+    releases: Vec<SignedRelease>,
+    modules: Vec<SignedModule>,
+    withdrawn: Vec<Withdrawn>,
+}
+
+impl Offered {
+    /// The newest release of a channel.
+    fn newest(&self, channel: &Channel) -> Option<u64> {
+        self.releases.iter().filter(|old| old.channel == *channel).map(|old| old.release).max()
+    }
+
+    fn lists(&self, at: &ChannelRelease) -> bool {
+        self.releases.iter().any(|release| release.channel == at.channel && release.release == at.release)
+    }
 }
 
 /// A maker's role as a file, and read.
@@ -147,16 +172,24 @@ impl Maker {
     /// # Errors
     /// [`MakerError`]; nothing is offered then that was not offered before.
     pub fn release(&self, blob: &Path) -> Result<ChannelRelease, MakerError> {
+        self.release_with(blob, &ModuleChange::default())
+    }
+
+    /// The same, with modules: those of the newest release of the channel, changed in this way.
+    ///
+    /// # Errors
+    /// As of [`Maker::release`] and [`Maker::change_modules`].
+    pub fn release_with(&self, blob: &Path, change: &ModuleChange) -> Result<ChannelRelease, MakerError> {
         let bytes = self.disk.read(blob)?;
         let described = blob::describe(&bytes);
         let new = described.map_err(|reason| MakerError::NotABlob { path: blob.to_owned(), reason })?;
         if new.channel.maker() != self.name.as_str() {
             return Err(MakerError::ForeignChannel { channel: new.channel.to_string(), maker: self.name.clone() });
         }
-        let (version, mut releases, withdrawn) = self.offered()?;
-        let of_channel = releases.iter().filter(|old| old.channel == new.channel).map(|old| old.release);
-        let gone = withdrawn.iter().filter(|old| old.at.channel == new.channel).map(|old| old.at.release);
-        if let Some(newest) = of_channel.chain(gone).max().filter(|newest| *newest >= new.release) {
+        let mut offered = self.offered()?;
+        let before = offered.newest(&new.channel);
+        let gone = offered.withdrawn.iter().filter(|old| old.at.channel == new.channel).map(|old| old.at.release);
+        if let Some(newest) = gone.chain(before).max().filter(|newest| *newest >= new.release) {
             let channel = new.channel.to_string();
             return Err(MakerError::NotNewer { channel, found: new.release, newest });
         }
@@ -164,8 +197,13 @@ impl Maker {
         self.disk.create_dir(path.parent().expect("a blob lies in the folder of its channel"))?;
         self.disk.replace(&path, &bytes, Access::Public)?;
         let at = ChannelRelease { channel: new.channel.clone(), release: new.release };
-        releases.push(new);
-        self.offer(version, &listed(releases), &withdrawn)?;
+        offered.releases.push(new);
+        let carried = offered.modules.iter().filter(|old| old.of.channel == at.channel && Some(old.of.release) == before);
+        let carried = carried.map(|old| SignedModule { of: at.clone(), ..old.clone() }).collect::<Vec<_>>();
+        offered.modules.extend(carried);
+        self.put_modules(&mut offered, &at, change)?;
+        offered.releases = listed(offered.releases);
+        self.offer(&offered)?;
         Ok(at)
     }
 
@@ -175,7 +213,8 @@ impl Maker {
     /// # Errors
     /// [`MakerError::NotListed`], [`MakerError::NothingToGoBackTo`] and others.
     pub fn withdraw(&self, at: &ChannelRelease, back_to: Option<u64>) -> Result<(), MakerError> {
-        let (version, mut releases, mut withdrawn) = self.offered()?;
+        let mut offered = self.offered()?;
+        let Offered { releases, withdrawn, .. } = &mut offered;
         let before = releases.len();
         releases.retain(|release| release.channel != at.channel || release.release != at.release);
         let channel = at.channel.to_string();
@@ -194,7 +233,8 @@ impl Maker {
             earlier.back_to = earlier.back_to.map(|least| back_to.map_or(least, |back_to| least.min(back_to)));
         }
         withdrawn.push(Withdrawn { at: at.clone(), back_to });
-        self.offer(version, &releases, &told(withdrawn))
+        offered.withdrawn = told(std::mem::take(withdrawn));
+        self.offer(&offered)
     }
 
     /// The newest release on offer below another of its channel: what terminals could go back to.
@@ -202,8 +242,8 @@ impl Maker {
     /// # Errors
     /// [`MakerError`].
     pub fn newest_before(&self, at: &ChannelRelease) -> Result<Option<u64>, MakerError> {
-        let (_, releases, _) = self.offered()?;
-        let before = releases.iter().filter(|left| left.channel == at.channel && left.release < at.release);
+        let offered = self.offered()?;
+        let before = offered.releases.iter().filter(|left| left.channel == at.channel && left.release < at.release);
         Ok(before.map(|left| left.release).max())
     }
 
@@ -215,23 +255,25 @@ impl Maker {
         self.send_news(service, &[news.clone().into()]).await.map(|_| ())
     }
 
-    /// Version of the newest role, what it offers and what it withdraws; 0 and nothing before the first release.
-    fn offered(&self) -> Result<(u64, Vec<SignedRelease>, Vec<Withdrawn>), MakerError> {
+    /// What the newest role says.
+    fn offered(&self) -> Result<Offered, MakerError> {
         let marked = self.read_json::<u64>("mark")?.unwrap_or(0);
         let Some((_, role)) = self.role()? else {
-            return if marked == 0 { Ok((0, Vec::new(), Vec::new())) } else { Err(behind(0, marked)) };
+            return if marked == 0 { Ok(Offered::default()) } else { Err(behind(0, marked)) };
         };
-        let MakerRole { version, releases, withdrawn } = tuf::read_maker_role(&self.name, &role.signed)?;
+        let MakerRole { version, releases, modules, withdrawn } = tuf::read_maker_role(&self.name, &role.signed)?;
         if version.get() < marked {
             return Err(behind(version.get(), marked));
         }
-        Ok((version.get(), releases, withdrawn))
+        Ok(Offered { version: version.get(), releases, modules, withdrawn })
     }
 
-    /// Signs the role that follows `version`.
-    fn offer(&self, version: u64, releases: &[SignedRelease], withdrawn: &[Withdrawn]) -> Result<(), MakerError> {
-        let version = NonZeroU64::MIN.saturating_add(version);
-        let role = tuf::maker_role(version, releases, withdrawn, Time::now())?;
+    /// Signs the role that follows the one with this content. Modules of releases that are no longer offered go with them.
+    fn offer(&self, offered: &Offered) -> Result<(), MakerError> {
+        let version = NonZeroU64::MIN.saturating_add(offered.version);
+        let modules = offered.modules.iter().filter(|signed| offered.lists(&signed.of)).cloned().collect();
+        let modules = tuf::check_modules(&self.name, &offered.releases, modules)?;
+        let role = tuf::maker_role(version, &offered.releases, &modules, &offered.withdrawn, Time::now())?;
         let (keys, held) = self.signing_keys()?;
         let held = held.iter().filter(|key| keys.keys.contains(&key.public()));
         let bytes = tuf::write(&tuf::sign(role, held)?)?;

@@ -46,6 +46,7 @@ mod policy;
 mod problem;
 mod publisher;
 mod ready;
+mod releases;
 mod request;
 mod rollout;
 mod router;
@@ -120,6 +121,8 @@ pub struct Config {
     pub timestamp_every: Duration,
     /// How long the role of a publication may take to come, and after it each further piece. 30 seconds.
     pub publication_patience: Duration,
+    /// Age from which a stored object that no table names is swept away when an operator asks. Default: a day.
+    pub sweep_grace: Duration,
     /// How often terminals are told to ask whether anything changed. 10 minutes.
     pub poll_every: Duration,
     /// How often running rollouts are judged. 5 seconds.
@@ -174,6 +177,7 @@ impl Config {
             timestamp_lifetime: Duration::from_hours(24),
             timestamp_every: Duration::from_hours(1),
             publication_patience: Duration::from_secs(30),
+            sweep_grace: releases::SWEEP_GRACE,
             poll_every: Duration::from_mins(10),
             rollouts_every: Duration::from_secs(5),
             console_over_tls: false,
@@ -327,6 +331,8 @@ pub(crate) struct App {
     publications: Semaphore,
     /// [`Config::publication_patience`].
     publication_patience: Duration,
+    /// [`Config::sweep_grace`].
+    sweep_grace: Duration,
     /// Who waits to be told of changes.
     watchers: Watchers,
     /// What idle polls share.

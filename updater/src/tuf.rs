@@ -13,6 +13,7 @@
 
 mod director;
 mod maker_role;
+mod module;
 mod root;
 mod shape;
 mod strict;
@@ -25,6 +26,7 @@ pub use maker_role::MakerKeys;
 pub(crate) use maker_role::{
     MakerRole, SignedRelease, delegations, maker_role, read_maker_role, role_name, target_path, verify_maker_role,
 };
+pub(crate) use module::{SignedModule, check_modules, module_of_file};
 pub(crate) use root::{first_root, role_keys, set_role_keys, verify_first_root, verify_next_root};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};

@@ -8,6 +8,7 @@ mod coverage;
 mod director;
 mod enrolment;
 mod explain;
+mod modules;
 mod news;
 mod policy;
 mod rollout;
@@ -24,6 +25,9 @@ pub use director::{AssignedBlob, AssignmentDocument, DocumentSignature, Membersh
 pub use enrolment::{EnrolmentToken, GroupName, TOKEN_USES_MAX, TokenRequest, TokenView};
 pub use explain::{CandidateView, Explanation, Machine, MakerRecord, Rule, Tried};
 use jiff::civil::Date;
+pub use modules::{
+    KeptRelease, MODULE_LEN_MAX, MODULES_LEN_MAX, MODULES_MAX, Module, ModuleKind, ModuleName, Platform, Swept,
+};
 pub use news::{
     Alias, CureFrom, NEWS_MAX, News, NewsBody, NewsError, NewsList, RecordSpan, ReportedThreat, SignedNews, ThreatQuery,
     ThreatReport, ThreatReported, ThreatView, check_name, check_news,
@@ -213,7 +217,7 @@ pub(crate) mod channels_text {
 }
 
 /// A channel at a release.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct ChannelRelease {
     /// Which channel.
     #[serde(with = "channel_text")]
@@ -351,6 +355,9 @@ pub struct MakerView {
     pub role_sha256: Option<Sha256Hex>,
     /// Every release held, ascending.
     pub releases: Vec<ReleaseView>,
+    /// Digest of every module held, of whatever release, ascending: none of these has to be sent again.
+    #[serde(default)]
+    pub modules: Vec<Sha256Hex>,
 }
 
 /// One release that the service holds.

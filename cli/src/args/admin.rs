@@ -17,7 +17,7 @@ pub(crate) enum DecisionCommand {
         #[command(subcommand)]
         command: RolloutCommand,
     },
-    /// Forbid a release to all terminals, or allow it again.
+    /// Forbid a release to all terminals, or allow it again; show and write what was ever published.
     Release {
         #[command(subcommand)]
         command: ReleaseCommand,
@@ -121,4 +121,6 @@ pub(crate) enum ReleaseCommand {
     },
     /// Show what is blocked.
     Blocked,
+    #[command(flatten)]
+    Kept(super::KeptCommand),
 }

@@ -34,10 +34,26 @@ pub(crate) enum MakerCommand {
         #[arg(long, value_name = "FILE")]
         operator_token: Option<PathBuf>,
     },
-    /// Sign a compiled blob as the next release of its channel.
+    /// Sign a compiled blob as the next release of its channel. It has the modules of the release before, and those that are named here.
     Release {
         /// The blob
         blob: PathBuf,
+        #[command(flatten)]
+        modules: super::ModuleArgs,
+    },
+    /// Show which files a release has besides its blob, or sign that it has others; `publish` sends those alone.
+    Modules {
+        /// Its channel
+        #[arg(value_name = "MAKER/NAME")]
+        channel: updater::Channel,
+        /// Its number [default: the newest on offer]
+        #[arg(long, value_name = "N")]
+        release: Option<u64>,
+        #[command(flatten)]
+        change: super::ModuleArgs,
+        /// Print JSON lines
+        #[arg(long)]
+        json: bool,
     },
     /// Sign that a release is not to be run any more; `publish` tells the service.
     Withdraw {

@@ -5,6 +5,7 @@ mod coverage;
 mod decisions;
 mod enrolment;
 mod operators;
+mod releases;
 mod source;
 mod threats;
 
@@ -77,6 +78,7 @@ async fn command(args: &AdminArgs, operator: &Operator) -> anyhow::Result<Exit> 
         AdminCommand::Decisions(command) => decisions::run(operator, command, json).await?,
         AdminCommand::Threats { reported: true, .. } => return threats::reported(operator, json).await,
         AdminCommand::Threats { name, .. } => return threats::run(operator, name.as_deref(), json).await,
+        AdminCommand::Gc { dry_run } => releases::sweep(operator, *dry_run, json).await?,
         AdminCommand::Source(args) => return source::run(operator, args, json).await,
     }
     Ok(Exit::Fine)

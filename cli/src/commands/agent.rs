@@ -1,6 +1,7 @@
 //! `titer agent`.
 
 mod limited;
+mod modules;
 mod run;
 pub(crate) mod self_test;
 
@@ -107,6 +108,10 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
                 }
             })?;
             Ok(Exit::Fine)
+        }
+        AgentCommand::Modules => modules::list(&state, args.json),
+        AgentCommand::ShowModule { channel, name, output } => {
+            modules::show(&state, channel, name, output.as_deref(), args.json)
         }
         AgentCommand::SelfTest => self_test::child(),
         AgentCommand::Rollback => {
@@ -228,7 +233,7 @@ fn print_update(report: &UpdateReport) {
 
 /// How one channel came, in a sentence.
 pub(crate) fn describe(report: &ChannelReport) -> String {
-    let ChannelReport { channel, release, transfer, bytes_fetched, full_bytes, delta_fault, restarts } = report;
+    let ChannelReport { channel, release, transfer, bytes_fetched, full_bytes, delta_fault, restarts, modules } = report;
     let fetched = match transfer {
         Transfer::Stored => "was here already".to_owned(),
         Transfer::Full => format!("whole, {}", size(*bytes_fetched)),
@@ -237,7 +242,9 @@ pub(crate) fn describe(report: &ChannelReport) -> String {
     };
     let restarts = restarts.iter().map(|code| format!("; begun anew ({code})")).collect::<String>();
     let fault = delta_fault.as_ref().map(|code| format!("; a delta failed ({code})")).unwrap_or_default();
-    format!("{channel} release {release}: {fetched}{fault}{restarts}")
+    let modules = modules.iter().map(|came| format!("; {} `{}`, {}", came.kind, came.name, size(came.bytes)));
+    let modules = modules.collect::<String>();
+    format!("{channel} release {release}: {fetched}{fault}{restarts}{modules}")
 }
 
 fn print_status(status: &Status) {

@@ -9,7 +9,7 @@ use crate::args::{MakerArgs, MakerCommand};
 use crate::exit::Exit;
 use crate::output::{say, with_hint, write_json};
 use std::path::Path;
-use updater::maker::{Exported, KeyChange, Maker, MakerError, cosign};
+use updater::maker::{Exported, KeyChange, Maker, MakerError, ModuleChange, cosign};
 use updater::wire::ChannelRelease;
 
 /// Runs `titer maker`.
@@ -29,11 +29,15 @@ async fn run_async(args: &MakerArgs) -> anyhow::Result<Exit> {
             maker.register(service, &operator_token(token.as_deref())?).await.map_err(hinted)?;
             say!("{} knows maker {}", service, maker.registration().maker);
         }
-        MakerCommand::Release { blob } => {
+        MakerCommand::Release { blob, modules } => {
             let maker = open(args)?;
-            let blob = blob.clone();
-            let release = tokio::task::spawn_blocking(move || maker.release(&blob)).await?.map_err(hinted)?;
+            let (blob, change) = (blob.clone(), modules.change());
+            let released = tokio::task::spawn_blocking(move || maker.release_with(&blob, &change));
+            let release = released.await?.map_err(hinted)?;
             say!("signed {} release {}; `titer maker publish` sends it", release.channel, release.release);
+        }
+        MakerCommand::Modules { channel, release, change, json } => {
+            modules(&open(args)?, channel, *release, &change.change(), *json)?;
         }
         MakerCommand::Withdraw { channel, release, back_to, stay } => {
             let (maker, at) = (open(args)?, ChannelRelease { channel: channel.clone(), release: *release });
@@ -105,15 +109,44 @@ async fn run_async(args: &MakerArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
+/// Changes the modules of a release, if there is anything to change, and shows them.
+fn modules(
+    maker: &Maker,
+    channel: &updater::Channel,
+    release: Option<u64>,
+    change: &ModuleChange,
+    as_json: bool,
+) -> anyhow::Result<()> {
+    let is_change = *change != ModuleChange::default();
+    let (of, modules) = if is_change {
+        maker.change_modules(channel, release, change).map_err(hinted)?
+    } else {
+        let newest = maker.newest(channel).map_err(hinted)?.map(|newest| newest.release);
+        let number = release.or(newest).ok_or(MakerError::NothingReleased).map_err(hinted)?;
+        let of = ChannelRelease { channel: channel.clone(), release: number };
+        let modules = maker.modules(&of).map_err(hinted)?;
+        (of, modules)
+    };
+    if as_json {
+        return Ok(modules.iter().try_for_each(|module| write_json(&mut std::io::stdout(), &serde_json::json!(module)))?);
+    }
+    for module in &modules {
+        say!("{} `{}`, {} bytes, sha256 {}", module.kind, module.name, module.length, module.sha256);
+    }
+    let signed = if is_change { "signed; `titer maker publish` sends what is new" } else { "as it was signed" };
+    say!("{} release {}: {} modules, {signed}", of.channel, of.release, modules.len());
+    Ok(())
+}
+
 fn export(args: &MakerArgs, site: &Path, as_json: bool) -> anyhow::Result<()> {
     let exported = open(args)?.export(site).map_err(hinted)?;
     if as_json {
         return Ok(write_json(&mut std::io::stdout(), &serde_json::json!(exported))?);
     }
-    let Exported { maker, role_version, releases, new_blobs, news } = exported;
+    let Exported { maker, role_version, releases, new_blobs, new_modules, news } = exported;
     let news = if news { ", and news" } else { "" };
     say!(
-        "{}: role version {role_version} of {maker}, {releases} releases ({new_blobs} blobs are new){news}",
+        "{}: role version {role_version} of {maker}, {releases} releases ({new_blobs} blobs and {new_modules} modules are new){news}",
         site.display()
     );
     Ok(())

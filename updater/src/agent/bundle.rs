@@ -11,11 +11,11 @@
 mod export;
 mod form;
 
-use crate::agent::AgentError;
 use crate::agent::fetch::{Fetched, Transfer, keep, verified};
 use crate::agent::state::State;
+use crate::agent::{AgentError, modules};
 use crate::disk::DiskError;
-use crate::tuf::{self, SignedRelease};
+use crate::tuf::{self, SignedModule, SignedRelease};
 use crate::wire::Sha256Hex;
 pub use export::{Exported, export};
 pub use form::{BundleError, Entry, Index, read_index};
@@ -47,6 +47,17 @@ impl Bundle {
 
     pub(crate) fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Brings a module out of the bundle onto the disk. Blocks.
+    pub(crate) fn take_module(&self, state: &State, signed: &SignedModule) -> Result<(), AgentError> {
+        let name = form::module_name(&signed.module.sha256);
+        let bytes = self.get(&name, signed.module.length)?.ok_or_else(|| AgentError::NotListed(signed.path()))?;
+        if Sha256Hex::of(&bytes) != signed.module.sha256 {
+            let reason = "its sha256 is not the one that is signed".to_owned();
+            return Err(AgentError::Blob { path: signed.path(), reason });
+        }
+        modules::keep(state, &signed.module, &bytes)
     }
 
     /// An entry of at most `limit` bytes; `None` when there is none of this name. Blocks.

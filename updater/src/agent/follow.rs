@@ -8,7 +8,7 @@ use super::metadata::{self, Metadata, Source};
 use super::state::{Contact, Fault, Identity, StagedMark, Timing};
 use super::{
     Agent, AgentError, ChannelFault, ChannelReport, Installed, Manifest, Outcome, Plan, Settings, StagedStatus,
-    UpdateReport, bundle, download, machine, plan, staging,
+    UpdateReport, bundle, download, machine, modules, plan, staging,
 };
 use crate::Channel;
 use crate::decide::{UserRow, accepts};
@@ -268,6 +268,7 @@ impl Agent {
             }
             (signed, _) => self.noting_of(session, &source, signed)?,
         };
+        let (signed, signed_modules) = signed;
         let same = |blob: &AssignedBlob| blob.sha256 == signed.sha256 && blob.length == signed.length;
         if blobs.iter().any(|blob| blob.at == *at && !same(blob)) {
             return Err(DirectorError::Disagrees(at.channel.clone()).into());
@@ -277,6 +278,8 @@ impl Agent {
             Source::Bundle { bundle, .. } => bundle::take(bundle, &self.state, &signed).await,
         };
         let fetched = self.noting_of(session, &source, fetched)?;
+        let modules = modules::fetch(&session.source, &self.state, &signed_modules, &*self.progress).await;
+        let modules = self.noting_of(session, &source, modules)?;
         if session.is_online() {
             self.note(&source, None);
         }
@@ -294,8 +297,9 @@ impl Agent {
             full_bytes: signed.length,
             delta_fault: fetched.delta_fault,
             restarts: fetched.restarts,
+            modules,
         };
-        Ok((Installed::from(signed), report))
+        Ok((Installed { modules: modules::kept_here(&signed_modules), ..Installed::from(signed) }, report))
     }
 
     pub(super) async fn report_trouble(&self, session: &Session, step: &str, error: &AgentError) {

@@ -2,10 +2,10 @@
 
 use crate::Channel;
 use crate::agent::state::State;
-use crate::agent::{AgentError, ChannelFault, Engine, Probation, SelfTest, SelfTestPlan, probation};
+use crate::agent::{AgentError, ChannelFault, Engine, Probation, SelfTest, SelfTestPlan, modules, probation};
 use crate::disk::Access;
 use crate::tuf::SignedRelease;
-use crate::wire::{ChannelRelease, Sha256Hex, channel_text};
+use crate::wire::{ChannelRelease, Module, Sha256Hex, channel_text};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -26,6 +26,9 @@ pub struct Installed {
     pub sha256: Sha256Hex,
     /// Bytes of the blob.
     pub length: u64,
+    /// Files that it has besides, by name and kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<Module>,
 }
 
 impl From<SignedRelease> for Installed {
@@ -36,6 +39,7 @@ impl From<SignedRelease> for Installed {
             release: signed.release,
             sha256: signed.sha256,
             length: signed.length,
+            modules: Vec::new(),
         }
     }
 }
@@ -171,7 +175,8 @@ fn build(
     state.disk.step("link")?;
     engine.link(&blobs, &database).map_err(AgentError::Link)?;
     state.disk.step("self-test")?;
-    let self_test = engine.self_test(&database, plan).map_err(AgentError::SelfTest)?;
+    let plan = SelfTestPlan { harmful: modules::harmful(state, &channels), ..plan.clone() };
+    let self_test = engine.self_test(&database, &plan).map_err(AgentError::SelfTest)?;
     for name in state.disk.names(&building)? {
         state.disk.sync(&building.join(name))?;
     }

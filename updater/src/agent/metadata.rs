@@ -18,7 +18,7 @@ use crate::agent::generation::Installed;
 use crate::agent::state::{State, Trusted};
 use crate::agent::{AgentError, Warning};
 use crate::http::{Client, HttpError, MetadataTransport};
-use crate::tuf::{self, METADATA_LEN_MAX, MakerRole, SignedRelease, TufError};
+use crate::tuf::{self, METADATA_LEN_MAX, MakerRole, SignedModule, SignedRelease, TufError};
 use crate::wire::{ChannelRelease, MakerName, Sha256Hex};
 use crate::words::printable;
 use jiff::{SignedDuration, Timestamp as Time};
@@ -167,7 +167,7 @@ fn keep_what_holds(state: &State, before: &Trusted, mut verified: Trusted) -> Re
 }
 
 impl Metadata {
-    /// A release as its maker signed it, for a terminal that has `in_force` of the channel.
+    /// A release and its modules as their maker signed them, for a terminal that has `in_force` of the channel.
     ///
     /// A release older than that is given only when the maker withdrew that one and allows to go back so far.
     pub(crate) async fn release(
@@ -175,12 +175,13 @@ impl Metadata {
         source: &Source,
         at: &ChannelRelease,
         in_force: Option<&Installed>,
-    ) -> Result<SignedRelease, AgentError> {
+    ) -> Result<(SignedRelease, Vec<SignedModule>), AgentError> {
         let role = self.role(source, &MakerName::of(&at.channel)?).await?;
         check_not_back(&role, at, in_force)?;
         let mut releases = role.releases.into_iter();
         let release = releases.find(|release| release.channel == at.channel && release.release == at.release);
-        release.ok_or_else(|| AgentError::NotListed(tuf::target_path(&at.channel, at.release)))
+        let release = release.ok_or_else(|| AgentError::NotListed(tuf::target_path(&at.channel, at.release)))?;
+        Ok((release, role.modules.into_iter().filter(|signed| signed.of == *at).collect()))
     }
 
     /// All that a maker signed: releases ascending, and what is withdrawn.

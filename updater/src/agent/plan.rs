@@ -121,7 +121,7 @@ mod tests {
 
     fn runs(channel: &str, release: u64) -> Installed {
         let ChannelRelease { channel, release } = at(channel, release);
-        Installed { channel, release, sha256: Sha256Hex::of(b""), root: String::new(), length: 1 }
+        Installed { channel, release, sha256: Sha256Hex::of(b""), root: String::new(), length: 1, modules: Vec::new() }
     }
 
     fn steps(in_force: &[Installed], assigned: &[ChannelRelease], held: &[ChannelRelease]) -> Vec<String> {

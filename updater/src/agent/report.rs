@@ -5,6 +5,7 @@ use crate::agent::AgentError;
 use crate::agent::backoff::BackOff;
 use crate::agent::fetch::Transfer;
 use crate::agent::generation::Installed;
+use crate::agent::modules::FetchedModule;
 use crate::agent::probation::ProbationStatus;
 use crate::agent::self_test::SelfTest;
 use crate::wire::{Assignment, ChannelRelease, Designation, Reason, channel_text, channels_text};
@@ -68,6 +69,9 @@ pub struct ChannelReport {
     pub delta_fault: Option<String>,
     /// Codes of what made a download drop what it had and begin anew.
     pub restarts: Vec<String>,
+    /// Files besides the blob that came with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<FetchedModule>,
 }
 
 impl ChannelReport {
@@ -81,6 +85,7 @@ impl ChannelReport {
             full_bytes: installed.length,
             delta_fault: None,
             restarts: Vec::new(),
+            modules: Vec::new(),
         }
     }
 }

@@ -56,11 +56,25 @@ pub struct CleanFile {
     pub sha256: Sha256Hex,
 }
 
+/// A file in which a database must find something, because the maker of a release in it says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HarmfulFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Digest of its content; with any other, the file is left out.
+    pub sha256: Sha256Hex,
+    /// What it is called.
+    pub name: String,
+}
+
 /// What a self-test may use, and what it tries besides the engine's own samples.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SelfTestPlan {
     /// Files in which nothing may be found.
     pub clean: Vec<CleanFile>,
+    /// Files in which something must be found.
+    #[serde(default)]
+    pub harmful: Vec<HarmfulFile>,
     /// Longest time on the clock.
     pub time_max: Duration,
     /// Bytes of memory beyond twice the length of the database.
@@ -74,7 +88,7 @@ pub struct SelfTest {
     pub samples: u32,
     /// Files of this machine among them.
     pub system_files: u32,
-    /// Files of this machine that were left out, because they are gone or changed.
+    /// Files that were left out, because they are gone or changed.
     pub changed_files: u32,
     /// Signatures in the database.
     pub signatures: u64,

@@ -137,6 +137,10 @@ impl State {
         self.folder.join("store").join(digest.to_string())
     }
 
+    pub(crate) fn module_path(&self, digest: &Sha256Hex) -> PathBuf {
+        self.folder.join("modules").join(digest.to_string())
+    }
+
     pub(crate) fn generation_path(&self, number: u64) -> PathBuf {
         self.folder.join("gen").join(number.to_string())
     }
@@ -334,10 +338,14 @@ impl State {
             }
             at = previous;
         }
-        let mut blobs = BTreeSet::new();
+        let (mut blobs, mut modules) = (BTreeSet::new(), BTreeSet::new());
         for &number in &generations {
             match self.manifest(number) {
-                Ok(manifest) => blobs.extend(manifest.channels.iter().map(|at| at.sha256.to_string())),
+                Ok(manifest) => {
+                    blobs.extend(manifest.channels.iter().map(|at| at.sha256.to_string()));
+                    let of = manifest.channels.iter().flat_map(|at| &at.modules);
+                    modules.extend(of.map(|module| module.sha256.to_string()));
+                }
                 // Only the one in force must be there.
                 Err(error) if number == current => return Err(error),
                 Err(_) => {}
@@ -345,6 +353,7 @@ impl State {
         }
         self.keep("gen", &generations.iter().map(u64::to_string).collect())?;
         self.keep("store", &blobs)?;
+        self.keep("modules", &modules)?;
         Ok(self.disk.remove(&self.scratch())?)
     }
 

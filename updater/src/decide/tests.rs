@@ -159,6 +159,17 @@ fn the_maker_with_the_better_record_is_chosen() {
     assert_eq!(decide(&runs, wrong).channels, [at("c/product", 1)]);
 }
 
+#[test]
+fn variants_are_named_by_their_maker() {
+    let variant = |a: &str, b: &str| is_variant_by_name(&a.parse().unwrap(), &b.parse().unwrap());
+    assert!(variant("a/av", "a/av--small") && variant("a/av--small", "a/av--large") && variant("a/av", "a/av"));
+    assert!(!variant("a/av", "b/av--small") && !variant("a/av", "a/av-small") && !variant("a/av", "a/weak"));
+    let row = row(Designation::Own, &[]);
+    let accepted = |channel: &str| accepts(&row, &channel.parse().unwrap());
+    assert!(accepted("a/product") && accepted("a/product--small"));
+    assert!(!accepted("a/fast") && !accepted("b/product--small"));
+}
+
 /// V22: three makers, one of them with two channels; whichever has the cure is found, and the terminal's own maker goes first.
 #[test]
 fn any_channel_of_any_of_three_makers_can_help() {
@@ -173,8 +184,12 @@ fn any_channel_of_any_of_three_makers_can_help() {
         .map(|(maker, channel)| threat(maker, "x", Some((1, at(channel, 1)))));
     assert_eq!(decide(&runs, tables(&all, &newest)).channels, [at("a/fast", 1)]);
     let own = row(Designation::Own, &[at("a/product", 1)]);
-    assert_eq!(decide(&own, tables(&all, &newest)).channels, [at("a/fast", 1)], "it is no other maker's");
+    assert_eq!(decide(&own, tables(&all, &newest)).reason, Reason::OthersNotAllowed, "nobody asked for that product");
     assert_eq!(decide(&own, tables(&all[1..], &newest)).reason, Reason::OthersNotAllowed);
+    let mut both = own;
+    both.subscribed.push("a/fast".parse().unwrap());
+    let refreshed = decide(&both, tables(&all, &newest));
+    assert_eq!(refreshed.channels, [at("a/fast", 1), at("a/product", 1)], "it subscribed to that too");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::MakerError;
 use crate::disk::{Access, Disk};
 use crate::keys::SigningKey;
 use crate::statement::KeyStatement;
-use crate::tuf;
+use crate::tuf::{self, SignedModule};
 use crate::wire::MakerName;
 use std::path::Path;
 use tough::schema::Targets;
@@ -40,6 +40,12 @@ pub fn cosign(file: &Path, key: &SigningKey) -> Result<Vec<String>, MakerError> 
         words.push(format!(
             "offers {} release {}, {} bytes, sha256 {}",
             release.channel, release.release, release.length, release.sha256
+        ));
+    }
+    for SignedModule { of, module } in &read.modules {
+        words.push(format!(
+            "with it, {} release {}: {} `{}`, {} bytes, sha256 {}",
+            of.channel, of.release, module.kind, module.name, module.length, module.sha256
         ));
     }
     for old in &read.withdrawn {

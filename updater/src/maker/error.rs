@@ -47,6 +47,14 @@ pub enum MakerError {
         /// What is wrong.
         reason: String,
     },
+    /// A file that cannot be a module, or a module that is not there.
+    #[error("module `{name}`: {reason}")]
+    Module {
+        /// The file, or the module's name.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The blob belongs to a channel of somebody else.
     #[error("the blob is of channel `{channel}`, this maker is `{maker}`")]
     ForeignChannel {
@@ -130,6 +138,7 @@ impl MakerError {
             MakerError::Role(e) => e.code(),
             MakerError::Damaged { .. } => "maker_damaged",
             MakerError::NotABlob { .. } => "blob_refused",
+            MakerError::Module { .. } => "module_refused",
             MakerError::ForeignChannel { .. } => "channel_foreign",
             MakerError::NotNewer { .. } => "release_not_newer",
             MakerError::NotListed { .. } => "release_not_listed",

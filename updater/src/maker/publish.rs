@@ -1,10 +1,10 @@
 //! Sending what was signed, and coming back from the service after a restore.
 
-use super::{Maker, MakerError, RoleFile};
+use super::{Maker, MakerError, RoleFile, distinct};
 use crate::disk::Access;
 use crate::http::{Client, Proof};
 use crate::statement::KeyStatement;
-use crate::tuf::{self, MAKER_LIFETIME, METADATA_LEN_MAX, MakerKeys, SignedRelease, TufError};
+use crate::tuf::{self, MAKER_LIFETIME, METADATA_LEN_MAX, MakerKeys, SignedModule, SignedRelease, TufError};
 use crate::wire::{MakerView, Sha256Hex};
 use jiff::Timestamp as Time;
 use reqwest::Method;
@@ -13,7 +13,7 @@ use tough::schema::{Signed, Targets};
 use url::Url;
 
 impl Maker {
-    /// Sends the signed role and every blob that the service lacks, and a change of keys that waits. Returns what the service then holds.
+    /// Sends the signed role and every blob and module that the service lacks, and a change of keys that waits. Returns what the service then holds.
     ///
     /// A role of which half of its lifetime is over is signed anew first.
     ///
@@ -38,9 +38,15 @@ impl Maker {
             part(&mut body, &serde_json::to_vec(statement).expect("a statement is plain JSON"))?;
         }
         part(&mut body, &role.0)?;
-        for release in tuf::read_maker_role(&self.name, &role.1.signed)?.releases {
+        let read = tuf::read_maker_role(&self.name, &role.1.signed)?;
+        for release in read.releases {
             if !held.releases.iter().any(|view| view.sha256 == release.sha256) {
                 body.extend_from_slice(&self.disk.read(&self.blob_path(&release))?);
+            }
+        }
+        for SignedModule { module, .. } in distinct(&read.modules) {
+            if held.modules.binary_search(&module.sha256).is_err() {
+                body.extend_from_slice(&self.disk.read(&self.module_path(&module.sha256))?);
             }
         }
         let held = client.call(Method::POST, &path, Proof::None, body).await?;
@@ -83,7 +89,8 @@ impl Maker {
 
     /// The newest role, signed anew when it is old, after a look at what the service has.
     fn role_to_publish(&self, held: &MakerView) -> Result<RoleFile, MakerError> {
-        let (version, releases, withdrawn) = self.offered()?;
+        let offered = self.offered()?;
+        let version = offered.version;
         let (bytes, role) = self.role()?.ok_or(MakerError::NothingReleased)?;
         let other = held.role_version == version && held.role_sha256.is_some_and(|held| held != Sha256Hex::of(&bytes));
         if held.role_version > version || other {
@@ -92,7 +99,7 @@ impl Maker {
         if role.signed.expires > Time::now() + MAKER_LIFETIME / 2 {
             return Ok((bytes, role));
         }
-        self.offer(version, &releases, &withdrawn)?;
+        self.offer(&offered)?;
         self.role()?.ok_or(MakerError::NothingReleased)
     }
 

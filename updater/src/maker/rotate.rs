@@ -46,8 +46,7 @@ impl Maker {
             statement.sign(key);
         }
         self.write_json("next-keys.json", &statement)?;
-        let (version, releases, withdrawn) = self.offered()?;
-        self.offer(version, &releases, &withdrawn)?;
+        self.offer(&self.offered()?)?;
         Ok(statement)
     }
 

@@ -3,16 +3,17 @@
 //! ```text
 //! <site>/m-<maker>.json     the signed role
 //! <site>/<sha256>.titer     every blob that it lists
+//! <site>/<sha256>.module    every module that it lists
 //! <site>/news.json          what the maker says of threats, signed; only if they said something
 //! ```
 //!
-//! Files are written whole and in the order blobs, news, role, so that a reader at any moment finds every blob that a role names. Blobs that are
+//! Files are written whole and in the order blobs, modules, news, role, so that a reader at any moment finds every file that a role names. Those that are
 //! no longer listed stay: who began to read before still fetches them. Rejected: the layout of a TUF repository, which a maker
 //! has neither root nor timestamp for: the service gives freshness.
 
-use super::{Maker, MakerError};
+use super::{Maker, MakerError, distinct};
 use crate::disk::Access;
-use crate::tuf::{self, MAKER_LIFETIME};
+use crate::tuf::{self, MAKER_LIFETIME, SignedModule};
 use crate::wire::MakerName;
 use crate::{Channel, blob};
 use jiff::Timestamp as Time;
@@ -29,6 +30,8 @@ pub struct Exported {
     pub releases: usize,
     /// Blobs that were not there yet.
     pub new_blobs: usize,
+    /// Modules that were not there yet.
+    pub new_modules: usize,
     /// Whether there is news.
     pub news: bool,
 }
@@ -45,17 +48,17 @@ pub struct Newest {
 }
 
 impl Maker {
-    /// Writes role, blobs and news to a folder, for a web server to serve as it is. A role of which half of its lifetime is over is signed anew
+    /// Writes role, blobs, modules and news to a folder, for a web server to serve as it is. A role of which half of its lifetime is over is signed anew
     /// first. Writing what is there already changes nothing.
     ///
     /// # Errors
     /// [`MakerError`]; [`MakerError::SignaturesMissing`] while not enough of the maker's keys signed the role.
     pub fn export(&self, folder: &Path) -> Result<Exported, MakerError> {
         self.disk.create_dir(folder)?;
-        let (version, releases, withdrawn) = self.offered()?;
+        let offered = self.offered()?;
         let (_, role) = self.role()?.ok_or(MakerError::NothingReleased)?;
         if role.signed.expires <= Time::now() + MAKER_LIFETIME / 2 {
-            self.offer(version, &releases, &withdrawn)?;
+            self.offer(&offered)?;
         }
         let (bytes, role) = self.role()?.ok_or(MakerError::NothingReleased)?;
         Self::check_signed(&role, None, &self.keys()?)?;
@@ -69,13 +72,22 @@ impl Maker {
             self.disk.replace(&path, &self.disk.read(&self.blob_path(release))?, Access::Public)?;
             new_blobs += 1;
         }
+        let mut new_modules = 0;
+        for SignedModule { module, .. } in distinct(&read.modules) {
+            let path = folder.join(format!("{}.module", module.sha256));
+            if std::fs::metadata(&path).is_ok_and(|there| there.len() == module.length) {
+                continue;
+            }
+            self.disk.replace(&path, &self.disk.read(&self.module_path(&module.sha256))?, Access::Public)?;
+            new_modules += 1;
+        }
         let news = self.export_news(folder)?;
         let path = folder.join(format!("{}.json", tuf::role_name(&self.name)));
         if self.disk.read(&path).ok().is_none_or(|there| there != bytes) {
             self.disk.replace(&path, &bytes, Access::Public)?;
         }
         let (maker, role_version, releases) = (self.name.clone(), read.version.get(), read.releases.len());
-        Ok(Exported { maker, role_version, releases, new_blobs, news })
+        Ok(Exported { maker, role_version, releases, new_blobs, new_modules, news })
     }
 
     /// The newest release of a channel on offer; `None` before the first.
@@ -83,9 +95,12 @@ impl Maker {
     /// # Errors
     /// [`MakerError`].
     pub fn newest(&self, channel: &Channel) -> Result<Option<Newest>, MakerError> {
-        let (_, releases, _) = self.offered()?;
-        let newest =
-            releases.into_iter().filter(|release| release.channel == *channel).max_by_key(|release| release.release);
+        let newest = self
+            .offered()?
+            .releases
+            .into_iter()
+            .filter(|release| release.channel == *channel)
+            .max_by_key(|release| release.release);
         Ok(newest.map(|newest| Newest { release: newest.release, created: newest.created, root: newest.root }))
     }
 
@@ -94,9 +109,9 @@ impl Maker {
     /// # Errors
     /// [`MakerError`].
     pub fn next_release(&self, channel: &Channel) -> Result<u64, MakerError> {
-        let (_, releases, withdrawn) = self.offered()?;
-        let offered = releases.iter().filter(|release| release.channel == *channel).map(|release| release.release);
-        let gone = withdrawn.iter().filter(|gone| gone.at.channel == *channel).map(|gone| gone.at.release);
+        let said = self.offered()?;
+        let offered = said.newest(channel).into_iter();
+        let gone = said.withdrawn.iter().filter(|gone| gone.at.channel == *channel).map(|gone| gone.at.release);
         Ok(offered.chain(gone).max().unwrap_or(0).saturating_add(1))
     }
 }

@@ -1,8 +1,8 @@
 //! The idle poll: has anything changed for this terminal?
 //!
 //! A terminal asks with the entity tag of what it was last told, and as long as that is what it would be told again, the answer is 304:
-//! no body, no write, one row read. The tag is a digest of the assignment and of the version of root; `docs/protocol.md` says why of
-//! these and of nothing else.
+//! no body, no write, one row read. The tag is a digest of the assignment, of the modules of its releases and of the version of root;
+//! `docs/protocol.md` says why of these and of nothing else.
 //!
 //! What decides, the countering table and the newest releases, is the same for all terminals and is kept in memory until one of them
 //! changes ([`Store::changes`]). Contact is noted in memory too, and written once a minute for all terminals together, before the operator
@@ -19,7 +19,7 @@ use crate::wire::{Assignment, ChannelRelease, Sha256Hex};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,8 @@ pub(crate) struct Beacons {
 pub(crate) struct Tables {
     /// Made ready for decisions once for all of them.
     pub(crate) prepared: Prepared,
+    /// A digest of the modules of each release that has some.
+    modules: BTreeMap<ChannelRelease, Sha256Hex>,
     root: u64,
     changes: u64,
     read: Instant,
@@ -57,7 +59,8 @@ impl Tables {
 
     /// The tag of an assignment, with its quotes.
     pub(crate) fn tag(&self, assignment: &Assignment) -> String {
-        let told = serde_json::to_vec(&(assignment, self.root)).expect("an assignment is plain JSON");
+        let modules = assignment.channels.iter().map(|at| self.modules.get(at)).collect::<Vec<_>>();
+        let told = serde_json::to_vec(&(assignment, self.root, modules)).expect("an assignment is plain JSON");
         format!("\"{}\"", &Sha256Hex::of(&told).to_string()[..TAG_DIGITS])
     }
 }
@@ -83,7 +86,8 @@ impl Beacons {
         // Off the async threads: of a long countering table it takes a while.
         let prepare = move || Prepared::new(tables, jiff::Timestamp::now().as_second());
         let prepared = tokio::task::spawn_blocking(prepare).await.map_err(|e| StoreError::Value(e.to_string()))?;
-        let tables = Tables { prepared, root, changes, read };
+        let modules = store.module_marks().await?;
+        let tables = Tables { prepared, modules, root, changes, read };
         Ok(kept.insert(Arc::new(tables)).clone())
     }
 

@@ -5,6 +5,7 @@ use crate::deltas::{Index, Node};
 use crate::service::AppState;
 use crate::service::conditional::{Portion, portion, tag_of};
 use crate::service::problem::Problem;
+use crate::tuf::module_of_file;
 use crate::wire::Sha256Hex;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -48,7 +49,8 @@ pub(crate) async fn metadata(
     }
 }
 
-/// A blob by its consistent-snapshot name: `m/<maker>/<name>/<sha256>.<release>.titer`.
+/// A blob by its consistent-snapshot name, `m/<maker>/<name>/<sha256>.<release>.titer`, or a module,
+/// `m/<maker>/<name>/<sha256>.<release>.<module>.<kind>`.
 ///
 /// The digest alone finds the object, so that no table is read and any cache may stand in front. Codes: `target_unknown`,
 /// `range_not_satisfiable`.
@@ -58,7 +60,7 @@ pub(crate) async fn metadata(
     params(
         ("maker" = String, Path, description = "The maker."),
         ("name" = String, Path, description = "The channel's name."),
-        ("file" = String, Path, description = "`<sha256>.<release>.titer`."),
+        ("file" = String, Path, description = "`<sha256>.<release>.titer`, or `<sha256>.<release>.<module>.<kind>`."),
     ),
     responses(
         (status = 200, description = "The file.", content_type = "application/octet-stream"),
@@ -73,9 +75,10 @@ pub(crate) async fn target(
 ) -> Result<Response, Problem> {
     let missing = || Problem::not_found("target_unknown", format!("there is no target `m/{maker}/{name}/{file}`"));
     let channel = format!("{maker}/{name}").parse::<Channel>();
-    let (digest, release) = file.strip_suffix(".titer").and_then(|stem| stem.split_once('.')).ok_or_else(missing)?;
+    let (digest, plain) = file.split_once('.').ok_or_else(missing)?;
     let digest = digest.parse::<Sha256Hex>().map_err(|_| missing())?;
-    if channel.is_err() || release.parse::<u64>().is_err() {
+    let is_release = plain.strip_suffix(".titer").is_some_and(|release| release.parse::<u64>().is_ok());
+    if channel.is_err() || !(is_release || module_of_file(plain).is_some()) {
         return Err(missing());
     }
     blob(&app, &digest, &headers).await?.ok_or_else(missing)

@@ -3,11 +3,11 @@
 use crate::service::body::{BodyError, BodyReader};
 use crate::service::objects::ObjectError;
 use crate::service::problem::Problem;
-use crate::service::publisher::{Plan, PublishError};
+use crate::service::publisher::{Files, Plan, PublishError};
 use crate::service::store::{Maker, StoreError};
 use crate::service::{App, AppState};
 use crate::statement::KeyStatement;
-use crate::tuf::{METADATA_LEN_MAX, SignedRelease};
+use crate::tuf::METADATA_LEN_MAX;
 use crate::wire::{MakerName, MakerView, Sha256Hex};
 use axum::Json;
 use axum::body::Body;
@@ -24,15 +24,15 @@ use tokio::time::timeout;
 )]
 pub(crate) async fn show(State(app): State<AppState>, Path(maker): Path<MakerName>) -> Result<Json<MakerView>, Problem> {
     let held = find(&app, &maker).await?;
-    let releases = app.store.releases(&maker).await?;
+    let (releases, modules) = (app.store.releases(&maker).await?, app.store.module_digests(&maker).await?);
     let role_sha256 = (held.role_version > 0).then(|| Sha256Hex::of(&held.role_body));
-    Ok(Json(MakerView { maker, keys: held.keys, role_version: held.role_version, role_sha256, releases }))
+    Ok(Json(MakerView { maker, keys: held.keys, role_version: held.role_version, role_sha256, releases, modules }))
 }
 
-/// Body: length of the role (4 bytes, little-endian), the role, then the blobs the service lacks.
+/// Body: length of the role (4 bytes, little-endian), the role, then the blobs and the modules that the service lacks.
 ///
 /// Anybody may send one, so nothing is kept of it beyond what is proven so far: the role, which is short; then, when the role is
-/// its maker's and newer than the held one, the blobs that it lists, to the byte.
+/// its maker's and newer than the held one, the files that it lists, to the byte.
 #[utoipa::path(
     post,
     path = "/v1/makers/{maker}/releases",
@@ -91,29 +91,37 @@ async fn take_in(
 ) -> Result<(), Problem> {
     find(app, maker).await?;
     let role = timeout(app.publication_patience, read_part(body)).await.map_err(|_| slow())??;
-    let Plan::New { new, .. } = app.publisher.plan(maker, statement, &role).await.map_err(refused)? else {
+    let Plan::New { new, modules, .. } = app.publisher.plan(maker, statement, &role).await.map_err(refused)? else {
         return app.publisher.complete().await.map_err(refused);
     };
     let take_in = TakeIn { maker, statement, role: &role };
-    take_in_blobs(app, take_in, async || {
-        let mut blobs = Vec::new();
+    take_in_files(app, take_in, async || {
+        let mut files = Files::default();
         for release in new {
-            let length = usize::try_from(release.length).unwrap_or(usize::MAX);
-            let bytes = body.take(length).await.map_err(|error| match error {
-                BodyError::Short(left) => {
-                    let reason = format!("the role says {length} bytes, {left} are left in the body");
-                    refused(PublishError::Blob { path: release.path(), reason })
-                }
-                other => broken(other),
-            })?;
-            blobs.push((release, bytes));
+            let short = |reason| PublishError::Blob { path: release.path(), reason };
+            let bytes = take_file(body, release.length, short).await?;
+            files.blobs.push((release, bytes));
+        }
+        for signed in modules {
+            let short = |reason| PublishError::Module { path: signed.path(), reason };
+            let bytes = take_file(body, signed.module.length, short).await?;
+            files.modules.push((signed, bytes));
         }
         match body.surplus().await.map_err(broken)? {
-            0 => Ok(blobs),
+            0 => Ok(files),
             surplus => Err(refused(PublishError::TrailingBytes(surplus))),
         }
     })
     .await
+}
+
+/// So many bytes of the body; `short` names the file of which fewer came.
+async fn take_file(body: &mut BodyReader, length: u64, short: impl Fn(String) -> PublishError) -> Result<Vec<u8>, Problem> {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    body.take(length).await.map_err(|error| match error {
+        BodyError::Short(left) => refused(short(format!("the role says {length} bytes, {left} are left in the body"))),
+        other => broken(other),
+    })
 }
 
 /// A role that was verified, on its way into the tables.
@@ -123,15 +131,15 @@ pub(crate) struct TakeIn<'a> {
     pub(crate) role: &'a [u8],
 }
 
-/// Publishes a role with the blobs that `blobs` brings into memory once it is their turn: the way of every release, from wherever it comes.
-pub(crate) async fn take_in_blobs<E: From<PublishError>>(
+/// Publishes a role with the files that `files` brings into memory once it is their turn: the way of every release, from wherever it comes.
+pub(crate) async fn take_in_files<E: From<PublishError>>(
     app: &App,
     TakeIn { maker, statement, role }: TakeIn<'_>,
-    blobs: impl AsyncFnOnce() -> Result<Vec<(SignedRelease, Vec<u8>)>, E>,
+    files: impl AsyncFnOnce() -> Result<Files, E>,
 ) -> Result<(), E> {
     // Never closed.
     let _turn = app.publications.acquire().await;
-    app.publisher.accept(maker, statement, role, blobs().await?).await?;
+    app.publisher.accept(maker, statement, role, files().await?).await?;
     app.metrics.published();
     app.names.notify_one();
     Ok(())
@@ -180,7 +188,7 @@ pub(crate) fn refused(error: PublishError) -> Problem {
         | PublishError::ReleaseChanged { .. }
         | PublishError::ReleaseNotNewer { .. }
         | PublishError::RoleKeys { .. } => Problem::conflict(code, error),
-        PublishError::Role(_) | PublishError::Blob { .. } | PublishError::TrailingBytes(_) => {
+        PublishError::Role(_) | PublishError::Blob { .. } | PublishError::Module { .. } | PublishError::TrailingBytes(_) => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, error)
         }
         PublishError::TooLong { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code, error),

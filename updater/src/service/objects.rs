@@ -1,7 +1,7 @@
 //! Files that the service hands out: blobs and deltas by digest, metadata by name.
 //!
 //! ```text
-//! o/<sha256>              a blob or a delta; never changes
+//! o/<sha256>              a blob, a module or a delta; never changes
 //! metadata/<n>.<role>.json never changes
 //! metadata/timestamp.json  the one file of them that is replaced
 //! mark.json                how far was signed; not handed out
@@ -15,11 +15,12 @@
 use crate::disk::{Disk, DiskError};
 use crate::wire::Sha256Hex;
 use axum::body::{Body, Bytes};
+use futures_util::TryStreamExt;
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion};
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion};
 use serde::Deserialize;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -27,6 +28,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use url::Url;
 
+const BLOBS: &str = "o";
 const METADATA: &str = "metadata";
 const MARK: &str = "mark.json";
 const TIMESTAMP: &str = "timestamp.json";
@@ -152,6 +154,25 @@ impl Objects {
         self.create(&blob_path(digest), bytes.into()).await
     }
 
+    /// Every blob, module and delta, with its length and when it was written, in seconds since 1970. What has another kind of name is left out.
+    pub(crate) async fn list_blobs(&self) -> Result<Vec<(Sha256Hex, u64, i64)>, ObjectError> {
+        let folder = Path::from(BLOBS);
+        let listed = self.store.list(Some(&folder)).try_collect::<Vec<_>>().await;
+        let listed = found(&folder, listed)?.unwrap_or_default();
+        let read = |object: ObjectMeta| {
+            let digest = object.location.filename()?.parse().ok()?;
+            Some((digest, object.size, object.last_modified.timestamp()))
+        };
+        Ok(listed.into_iter().filter_map(read).collect())
+    }
+
+    /// Removes a blob; one that is not there is fine.
+    pub(crate) async fn remove_blob(&self, digest: &Sha256Hex) -> Result<(), ObjectError> {
+        self.disk.step("remove object")?;
+        let path = blob_path(digest);
+        found(&path, self.store.delete(&path).await).map(|_| ())
+    }
+
     pub(crate) async fn put_metadata(&self, file: &str, bytes: Vec<u8>) -> Result<(), ObjectError> {
         self.create(&metadata_path(file), bytes.into()).await
     }
@@ -269,7 +290,7 @@ fn found<T>(path: &Path, read: Result<T, object_store::Error>) -> Result<Option<
 }
 
 fn blob_path(digest: &Sha256Hex) -> Path {
-    Path::from(format!("o/{digest}"))
+    Path::from(format!("{BLOBS}/{digest}"))
 }
 
 fn metadata_path(file: &str) -> Path {

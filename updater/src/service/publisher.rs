@@ -11,24 +11,25 @@
 use crate::deltas::Index;
 use crate::disk::DiskError;
 use crate::keys::{KeyError, PublicKey, SigningKey};
+use crate::maker::distinct;
 use crate::root::RootRole;
 use crate::service::deltas::{self, Budget};
 use crate::service::lease::{Held, Lease};
 use crate::service::objects::{ObjectError, Objects};
 use crate::service::signer::{Signer, Signing};
-use crate::service::store::{NewDelta, Publication, Store, StoreError};
+use crate::service::store::{Fence, NewDelta, Publication, Store, StoreError};
 use crate::statement::KeyStatement;
-use crate::tuf::{self, MakerKeys, MakerRole, SignedRelease, TufError};
-use crate::wire::{MakerName, ReleaseView, Sha256Hex};
+use crate::tuf::{self, MakerKeys, MakerRole, SignedModule, SignedRelease, TufError};
+use crate::wire::{MakerName, ReleaseView, Sha256Hex, Swept};
 use axum::body::Bytes;
 use jiff::Timestamp as Time;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, MutexGuard};
 use tough::schema::Root;
 
-/// Blobs of one publication, in bytes altogether.
+/// Blobs and modules of one publication, in bytes altogether.
 const PUBLICATION_LEN_MAX: u64 = 512 << 20;
 
 /// Versions of a role that a maker may sign without publishing them.
@@ -85,10 +86,18 @@ pub enum PublishError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The body does not hold the modules that the role promises.
+    #[error("module `{path}`: {reason}")]
+    Module {
+        /// The target.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// More bytes than the role accounts for: so many were seen, and no more were read.
-    #[error("{0} bytes or more follow the last blob")]
+    #[error("{0} bytes or more follow the last file")]
     TrailingBytes(usize),
-    /// The blobs that the service lacks are too much for one publication.
+    /// The files that the service lacks are too much for one publication.
     #[error("the releases that are new have {found} bytes, one publication may have {most}")]
     TooLong {
         /// Their length in bytes.
@@ -145,6 +154,7 @@ impl PublishError {
             PublishError::ReleaseChanged { .. } => "release_changed",
             PublishError::ReleaseNotNewer { .. } => "release_not_newer",
             PublishError::Blob { .. } => "blob_refused",
+            PublishError::Module { .. } => "module_refused",
             PublishError::TrailingBytes(_) => "trailing_bytes",
             PublishError::TooLong { .. } => "body_too_long",
             PublishError::RoleKeys { .. } => "role_key_missing",
@@ -209,7 +219,31 @@ pub(crate) enum Plan {
         keys: Option<MakerKeys>,
         /// Releases whose blobs the service lacks, ascending by channel and release.
         new: Vec<SignedRelease>,
+        /// Modules whose content the service lacks, each content once, ascending by channel, release, name and kind.
+        modules: Vec<SignedModule>,
     },
+}
+
+/// The files that come with a role.
+#[derive(Default)]
+pub(crate) struct Files {
+    pub(crate) blobs: Vec<(SignedRelease, Vec<u8>)>,
+    pub(crate) modules: Vec<(SignedModule, Vec<u8>)>,
+}
+
+/// The same, cheap to clone.
+struct Parts {
+    blobs: Vec<(SignedRelease, Bytes)>,
+    modules: Vec<(SignedModule, Bytes)>,
+}
+
+impl From<Files> for Parts {
+    fn from(Files { blobs, modules }: Files) -> Self {
+        Parts {
+            blobs: blobs.into_iter().map(|(release, bytes)| (release, Bytes::from(bytes))).collect(),
+            modules: modules.into_iter().map(|(module, bytes)| (module, Bytes::from(bytes))).collect(),
+        }
+    }
 }
 
 impl Publisher {
@@ -265,27 +299,31 @@ impl Publisher {
         }
         let known = self.store.releases(maker).await?;
         let new = new_releases(&role, &known)?;
-        let length = new.iter().fold(0_u64, |sum, release| sum.saturating_add(release.length));
+        let held = self.store.module_digests(maker).await?;
+        let missing = |signed: &&SignedModule| held.binary_search(&signed.module.sha256).is_err();
+        let modules = distinct(&role.modules).filter(missing).cloned().collect::<Vec<_>>();
+        let lengths = new.iter().map(|release| release.length).chain(modules.iter().map(|signed| signed.module.length));
+        let length = lengths.fold(0_u64, u64::saturating_add);
         if length > PUBLICATION_LEN_MAX {
             return Err(PublishError::TooLong { found: length, most: PUBLICATION_LEN_MAX });
         }
-        Ok(Plan::New { role, keys: new_keys, new })
+        Ok(Plan::New { role, keys: new_keys, new, modules })
     }
 
-    /// Verifies a maker's role and the blobs that are new in it, then publishes all of it or nothing. Sending the same role
+    /// Verifies a maker's role and the files that are new in it, then publishes all of it or nothing. Sending the same role
     /// again changes nothing and succeeds.
     pub(crate) async fn accept(
         &self,
         maker: &MakerName,
         statement: Option<&KeyStatement>,
         role_body: &[u8],
-        blobs: Vec<(SignedRelease, Vec<u8>)>,
+        files: Files,
     ) -> Result<(), PublishError> {
-        let blobs = blobs.into_iter().map(|(release, bytes)| (release, Bytes::from(bytes))).collect::<Vec<_>>();
+        let parts = Parts::from(files);
         let mut tries = 1;
         loop {
             let mut turn = self.turn().await?;
-            let accepted = self.accept_in(&mut turn, maker, statement, role_body, &blobs).await;
+            let accepted = self.accept_in(&mut turn, maker, statement, role_body, &parts).await;
             match turn.end(accepted).await {
                 Err(PublishError::Store(StoreError::Fenced)) if tries < LEASE_TRIES => tries += 1,
                 ended => return ended,
@@ -299,19 +337,24 @@ impl Publisher {
         maker: &MakerName,
         statement: Option<&KeyStatement>,
         role_body: &[u8],
-        blobs: &[(SignedRelease, Bytes)],
+        parts: &Parts,
     ) -> Result<(), PublishError> {
-        let Plan::New { role, keys, new } = self.plan(maker, statement, role_body).await? else {
+        let Plan::New { role, keys, new, modules } = self.plan(maker, statement, role_body).await? else {
             return self.complete_metadata(turn).await;
         };
-        let blobs = blobs_of(&new, blobs)?;
+        let blobs = blobs_of(&new, &parts.blobs)?;
+        let new_modules = modules_of(&modules, &parts.modules).await?;
         let made = self.put_objects(&new, blobs).await?;
+        for (signed, bytes) in new_modules {
+            self.objects.put_blob(&signed.module.sha256, bytes).await?;
+        }
         let publication = Publication {
             maker,
             role_version: role.version.get(),
             role_body,
             new: &new,
             listed: &role.releases,
+            modules: &role.modules,
             withdrawn: &role.withdrawn,
             keys: keys.as_ref(),
             deltas: &made,
@@ -381,6 +424,40 @@ impl Publisher {
             return self.complete().await;
         }
         Ok(())
+    }
+
+    /// Removes objects that no row names and that are older than `grace`; with `dry_run` it counts them and no more. Memory grows with the
+    /// number of objects.
+    ///
+    /// Nothing is published meanwhile: a publication that finds such an object takes it for its own, and must not lose it before its rows are
+    /// there. Before each removal the lease is still this replica's.
+    pub(crate) async fn sweep(&self, grace: Duration, dry_run: bool) -> Result<Swept, PublishError> {
+        let turn = self.turn().await?;
+        let swept = self.sweep_in(turn.held.fence, grace, dry_run).await;
+        turn.end(swept).await
+    }
+
+    async fn sweep_in(&self, fence: Fence, grace: Duration, dry_run: bool) -> Result<Swept, PublishError> {
+        let oldest = Time::now().as_second().saturating_sub_unsigned(grace.as_secs());
+        let stored = self.objects.list_blobs().await?;
+        let named = self.store.named_objects().await?;
+        let mut swept = Swept { dry_run, objects: stored.len() as u64, ..Swept::default() };
+        for (digest, length, written_at) in stored {
+            if named.contains(&digest) || written_at > oldest {
+                continue;
+            }
+            swept.unnamed += 1;
+            swept.unnamed_bytes += length;
+            if !dry_run {
+                if !self.store.keep_lease(fence).await? {
+                    return Err(StoreError::Fenced.into());
+                }
+                self.objects.remove_blob(&digest).await?;
+                tracing::info!(%digest, length, "object {digest}, which nothing names, is removed");
+                swept.removed += 1;
+            }
+        }
+        Ok(swept)
     }
 
     /// Takes the next root; the one in force once more changes nothing. Returns its version.
@@ -459,6 +536,32 @@ fn new_releases(role: &MakerRole, known: &[ReleaseView]) -> Result<Vec<SignedRel
         }
     }
     Ok(new)
+}
+
+/// The modules of `new`, each held against its digest. Those that another publication brought meanwhile are left out.
+async fn modules_of(
+    new: &[SignedModule],
+    modules: &[(SignedModule, Bytes)],
+) -> Result<Vec<(SignedModule, Bytes)>, PublishError> {
+    let find = |signed: &SignedModule| {
+        let bytes = modules.iter().find(|(came, _)| came.module.sha256 == signed.module.sha256);
+        let missing = || PublishError::Module { path: signed.path(), reason: "it did not come".to_owned() };
+        Ok((signed.clone(), bytes.ok_or_else(missing)?.1.clone()))
+    };
+    let found = new.iter().map(find).collect::<Result<Vec<_>, PublishError>>()?;
+    let check = move || {
+        let wrong = |(signed, bytes): &&(SignedModule, Bytes)| {
+            Sha256Hex::of(bytes) != signed.module.sha256 || bytes.len() as u64 != signed.module.length
+        };
+        match found.iter().find(wrong) {
+            None => Ok(found),
+            Some((signed, _)) => {
+                let reason = "its content is not what is signed".to_owned();
+                Err(PublishError::Module { path: signed.path(), reason })
+            }
+        }
+    };
+    tokio::task::spawn_blocking(check).await?
 }
 
 /// The blobs of `new` in its order. Blobs that another publication brought meanwhile are left out.

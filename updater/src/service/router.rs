@@ -8,7 +8,7 @@ use crate::service::problem::uniform;
 use crate::service::request::identify;
 use crate::service::{
     AppState, audit, beacon, console, content, coverage, enrolment, makers, metrics, news, openapi, operator, operators,
-    policy, ready, rollout, sources, terminals, watchers,
+    policy, ready, releases, rollout, sources, terminals, watchers,
 };
 use crate::wire::Role;
 use axum::Router;
@@ -126,6 +126,7 @@ routes! {
     Viewer    Quick GET  "/v1/terminals"                        => operator::terminals;
     Viewer    Quick GET  "/v1/threats"                          => news::threats;
     Viewer    Quick GET  "/v1/threats/reported"                 => news::reported;
+    Viewer    Quick GET  "/v1/releases"                         => releases::list;
     Viewer    Quick GET  "/v1/sources"                          => sources::list;
     Viewer    Quick GET  "/v1/coverage"                         => coverage::count;
     Viewer    Quick GET  "/v1/coverage/terminals"               => coverage::terminals;
@@ -161,6 +162,7 @@ routes! {
     Operator  Quick POST "/v1/rollouts"                         => rollout::start;
     Operator  Quick POST "/v1/rollouts/halt"                    => rollout::halt;
     Operator  Quick POST "/v1/rollouts/resume"                  => rollout::resume;
+    Operator  Long  POST "/v1/objects/sweep"                    => releases::sweep;
 
     // Operators: whose keys and tokens count.
     KeyHolder Quick POST "/v1/makers"                           => operator::register_maker;

@@ -22,12 +22,12 @@ use crate::http::Wait;
 use crate::patience::wait_after;
 use crate::random;
 use crate::service::access::Caller;
-use crate::service::makers::{self, TakeIn, take_in_blobs};
+use crate::service::makers::{self, TakeIn, take_in_files};
 use crate::service::problem::Problem;
-use crate::service::publisher::{Plan, PublishError};
+use crate::service::publisher::{Files, Plan, PublishError};
 use crate::service::store::{Attempt, Source, StoreError, Validators};
 use crate::service::{App, AppState, content, news};
-use crate::tuf::{METADATA_LEN_MAX, role_name};
+use crate::tuf::{METADATA_LEN_MAX, SignedModule, role_name};
 use crate::wire::{MakerName, NewSource, NewsError, SourceId, SourceView};
 use crate::words::printable;
 use axum::Json;
@@ -262,22 +262,30 @@ async fn fetch_from(app: &AppState, source: &Source, folder: &Path) -> Result<Ha
     Ok(Had { changed: released || told, role, news })
 }
 
-/// Publishes a role with its blobs as if it had been uploaded; false when it is held already.
+/// Publishes a role with its files as if it had been uploaded; false when it is held already.
 async fn take_role(app: &App, source: &Source, site: &Site, role: &[u8], folder: &Path) -> Result<bool, SourceError> {
     let maker = &source.said.maker;
-    let Plan::New { new, .. } = app.publisher.plan(maker, None, role).await? else { return Ok(false) };
+    let Plan::New { new, modules, .. } = app.publisher.plan(maker, None, role).await? else { return Ok(false) };
     tokio::fs::create_dir_all(folder).await.map_err(SiteError::Disk)?;
     for release in &new {
         let file = format!("{}.titer", release.sha256);
         site.save(&file, release.length, &release.sha256, &folder.join(&file)).await?;
     }
-    let taken = take_in_blobs(app, TakeIn { maker, statement: None, role }, async || {
-        let mut blobs = Vec::new();
+    for SignedModule { module, .. } in &modules {
+        let file = format!("{}.module", module.sha256);
+        site.save(&file, module.length, &module.sha256, &folder.join(&file)).await?;
+    }
+    let taken = take_in_files(app, TakeIn { maker, statement: None, role }, async || {
+        let mut files = Files::default();
         for release in new {
             let bytes = tokio::fs::read(folder.join(format!("{}.titer", release.sha256))).await;
-            blobs.push((release, bytes.map_err(SiteError::Disk)?));
+            files.blobs.push((release, bytes.map_err(SiteError::Disk)?));
         }
-        Ok::<_, SourceError>(blobs)
+        for signed in modules {
+            let bytes = tokio::fs::read(folder.join(format!("{}.module", signed.module.sha256))).await;
+            files.modules.push((signed, bytes.map_err(SiteError::Disk)?));
+        }
+        Ok::<_, SourceError>(files)
     });
     taken.await?;
     Ok(true)
@@ -362,7 +370,8 @@ fn unknown(id: &SourceId) -> Problem {
     Problem::not_found("source_unknown", format!("there is no source {id}"))
 }
 
-/// What a service has of a maker, as a source for other services: the role as `m-<maker>.json`, and blobs as `<sha256>.titer`.
+/// What a service has of a maker, as a source for other services: the role as `m-<maker>.json`, blobs as `<sha256>.titer`, modules as
+/// `<sha256>.module`.
 #[utoipa::path(get, path = "/v1/makers/{maker}/site/{file}", params(("maker" = String, Path), ("file" = String, Path)),
     responses((status = 200), (status = 304)))]
 pub(crate) async fn site(
@@ -378,6 +387,7 @@ pub(crate) async fn site(
         }
         return Ok(content::json_file(held.role_body, &headers));
     }
-    let digest = file.strip_suffix(".titer").and_then(|digest| digest.parse().ok()).ok_or_else(missing)?;
+    let digest = file.strip_suffix(".titer").or_else(|| file.strip_suffix(".module"));
+    let digest = digest.and_then(|digest| digest.parse().ok()).ok_or_else(missing)?;
     content::blob(&app, &digest, &headers).await?.ok_or_else(missing)
 }

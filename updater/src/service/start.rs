@@ -104,6 +104,7 @@ pub(crate) async fn open(
         publisher,
         publications: Semaphore::new(PUBLICATIONS_MAX),
         publication_patience: config.publication_patience,
+        sweep_grace: config.sweep_grace,
         beacons: Beacons::default(),
         director,
         poll_every: config.poll_every,

@@ -1,6 +1,6 @@
 //! What is delegated to a maker, and what a maker's role says: releases on offer, and releases withdrawn.
 
-use super::{MAKER_LIFETIME, SPEC_VERSION, TufError, expiry, keyid, read, shape};
+use super::{MAKER_LIFETIME, SPEC_VERSION, SignedModule, TufError, check_modules, expiry, keyid, read, shape};
 use crate::keys::PublicKey;
 use crate::wire::{MakerName, Sha256Hex, Withdrawn};
 use crate::{Channel, Root as BlobRoot};
@@ -68,9 +68,12 @@ pub(super) fn maker_of_role(name: &str) -> Option<MakerName> {
     name.strip_prefix("m-")?.parse().ok()
 }
 
+/// What tells the target of a release from that of a module.
+const RELEASE_SUFFIX: &str = ".titer";
+
 /// Where a release lies in the repository: `m/<maker>/<name>/<release>.titer`.
 pub(crate) fn target_path(channel: &Channel, release: u64) -> String {
-    format!("m/{}/{}/{release}.titer", channel.maker(), channel.name())
+    format!("m/{}/{}/{release}{RELEASE_SUFFIX}", channel.maker(), channel.name())
 }
 
 /// One release as its maker signed it.
@@ -137,6 +140,8 @@ impl SignedRelease {
 pub(crate) struct MakerRole {
     pub(crate) version: NonZeroU64,
     pub(crate) releases: Vec<SignedRelease>,
+    /// Files that they have besides their blobs, ascending too.
+    pub(crate) modules: Vec<SignedModule>,
     pub(crate) withdrawn: Vec<Withdrawn>,
 }
 
@@ -154,6 +159,7 @@ struct Extension {
 pub(crate) fn maker_role(
     version: NonZeroU64,
     releases: &[SignedRelease],
+    modules: &[SignedModule],
     withdrawn: &[Withdrawn],
     now: Time,
 ) -> Result<Targets, TufError> {
@@ -161,6 +167,10 @@ pub(crate) fn maker_role(
     role.delegations = None;
     for release in releases {
         let (name, target) = release.to_target()?;
+        role.add_target(name, target);
+    }
+    for module in modules {
+        let (name, target) = module.to_target()?;
         role.add_target(name, target);
     }
     if !withdrawn.is_empty() {
@@ -174,9 +184,16 @@ pub(crate) fn maker_role(
 /// What a maker's role offers and withdraws, whoever signed it: releases ascending.
 pub(crate) fn read_maker_role(maker: &MakerName, role: &Targets) -> Result<MakerRole, TufError> {
     let name = role_name(maker);
-    let releases = role.targets.iter().map(|(path, target)| SignedRelease::from_target(maker, path, target));
-    let mut releases = releases.collect::<Result<Vec<_>, _>>()?;
+    let (mut releases, mut modules) = (Vec::new(), Vec::new());
+    for (path, target) in &role.targets {
+        if path.raw().ends_with(RELEASE_SUFFIX) {
+            releases.push(SignedRelease::from_target(maker, path, target)?);
+        } else {
+            modules.push(SignedModule::from_target(maker, path, target)?);
+        }
+    }
     releases.sort_by(|a, b| (&a.channel, a.release).cmp(&(&b.channel, b.release)));
+    let modules = check_modules(maker, &releases, modules)?;
     let extension = role._extra.get(EXTENSION).cloned();
     let extension = extension.map_or(Ok(Extension::default()), serde_json::from_value);
     let Extension { withdrawn } = extension.map_err(|e| TufError::refused(&name, e))?;
@@ -187,7 +204,7 @@ pub(crate) fn read_maker_role(maker: &MakerName, role: &Targets) -> Result<Maker
             return Err(TufError::refused(&name, reason));
         }
     }
-    Ok(MakerRole { version: role.version, releases, withdrawn })
+    Ok(MakerRole { version: role.version, releases, modules, withdrawn })
 }
 
 /// Checks a maker's role against the delegation that names its key, then every target in it.
@@ -236,6 +253,7 @@ mod tests {
             let role = maker_role(
                 NonZeroU64::MIN,
                 &[self::release(1), self::release(2)],
+                &[],
                 &[Withdrawn { at, back_to }],
                 Time::now(),
             );
@@ -253,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_role_whose_own_member_has_another_form_is_refused() {
-        let mut role = maker_role(NonZeroU64::MIN, &[release(1)], &[], Time::now()).unwrap();
+        let mut role = maker_role(NonZeroU64::MIN, &[release(1)], &[], &[], Time::now()).unwrap();
         read_maker_role(&"acme".parse().unwrap(), &role).unwrap();
         role._extra.insert(EXTENSION.to_owned(), serde_json::json!({"withdrawn": 7}));
         assert_eq!(read_maker_role(&"acme".parse().unwrap(), &role).unwrap_err().code(), "metadata_refused");

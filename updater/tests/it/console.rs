@@ -1,11 +1,10 @@
 //! The console: who gets in, what every answer says of itself, and that what others wrote stays text.
 
-use crate::support::{World, at};
+use crate::support::{World, at, tables};
 use jiff::civil::date;
 use reqwest::header::{CONTENT_SECURITY_POLICY, COOKIE, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use updater::wire::{Danger, Designation, ThreatNews, Vaccine};
 
 /// What tries to leave its place: to be an element, an attribute, an address, another direction, without end.
@@ -260,37 +259,44 @@ async fn hostile_world() -> (World, String) {
     world.publish(&maker, "acme/stable", 1, 0..50).await;
     let terminal = world.terminal("one", &["acme/stable"], Designation::Own).await;
     terminal.agent.update().await.unwrap();
+    let tables = tables(world.dir.path()).await;
     for (number, threat) in HOSTILE.into_iter().chain([&*"W".repeat(200)]).enumerate() {
         let since = (number % 2 == 0).then(|| Vaccine { date: date(2026, 11, 12), since: at("acme/stable", 2) });
         let expected = (number == 3).then(|| date(2026, 11, 1));
-        let (threat, danger) = (threat.to_owned(), Danger::High);
-        let news = ThreatNews { threat, danger, discovered: date(2026, 11, 10), expected, vaccine: since };
+        let name = format!("name-{number}");
+        let news = ThreatNews {
+            threat: name.clone(),
+            danger: Danger::High,
+            discovered: date(2026, 11, 10),
+            expected,
+            vaccine: since,
+        };
         maker.news(&world.url, &news).await.unwrap();
+        // The service takes no such names; pages shall be safe all the same.
+        let rename = sqlx::query("UPDATE threats SET threat = $1 WHERE threat = $2");
+        rename.bind(threat).bind(name).execute(&tables).await.unwrap();
     }
-    let tables = SqliteConnectOptions::new().filename(world.dir.path().join("service/titer.sqlite3"));
-    let pool = SqlitePool::connect_with(tables).await.unwrap();
-    let (id,): (String,) = sqlx::query_as("SELECT terminal FROM terminals").fetch_one(&pool).await.unwrap();
+    let (id,): (String,) = sqlx::query_as("SELECT terminal FROM terminals").fetch_one(&tables).await.unwrap();
     let all = HOSTILE.concat().repeat(30);
-    sqlx::query("UPDATE terminals SET hardware = ?1, os = ?2, engine_version = ?3, reason = ?1, words = ?4")
+    sqlx::query("UPDATE terminals SET hardware = $1, os = $2, engine_version = $3, reason = $1, words = $4")
         .bind(HOSTILE[0])
         .bind(HOSTILE[1])
         .bind(HOSTILE[4])
         .bind(&all)
-        .execute(&pool)
+        .execute(&tables)
         .await
         .unwrap();
     for code in HOSTILE {
-        sqlx::query(
-            "INSERT INTO reports (terminal, at, outcome, step, code, words) VALUES (?1, unixepoch(), 'trouble', ?2, ?2, ?3)",
-        )
-        .bind(&id)
-        .bind(code)
-        .bind(&all)
-        .execute(&pool)
-        .await
-        .unwrap();
+        sqlx::query("INSERT INTO reports (terminal, at, outcome, step, code, words) VALUES ($1, $4, 'trouble', $2, $2, $3)")
+            .bind(&id)
+            .bind(code)
+            .bind(&all)
+            .bind(jiff::Timestamp::now().as_second())
+            .execute(&tables)
+            .await
+            .unwrap();
     }
-    pool.close().await;
+    tables.close().await;
     (world, id)
 }
 

@@ -233,7 +233,7 @@ async fn a_blocked_release_is_left_and_its_holders_are_warned() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_variant_for_other_machines_takes_the_place_of_one_that_does_not_fit() {
     let (world, maker, terminal) = world_with_one_terminal(100).await;
-    world.publish(&maker, "acme/small", 1, 0..10).await;
+    world.publish(&maker, "acme/stable--small", 1, 0..10).await;
     let needs =
         |hardware: &str| Needs { product: Some("p".to_owned()), hardware: vec![hardware.to_owned()], ..Needs::default() };
     let put = |name: &'static str, hardware: &'static str| {
@@ -241,14 +241,14 @@ async fn a_variant_for_other_machines_takes_the_place_of_one_that_does_not_fit()
         async move { world.operator.put_needs(&name.parse().unwrap(), &needs(hardware)).await.unwrap() }
     };
     put("acme/stable", std::env::consts::ARCH).await;
-    put("acme/small", "z80").await;
+    put("acme/stable--small", "z80").await;
     assert_eq!(world.operator.needs().await.unwrap().len(), 2);
     assert_eq!(update(&terminal).await, (Outcome::UpToDate, Reason::Current));
     put("acme/stable", "z80").await;
     assert_eq!(update(&terminal).await, (Outcome::UpToDate, Reason::NoneFits));
-    put("acme/small", std::env::consts::ARCH).await;
+    put("acme/stable--small", std::env::consts::ARCH).await;
     assert_eq!(update(&terminal).await, (Outcome::Installed, Reason::Variant));
-    assert_eq!(terminal.runs(), [at("acme/small", 1)]);
+    assert_eq!(terminal.runs(), [at("acme/stable--small", 1)]);
     assert_eq!(update(&terminal).await, (Outcome::UpToDate, Reason::Current));
 }
 

@@ -42,6 +42,11 @@ async fn tenant_a_reads_nothing_that_its_role_does_not_allow() {
     assert!(operations.len() > 20);
     let mut guarded = 0;
     for (method, path, least) in &operations {
+        if path == "/v1/watch" {
+            // For anybody, and its answer does not end.
+            assert_eq!(*least, None);
+            continue;
+        }
         let what = format!("{method} {path}");
         let with = async |authorization: &str| {
             let headers = [("authorization", authorization)];

@@ -92,6 +92,12 @@ impl Engine for FakeEngine {
         if self.fails.load(Ordering::Relaxed) {
             return Err(SelfTestError::failed("EICAR was not detected"));
         }
+        for harmful in &plan.harmful {
+            let sample = fs::read(&harmful.path).map_err(SelfTestError::failed)?;
+            if sample.starts_with(b"unknown") {
+                return Err(SelfTestError::Misses { sample: harmful.name.clone() });
+            }
+        }
         let text = fs::read_to_string(database).map_err(SelfTestError::failed)?;
         for line in text.lines() {
             if self.bad.lock().unwrap().contains(&line.parse().map_err(SelfTestError::failed)?) {
@@ -99,7 +105,12 @@ impl Engine for FakeEngine {
             }
         }
         let system_files = plan.clean.len() as u32;
-        Ok(SelfTest { samples: 2, system_files, changed_files: 0, signatures: text.lines().count() as u64 })
+        Ok(SelfTest {
+            samples: 2 + plan.harmful.len() as u32,
+            system_files,
+            changed_files: 0,
+            signatures: text.lines().count() as u64,
+        })
     }
 }
 

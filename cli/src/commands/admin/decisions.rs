@@ -125,6 +125,7 @@ async fn release(operator: &Operator, command: &ReleaseCommand, json: bool) -> a
             operator.unblock(&at.0).await?;
             say!("{at} may be assigned again");
         }
+        ReleaseCommand::Kept(command) => return super::releases::run(operator, command, json).await,
         ReleaseCommand::Blocked => {
             let blocked = operator.blocked().await?;
             if json {

@@ -168,7 +168,12 @@ mod tests {
     use updater::agent::SelfTest;
 
     fn plan(seconds: u64) -> SelfTestPlan {
-        SelfTestPlan { clean: Vec::new(), time_max: Duration::from_secs(seconds), memory_bytes_max: 1 << 30 }
+        SelfTestPlan {
+            clean: Vec::new(),
+            harmful: Vec::new(),
+            time_max: Duration::from_secs(seconds),
+            memory_bytes_max: 1 << 30,
+        }
     }
 
     fn shell(script: &str, seconds: u64) -> (Verdict, Ended) {

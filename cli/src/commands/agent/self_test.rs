@@ -83,9 +83,17 @@ fn test(path: &Path, plan: &SelfTestPlan) -> Verdict {
         let bytes = hex::decode(&sample.hex).map_err(SelfTestError::failed)?;
         trial.detects(&format!("a sample of `{}`", sample.name), &bytes, Some(&sample.name))?;
     }
+    let (mut system_files, mut changed_files) = (0, 0);
+    for harmful in &plan.harmful {
+        match fs::read(&harmful.path) {
+            Ok(bytes) if Sha256Hex::of(&bytes) == harmful.sha256 => {
+                trial.detects(&format!("the sample {}", harmful.name), &bytes, None)?;
+            }
+            _ => changed_files += 1,
+        }
+    }
     trial.spares("an empty file", b"")?;
     trial.spares("harmless text", HARMLESS)?;
-    let (mut system_files, mut changed_files) = (0, 0);
     for clean in &plan.clean {
         match fs::read(&clean.path) {
             Ok(bytes) if Sha256Hex::of(&bytes) == clean.sha256 => {

@@ -3,12 +3,12 @@
 //! Whoever makes one needs no trust and gives none: what comes is written down as it is, within bounds, and every terminal that
 //! reads it verifies it. Only digests are compared here, so that a bundle is not found to be harmed where nobody can mend it.
 
-use super::form::{BLOB_LEN_MAX, BundleError, Entry, Index, blob_name, write_head};
+use super::form::{BLOB_LEN_MAX, BundleError, Entry, Index, blob_name, module_name, write_head};
 use crate::Channel;
 use crate::agent::AgentError;
 use crate::disk::{Access, Disk};
 use crate::http::{Client, HttpError};
-use crate::tuf::{self, METADATA_LEN_MAX, SignedRelease};
+use crate::tuf::{self, METADATA_LEN_MAX, MakerRole, SignedModule, SignedRelease};
 use crate::wire::{ChannelRelease, MakerName, Sha256Hex};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,7 +89,7 @@ pub async fn export(service: &Url, channels: &[Channel], output: &Path) -> Resul
     Ok(Exported { releases, length: bytes.len() as u64, expires: timestamp.signed.expires.as_second() })
 }
 
-/// Adds the newest blob of each wanted channel of a maker.
+/// Adds the newest blob of each wanted channel of a maker, with its modules.
 async fn newest(
     client: &Client,
     maker: &MakerName,
@@ -98,9 +98,9 @@ async fn newest(
     writer: &mut Writer,
 ) -> Result<(), AgentError> {
     let role: Signed<Targets> = tuf::read(role)?;
+    let MakerRole { releases, modules, .. } = tuf::read_maker_role(maker, &role.signed)?;
     let mut newest = BTreeMap::<Channel, SignedRelease>::new();
-    for (name, target) in &role.signed.targets {
-        let release = SignedRelease::from_target(maker, name, target)?;
+    for release in releases {
         let wanted = channels.is_empty() || channels.contains(&release.channel);
         let is_newer = newest.get(&release.channel).is_none_or(|held| held.release < release.release);
         if wanted && is_newer {
@@ -114,7 +114,25 @@ async fn newest(
             return Err(AgentError::Blob { path, reason: "its sha256 is not the one that is signed".to_owned() });
         }
         writer.add(blob_name(&release.sha256), &blob);
+        let of = |signed: &&SignedModule| signed.of.channel == channel && signed.of.release == release.release;
+        for signed in modules.iter().filter(of) {
+            module(client, signed, writer).await?;
+        }
     }
+    Ok(())
+}
+
+/// Adds a module, unless it is there for another release.
+async fn module(client: &Client, signed: &SignedModule, writer: &mut Writer) -> Result<(), AgentError> {
+    let (name, path) = (module_name(&signed.module.sha256), signed.address());
+    if writer.entries.iter().any(|entry| entry.name == name) {
+        return Ok(());
+    }
+    let bytes = client.get(&path, signed.module.length, &mut |_| {}).await?;
+    if Sha256Hex::of(&bytes) != signed.module.sha256 {
+        return Err(AgentError::Blob { path, reason: "its sha256 is not the one that is signed".to_owned() });
+    }
+    writer.add(name, &bytes);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The form of a bundle: a head of 48 bytes, an index, the bodies.
 
 use crate::tuf::METADATA_LEN_MAX;
-use crate::wire::Sha256Hex;
+use crate::wire::{MODULE_LEN_MAX, Sha256Hex};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ impl BundleError {
 /// Where one file lies in a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// `metadata/<file>` or `blobs/<sha256>`.
+    /// `metadata/<file>`, `blobs/<sha256>` or `modules/<sha256>`.
     pub name: String,
     /// Bytes.
     pub length: u64,
@@ -67,6 +67,11 @@ impl Index {
 /// Name of a blob's entry.
 pub(crate) fn blob_name(sha256: &Sha256Hex) -> String {
     format!("blobs/{sha256}")
+}
+
+/// Name of a module's entry.
+pub(crate) fn module_name(sha256: &Sha256Hex) -> String {
+    format!("modules/{sha256}")
 }
 
 /// Reads the index in the first bytes of a bundle that has `file_len` bytes in all. Time and memory within a small factor of
@@ -117,6 +122,7 @@ fn longest(name: &str) -> Option<u64> {
             (!stem.is_empty()).then_some(METADATA_LEN_MAX)
         }
         ("blobs", digest) => digest.parse::<Sha256Hex>().ok().map(|_| BLOB_LEN_MAX),
+        ("modules", digest) => digest.parse::<Sha256Hex>().ok().map(|_| MODULE_LEN_MAX),
         _ => None,
     }
 }
@@ -166,6 +172,7 @@ mod tests {
     fn entries_of_odd_names_and_lengths_are_refused() {
         let blob = format!("blobs/{}", "0".repeat(64));
         let upper = format!("blobs/{}", "A".repeat(64));
+        let module = format!("modules/{}", "0".repeat(64));
         for (entries, why) in [
             (vec![("metadata/../../etc/passwd.json", 1)], "leaves its folder"),
             (vec![("metadata/a/b.json", 1)], "has a folder of its own"),
@@ -173,6 +180,7 @@ mod tests {
             (vec![("metadata/1.root.json", METADATA_LEN_MAX + 1)], "is too long"),
             (vec![(&blob, BLOB_LEN_MAX + 1)], "is too long"),
             (vec![(&blob, u64::MAX), ("metadata/x.json", u64::MAX)], "adds up to a small number"),
+            (vec![(&module, MODULE_LEN_MAX + 1)], "is too long for a module"),
             (vec![(&upper, 1)], "is in upper case"),
             (vec![("blobs/", 1)], "has no digest"),
             (vec![("root.json", 1)], "is in no folder"),

@@ -1,12 +1,12 @@
 //! Makers, their releases, and the metadata that was signed.
 
 use super::lease::lags;
-use super::{Fence, Store, StoreError, channel_release, int, nat, now};
+use super::{Fence, Store, StoreError, channel_release, int, modules, nat, now};
 use crate::Channel;
 use crate::deltas::Node;
 use crate::keys::PublicKey;
 use crate::service::deltas::Earlier;
-use crate::tuf::{MakerKeys, SignedRelease};
+use crate::tuf::{MakerKeys, SignedModule, SignedRelease};
 use crate::wire::{ChannelRelease, MakerName, ReleaseView, Sha256Hex, Withdrawn};
 use serde_json::{Value, json};
 use sqlx::FromRow;
@@ -37,6 +37,7 @@ pub(crate) struct Publication<'a> {
     pub(crate) role_body: &'a [u8],
     pub(crate) new: &'a [SignedRelease],
     pub(crate) listed: &'a [SignedRelease],
+    pub(crate) modules: &'a [SignedModule],
     pub(crate) withdrawn: &'a [Withdrawn],
     /// Keys that take the place of the maker's.
     pub(crate) keys: Option<&'a MakerKeys>,
@@ -50,6 +51,10 @@ impl Publication<'_> {
         let withdrawn = self.withdrawn.iter().map(|old| format!("{} {}", old.at.channel, old.at.release));
         let withdrawn = withdrawn.collect::<Vec<_>>();
         let mut told = json!({ "version": self.role_version, "new": releases, "withdrawn": withdrawn });
+        if !self.modules.is_empty() {
+            let told_of = |signed: &SignedModule| json!({ "path": signed.path(), "sha256": signed.module.sha256 });
+            told["modules"] = self.modules.iter().map(told_of).collect();
+        }
         if let Some(keys) = self.keys {
             told["keys"] = json!(keys);
         }
@@ -130,6 +135,7 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
         }
+        modules::record(&mut tx, publication).await?;
         sqlx::query("DELETE FROM withdrawn WHERE maker = $1").bind(maker).execute(&mut *tx).await?;
         for withdrawn in publication.withdrawn {
             sqlx::query("INSERT INTO withdrawn (maker, name, release, back_to) VALUES ($1, $2, $3, $4)")

@@ -1,0 +1,71 @@
+//! `titer admin release` and `titer admin gc`: what a service keeps for good, and what nobody names.
+
+use crate::args::KeptCommand;
+use crate::output::{coded, say, size, time, write, write_json};
+use serde_json::json;
+use std::io::stdout;
+use updater::operator::Operator;
+use updater::wire::{KeptRelease, Swept};
+
+/// Runs `titer admin release`.
+pub(crate) async fn run(operator: &Operator, command: &KeptCommand, as_json: bool) -> anyhow::Result<()> {
+    match command {
+        KeptCommand::List { channel } => {
+            let kept = operator.releases(channel.as_ref()).await?;
+            if as_json {
+                kept.iter().try_for_each(|release| write_json(&mut stdout(), &json!(release)))?;
+            } else {
+                print(&kept);
+            }
+        }
+        KeptCommand::Export { channel, release, output } => {
+            let kept = operator.releases(Some(channel)).await?;
+            let Some(kept) = kept.into_iter().find(|kept| kept.release.release == *release) else {
+                let words = format!("no release {release} of {channel} was ever published here");
+                return Err(coded(&words, "release_unknown", Some("`titer admin release list` shows all")));
+            };
+            let bytes = operator.blob(&kept).await?;
+            write(output, &bytes)?;
+            if as_json {
+                write_json(&mut stdout(), &json!({"path": output, "sha256": kept.sha256, "length": kept.length}))?;
+            } else {
+                say!("{}: {channel} release {release}, {} bytes, sha256 {}", output.display(), kept.length, kept.sha256);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs `titer admin gc`.
+pub(crate) async fn sweep(operator: &Operator, dry_run: bool, as_json: bool) -> anyhow::Result<()> {
+    let swept = operator.sweep(dry_run).await?;
+    if as_json {
+        return Ok(write_json(&mut stdout(), &json!(swept))?);
+    }
+    let Swept { objects, unnamed, unnamed_bytes, removed, .. } = swept;
+    let did = if dry_run { "nothing is removed".to_owned() } else { format!("{removed} are removed") };
+    say!("{objects} objects are stored; no table names {unnamed} of them, {}: {did}", size(unnamed_bytes));
+    Ok(())
+}
+
+fn print(kept: &[KeptRelease]) {
+    say!("{:<24} {:>8} {:<10} {:>12} {:<21} sha256", "channel", "release", "state", "bytes", "published");
+    for release in kept {
+        let state = match (release.withdrawn, release.listed) {
+            (true, _) => "withdrawn",
+            (false, true) => "offered",
+            (false, false) => "kept",
+        };
+        say!(
+            "{:<24} {:>8} {state:<10} {:>12} {:<21} {}",
+            release.release.channel.to_string(),
+            release.release.release,
+            release.length,
+            time(release.published_at).unwrap_or_default(),
+            release.sha256,
+        );
+        for module in &release.modules {
+            say!("{:>33} {} `{}`, {} bytes, sha256 {}", "", module.kind, module.name, module.length, module.sha256);
+        }
+    }
+}
