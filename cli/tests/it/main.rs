@@ -15,3 +15,4 @@ mod scan;
 mod self_test;
 mod sig;
 mod support;
+mod vectors;
