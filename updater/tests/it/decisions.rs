@@ -89,6 +89,8 @@ async fn a_switched_terminal_stays_for_its_time_and_then_goes_back() {
     a.news(&world.url, &news("virus-a", Some(at("maker-a/product", 2)))).await.unwrap();
     assert_eq!(update(&terminal).await, (Outcome::UpToDate, Reason::Current), "it has just come");
     world.sql(&format!("UPDATE stays SET since = since - {}", 8 * 86_400)).await;
+    // The service keeps rows in memory and hears of changes by those who go through it.
+    world.operator.put_group(&terminal.status().terminal.unwrap(), None).await.unwrap();
     assert_eq!(update(&terminal).await, (Outcome::Installed, Reason::Back));
     assert_eq!(terminal.runs(), [at("maker-a/product", 2)]);
     assert_eq!(update(&terminal).await, (Outcome::UpToDate, Reason::Current));
