@@ -2,7 +2,8 @@
 //! terminals, with the real program over HTTP.
 //!
 //! Their words and ours: a *library* of a vendor is a service, a *version* (VTa) is a channel, a *version number* a release, a *module* a set of
-//! signatures, an *update body* the records that a delta brings; a *product* of an anti-virus maker is a channel, its *pattern* a release.
+//! signatures (not a file beside them, as in `docs/modules.md`), an *update body* the records that a delta brings; a *product* of an
+//! anti-virus maker is a channel, its *pattern* a release.
 //! Module M at its version v is written `M.v`: some signatures that no other module has, so a scan of a file with one of them tells whether
 //! the module is in force.
 

@@ -5,7 +5,7 @@
 //! vectors' systems and megabytes are what it has, and what nobody has. The table of the vector as it stands, with its systems, features
 //! and megabytes, is tried beside the decision, in `updater/src/decide/tests/variants.rs`.
 //!
-//! A terminal takes no channel on the service's word alone, a variant no less: these designate their own maker, `--accept alder`.
+//! That both are one product their maker says, by names that agree before `--`; so terminals need accept no more than they subscribed to.
 
 use super::modules::{in_force, library};
 use super::*;
@@ -17,11 +17,11 @@ const TOO_MUCH: u64 = 1 << 60;
 fn variants() -> World {
     let world = World::new(&["alder"]);
     for (release, modules) in [(1, ["Ma.1", "Mc.1"]), (2, ["Ma.2", "Mc.2"])] {
-        world.publish("alder/vta", release, &library(&modules, None));
+        world.publish("alder/s2--vta", release, &library(&modules, None));
     }
     let vtb: [&[&str]; 4] = [&["Mb.1", "Mc.1"], &["Mb.1", "Mc.2"], &["Mb.2", "Mc.3", "Me.1"], &["Mb.2", "Me.2", "Mf.1"]];
     for (release, modules) in (1..).zip(vtb) {
-        world.publish("alder/vtb", release, &library(modules, None));
+        world.publish("alder/s2--vtb", release, &library(modules, None));
     }
     needs(&world, "vta", r#"hardware = ["A100", "F3", "H20", "S1000"]"#);
     needs(&world, "vtb", r#"hardware = ["A200", "F3", "F4", "S1000", "S1500"]"#);
@@ -30,7 +30,7 @@ fn variants() -> World {
 
 fn needs(world: &World, variant: &str, lines: &str) {
     world.bench.file("needs.toml", format!("product = \"s2\"\nmemory_bytes = 4000000\n{lines}\n"));
-    world.admin(&format!("needs alder/{variant} needs.toml"));
+    world.admin(&format!("needs alder/s2--{variant} needs.toml"));
 }
 
 /// The terminal's folder is moved to a machine of another class.
@@ -45,32 +45,32 @@ fn become_hardware(world: &World, state: &str, hardware: &str) {
 #[test]
 fn t4_a_machine_gets_the_variant_that_it_fits() {
     let world = variants();
-    let (vta, vtb) = (at("alder/vta", 2), at("alder/vtb", 4));
+    let (vta, vtb) = (at("alder/s2--vta", 2), at("alder/s2--vtb", 4));
     for (hardware, subscribed, expected) in [
-        ("A100", "alder/vta", &vta),
-        ("A100", "alder/vtb", &vta),
-        ("F4", "alder/vta", &vtb),
-        ("F4", "alder/vtb", &vtb),
-        ("F3", "alder/vta", &vta),
-        ("F3", "alder/vtb", &vtb),
+        ("A100", "alder/s2--vta", &vta),
+        ("A100", "alder/s2--vtb", &vta),
+        ("F4", "alder/s2--vta", &vtb),
+        ("F4", "alder/s2--vtb", &vtb),
+        ("F3", "alder/s2--vta", &vta),
+        ("F3", "alder/s2--vtb", &vtb),
     ] {
         let state = format!("{hardware}-{}", subscribed.replace('/', "-"));
-        world.enrol(&state, subscribed, &format!("--hardware {hardware} --accept alder"));
+        world.enrol(&state, subscribed, &format!("--hardware {hardware}"));
         world.contact(&state);
         assert_eq!(&world.runs(&state), expected, "{hardware} subscribed to {subscribed}");
     }
-    world.enrol("z80", "alder/vta", "--hardware Z80 --accept alder");
+    world.enrol("z80", "alder/s2--vta", "--hardware Z80");
     assert_eq!(world.contact("z80")["assignment"]["reason"], "none_fits");
 
     // Both fit F3, and the vendor comes to prefer VTb.
     needs(&world, "vtb", "preference = 1\nhardware = [\"F3\", \"F4\"]");
-    let update = world.contact("F3-alder-vta");
+    let update = world.contact("F3-alder-s2--vta");
     assert_eq!(update["assignment"]["reason"], "variant");
-    assert_eq!(world.runs("F3-alder-vta"), vtb);
+    assert_eq!(world.runs("F3-alder-s2--vta"), vtb);
     // VTb comes to need more memory than there is.
     world.bench.file("large.toml", format!("product = \"s2\"\nhardware = [\"F4\"]\nmemory_bytes = {TOO_MUCH}\n"));
-    world.admin("needs alder/vtb large.toml");
-    world.enrol("small", "alder/vtb", "--hardware F4 --accept alder");
+    world.admin("needs alder/s2--vtb large.toml");
+    world.enrol("small", "alder/s2--vtb", "--hardware F4");
     assert_eq!(world.contact("small")["assignment"]["reason"], "none_fits");
 }
 
@@ -81,7 +81,7 @@ fn t4_a_machine_gets_the_variant_that_it_fits() {
 #[test]
 fn t5_a_terminal_that_became_another_machine_gets_the_other_variant() {
     let world = variants();
-    world.enrol("user", "alder/vta", "--hardware A100 --accept alder");
+    world.enrol("user", "alder/s2--vta", "--hardware A100");
     world.contact("user");
     let all = ["Ma.1", "Ma.2", "Mb.1", "Mb.2", "Mc.1", "Mc.2", "Mc.3", "Me.1", "Me.2", "Mf.1"];
     assert_eq!(in_force(&world, "user", &all), ["Ma.2", "Mc.2"]);
@@ -90,10 +90,10 @@ fn t5_a_terminal_that_became_another_machine_gets_the_other_variant() {
     become_hardware(&world, "user", "F4");
     let update = world.contact("user");
     assert_eq!(update["assignment"]["reason"], "variant");
-    assert_eq!(world.runs("user"), at("alder/vtb", 4));
+    assert_eq!(world.runs("user"), at("alder/s2--vtb", 4));
     assert_eq!(in_force(&world, "user", &all), ["Mb.2", "Me.2", "Mf.1"]);
     let row = world.row("user");
-    assert_eq!((&row["hardware"], releases(&row["applied"])), (&json!("F4"), at("alder/vtb", 4)));
+    assert_eq!((&row["hardware"], releases(&row["applied"])), (&json!("F4"), at("alder/s2--vtb", 4)));
     assert_eq!(world.contact("user")["outcome"], "up_to_date");
 
     world.bench.expect(0, "agent rollback --state user");
