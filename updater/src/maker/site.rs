@@ -10,7 +10,7 @@
 //! no longer listed stay: who began to read before still fetches them. Rejected: the layout of a TUF repository, which a maker
 //! has neither root nor timestamp for: the service gives freshness.
 
-use super::{Maker, MakerError};
+use super::{Maker, MakerError, lock};
 use crate::disk::Access;
 use crate::tuf::{self, MAKER_LIFETIME};
 use crate::wire::MakerName;
@@ -52,11 +52,13 @@ impl Maker {
     /// [`MakerError`]; [`MakerError::SignaturesMissing`] while not enough of the maker's keys signed the role.
     pub fn export(&self, folder: &Path) -> Result<Exported, MakerError> {
         self.disk.create_dir(folder)?;
+        let turn = lock(&self.folder)?;
         let (version, releases, withdrawn) = self.offered()?;
         let (_, role) = self.role()?.ok_or(MakerError::NothingReleased)?;
         if role.signed.expires <= Time::now() + MAKER_LIFETIME / 2 {
             self.offer(version, &releases, &withdrawn)?;
         }
+        drop(turn);
         let (bytes, role) = self.role()?.ok_or(MakerError::NothingReleased)?;
         Self::check_signed(&role, None, &self.keys()?)?;
         let read = tuf::read_maker_role(&self.name, &role.signed)?;
