@@ -289,16 +289,14 @@ impl ServeError {
     pub fn code(&self) -> &'static str {
         match self {
             ServeError::Busy(_) => "data_dir_busy",
-            ServeError::Disk(_) => "disk_failed",
-            ServeError::Key(_) => "key_failed",
+            ServeError::Disk(_) | ServeError::Publish(PublishError::Disk(_)) => "disk_failed",
+            ServeError::Key(_) | ServeError::Publish(PublishError::Key(_)) => "key_failed",
             ServeError::Store(StoreError::Unprotected(_)) => "database_unprotected",
             ServeError::Store(_) => "database_failed",
             ServeError::Object(ObjectError::Unprotected(_)) => "objects_unprotected",
             ServeError::Object(ObjectError::Unconditional(_)) => "objects_unconditional",
             ServeError::Object(_) => "objects_failed",
             ServeError::Root(e) => e.code(),
-            ServeError::Publish(PublishError::Disk(_)) => "disk_failed",
-            ServeError::Publish(PublishError::Key(_)) => "key_failed",
             ServeError::Publish(PublishError::Store(e)) if !matches!(e, StoreError::Fenced) => "database_failed",
             ServeError::Publish(e) => e.code(),
             ServeError::Listen { .. } => "listen_failed",
