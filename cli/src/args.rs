@@ -157,7 +157,7 @@ pub(crate) struct CompileArgs {
     #[arg(long, value_name = "MAKER/NAME")]
     pub(crate) channel: patternc::blob::Channel,
     /// Release number; it only grows
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=updater::maker::RELEASE_MAX))]
     pub(crate) release: u64,
     /// When the release was made: RFC 3339, or seconds since 1970 [default: $SOURCE_DATE_EPOCH, else not stated]
     #[arg(long, value_name = "TIME")]

@@ -4,7 +4,7 @@ use anyhow::Context;
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 /// An error with advice for the person who met it.
@@ -91,17 +91,37 @@ macro_rules! remark {
 }
 pub(crate) use remark;
 
+/// Whether a screen would obey this character instead of showing it: control characters, line separators, and those that turn the
+/// direction of writing.
+pub(crate) fn is_obeyed(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// A line as it is shown: what others put into it, such as names of files, threats and terminals, can neither move the cursor nor begin a
+/// line of its own in a table. Line ends and tabs are this program's own.
+pub(crate) fn shown(line: fmt::Arguments<'_>) -> String {
+    let text = line.to_string();
+    let is_plain = |c: char| c == '\n' || c == '\t' || !is_obeyed(c);
+    if text.chars().all(is_plain) {
+        return text;
+    }
+    let mut shown = String::new();
+    for c in text.chars() {
+        if is_plain(c) { shown.push(c) } else { shown.extend(c.escape_unicode()) }
+    }
+    shown
+}
+
 /// What [`remark!`] does. When standard error is gone there is nobody left to tell.
 pub(crate) fn remark_line(line: fmt::Arguments<'_>) {
-    let mut err = io::stderr().lock();
-    drop(err.write_fmt(line).and_then(|()| err.write_all(b"\n")));
+    drop(io::stderr().lock().write_all((shown(line) + "\n").as_bytes()));
 }
 
 /// What [`say!`] does. A closed pipe is nothing to complain about; any other failure is told where it still can be, and
 /// ends the program.
 pub(crate) fn say_line(line: fmt::Arguments<'_>) {
-    let mut out = io::stdout().lock();
-    if let Err(error) = out.write_fmt(line).and_then(|()| out.write_all(b"\n"))
+    if let Err(error) = io::stdout().lock().write_all((shown(line) + "\n").as_bytes())
         && error.kind() != io::ErrorKind::BrokenPipe
     {
         remark!("error: cannot write to standard output: {error}");
@@ -126,9 +146,21 @@ pub(crate) fn json_about(kind: &str, path: &Path) -> Map<String, Value> {
     object
 }
 
-/// Reads a whole file, naming it when that fails.
+/// Most bytes that are read of what is no regular file and may have no end, such as a device or a pipe.
+const ENDLESS_LEN_MAX: u64 = 256 << 20;
+
+/// Reads a whole file, naming it when that fails. Of what is no regular file at most 256 MiB are read.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+    let cannot_read = || format!("cannot read {}", path.display());
+    let file = fs::File::open(path).with_context(cannot_read)?;
+    let metadata = file.metadata().with_context(cannot_read)?;
+    let limit = if metadata.is_file() { u64::MAX } else { ENDLESS_LEN_MAX };
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
+    file.take(limit).read_to_end(&mut bytes).with_context(cannot_read)?;
+    if bytes.len() as u64 == limit {
+        return Err(with_hint(format!("{} has no end", path.display()), "only files are read whole"));
+    }
+    Ok(bytes)
 }
 
 /// Refuses to write `output` over one of `inputs`.
@@ -140,12 +172,34 @@ pub(crate) fn spare(inputs: &[&Path], output: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Most bytes of a file that are looked at for a private key; one in PEM has fewer.
+const KEY_LOOKED_AT: u64 = 4096;
+
+/// Refuses to write over a private key, whatever else was meant by the name: nothing else here cannot be made again.
+fn spare_key(path: &Path) -> anyhow::Result<()> {
+    let mut head = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(KEY_LOOKED_AT).read_to_end(&mut head));
+    if read.is_ok() && is_private_key(&head) {
+        let message = format!("{} is a private key and is not written over", path.display());
+        return Err(with_hint(message, "give another name after -o; remove the file yourself if it is not needed"));
+    }
+    Ok(())
+}
+
+/// Whether a file that begins with these bytes is a private key: Ed25519 in PKCS#8 (RFC 8410), or any in PEM (RFC 7468).
+fn is_private_key(head: &[u8]) -> bool {
+    const ED25519: [u8; 5] = [0x06, 0x03, 0x2b, 0x65, 0x70];
+    let has = |head: &[u8], part: &[u8]| head.windows(part.len()).any(|window| window == part);
+    (head.first() == Some(&0x30) && has(&head[..head.len().min(32)], &ED25519)) || has(head, b"PRIVATE KEY-----")
+}
+
 /// Writes a whole file beside its place, synced, and renames it there: the old one stays until the new one is complete. What a symbolic
-/// link names is replaced, not the link; what is no regular file, such as a device, is written as it is.
+/// link names is replaced, not the link; what is no regular file, such as a device, is written as it is; a private key is refused.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
         return fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()));
     }
+    spare_key(path)?;
     let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let save = || -> io::Result<()> {
@@ -193,6 +247,25 @@ pub(crate) fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_screen_would_obey_is_written_out() {
+        let hostile = "a\u{1b}[2J\u{9b}1m\u{202e}\r\u{7f}\u{2028}z";
+        assert_eq!(shown(format_args!("{hostile}")), r"a\u{1b}[2J\u{9b}1m\u{202e}\u{d}\u{7f}\u{2028}z");
+        assert_eq!(shown(format_args!("größer →\t你好\n")), "größer →\t你好\n");
+    }
+
+    #[test]
+    fn keys_are_known_by_their_form() {
+        let der = hex_literal("302e020100300506032b657004220420");
+        assert!(is_private_key(&der) && is_private_key(b"# mine\n-----BEGIN PRIVATE KEY-----\n"));
+        assert!(!is_private_key(b"") && !is_private_key(b"TITERBL\n0") && !is_private_key(b"{\"signed\":{}}"));
+        assert!(!is_private_key(&[&[0u8; 8][..], &der].concat()));
+    }
+
+    fn hex_literal(text: &str) -> Vec<u8> {
+        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    }
 
     #[test]
     fn sizes_have_the_unit_a_person_would_use() {

@@ -37,6 +37,7 @@ mod backoff;
 mod bundle;
 mod clock;
 mod daemon;
+mod damage;
 mod director;
 mod download;
 mod error;
@@ -71,7 +72,7 @@ use crate::tuf::{self, TufError};
 use crate::wire::{CheckedIn, Designation, Enrol, Enrolled, Reported, Sha256Hex, TerminalFacts};
 pub use backoff::BackOff;
 use backoff::{BackOffs, SERVICE};
-pub use bundle::{BundleError, Entry, Exported, Index, export, read_index};
+pub use bundle::{BundleError, Entry, Exported, Index, export, gather, read_index};
 pub use daemon::{Daemon, Tick};
 pub use error::AgentError;
 pub use fetch::Transfer;
@@ -221,7 +222,8 @@ pub fn installed_database(state_dir: &Path) -> Result<Option<PathBuf>, AgentErro
     Ok(Some(database))
 }
 
-/// Reads a terminal's state; no lock, no network. A folder that holds nothing is a terminal that is not enrolled.
+/// Reads a terminal's state; no lock, no network; hashes the database. A folder that holds nothing is a terminal that is not enrolled, and
+/// what is wrong with an installation is told in [`Status::damage`].
 ///
 /// # Errors
 /// [`AgentError::Damaged`] or [`AgentError::Disk`].
@@ -229,8 +231,9 @@ pub fn status(state_dir: &Path) -> Result<Status, AgentError> {
     let state = State::new(state_dir, Disk::default());
     let identity = state.identity()?;
     let contact = state.contact()?;
-    let generation = state.current()?;
-    let manifest = generation.map(|number| state.manifest(number)).transpose()?;
+    let damage = damage::found(&state)?.map(|fault| Warning { code: fault.code().to_owned(), words: fault.to_string() });
+    let generation = state.current_if_readable()?;
+    let manifest = generation.and_then(|number| state.manifest(number).ok());
     let facts = identity.as_ref().map(|identity| identity.facts.clone());
     Ok(Status {
         enrolled: identity.is_some(),
@@ -241,7 +244,8 @@ pub fn status(state_dir: &Path) -> Result<Status, AgentError> {
         generation,
         previous: manifest.as_ref().and_then(|manifest| manifest.previous),
         channels: manifest.map(|manifest| manifest.channels).unwrap_or_default(),
-        database: installed_database(state_dir)?,
+        database: installed_database(state_dir).unwrap_or_default(),
+        damage,
         last_contact: contact.as_ref().map(|contact| contact.at),
         last_assignment: contact.map(|contact| contact.assignment),
         held_back: state.held()?,
@@ -418,6 +422,7 @@ impl Agent {
         }
         let _lock = self.lock()?;
         let identity = self.state.identity()?.ok_or_else(not_enrolled)?;
+        self.state.set_damaged_aside()?;
         // Before the network is needed.
         let state = self.state.clone();
         let fell_back = tokio::task::spawn_blocking(move || probation::settle(&state)).await??;
@@ -452,6 +457,7 @@ impl Agent {
         let identity = self.state.identity()?.ok_or_else(not_enrolled)?;
         let settings = Settings::load(self.state.folder())?;
         let _lock = self.lock()?;
+        self.state.set_damaged_aside()?;
         BackOffs::read(&self.state).check(SERVICE, self.state.seconds())?;
         let state = self.state.clone();
         let installed = tokio::task::spawn_blocking(move || state.installed()).await??;

@@ -35,6 +35,11 @@ impl DiskError {
         self.source.kind() == io::ErrorKind::NotFound
     }
 
+    /// True when there was a folder in the place of a file, or a file in the place of a folder.
+    pub fn is_of_other_kind(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory)
+    }
+
     /// True when there was no room, on the disk or in what this user may have of it.
     pub fn is_full(&self) -> bool {
         matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
@@ -101,6 +106,31 @@ impl Disk {
         file.sync_all().map_err(|e| DiskError::new("sync", &beside, e))?;
         drop(file);
         self.rename(&beside, path)
+    }
+
+    /// Puts `bytes` at `path` if nothing is there; false, and nothing is changed, when somebody else was first. Of several who try at once
+    /// one succeeds, and readers see all of its bytes or no file.
+    ///
+    /// # Errors
+    /// [`DiskError`], also where the file system has no links.
+    pub fn create_new(&self, path: &Path, bytes: &[u8], access: Access) -> Result<bool, DiskError> {
+        // A name of its own: another process may be at the same.
+        let beside = beside(&path.with_added_extension(std::process::id().to_string()));
+        self.at("create", &beside)?;
+        let written = create(&beside, access).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
+        written.map_err(|e| DiskError::new("write", &beside, e))?;
+        self.at("link", path)?;
+        // Unlike a rename, a link does not take the place of what is there.
+        let linked = fs::hard_link(&beside, path);
+        fs::remove_file(&beside).map_err(|e| DiskError::new("remove", &beside, e))?;
+        match linked {
+            Ok(()) => self.sync(parent(path)).map(|()| true),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(e) => Err(DiskError::new("create", path, e)),
+        }
     }
 
     /// Renames a finished file or folder into place and syncs the folder that holds it.
@@ -194,14 +224,31 @@ impl Lock {
     /// # Errors
     /// [`DiskError`] when the lock file cannot be opened or locked at all.
     pub fn try_take(path: &Path) -> Result<Option<Self>, DiskError> {
-        let open = OpenOptions::new().create(true).truncate(false).write(true).open(path);
-        let file = open.map_err(|e| DiskError::new("open", path, e))?;
+        let file = open_lock(path).map_err(|e| DiskError::new("open", path, e))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Lock { _file: file })),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(e)) => Err(DiskError::new("lock", path, e)),
         }
     }
+}
+
+/// Opens a lock file, which nobody but its owner may: whoever can open it can hold it, and keep the owner out for as long as they like.
+fn open_lock(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // Earlier ones were made for everybody to read.
+        if file.metadata()?.permissions().mode() & 0o077 != 0 {
+            drop(file.set_permissions(fs::Permissions::from_mode(0o600)));
+        }
+    }
+    Ok(file)
 }
 
 fn beside(path: &Path) -> PathBuf {
@@ -258,6 +305,16 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"new");
     }
 
+    #[test]
+    fn a_file_is_created_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        assert!(Disk::default().create_new(&path, b"first", Access::Private).unwrap());
+        assert!(!Disk::default().create_new(&path, b"second", Access::Private).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
     #[cfg(unix)]
     #[test]
     fn private_files_are_the_owners_alone() {
@@ -273,7 +330,13 @@ mod tests {
     fn a_second_lock_is_refused_until_the_first_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
+        fs::write(&path, "").unwrap();
         let first = Lock::try_take(&path).unwrap().unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o077, 0, "nobody else can hold it");
+        }
         assert!(Lock::try_take(&path).unwrap().is_none());
         drop(first);
         assert!(Lock::try_take(&path).unwrap().is_some());

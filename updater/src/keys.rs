@@ -49,7 +49,8 @@ impl SigningKey {
             Err(KeyError::Disk(e)) if e.is_not_found() => {
                 let document =
                     Ed25519KeyPair::generate_pkcs8(&rand::SystemRandom::new()).map_err(|_| KeyError::NoRandomness)?;
-                disk.replace(path, document.as_ref(), Access::Private)?;
+                // Whoever is first makes it, and everybody who comes at the same time has the same key.
+                disk.create_new(path, document.as_ref(), Access::Private)?;
                 Self::load(disk, path)
             }
             other => other,

@@ -8,6 +8,7 @@
 //! <maker>/next-key.pk8                 the key that takes the place of this one with it, 0600
 //! <maker>/role.json                    the newest signed role: every release on offer, and what was withdrawn
 //! <maker>/mark                         newest version of the role that was signed here
+//! <maker>/lock                         one at a time
 //! <maker>/counter                      last counter of signed news
 //! <maker>/news.json                    the latest word of each threat, for the maker's own site
 //! <maker>/blobs/<name>/<release>.titer the releases
@@ -16,7 +17,7 @@
 //!
 //! A release is on disk before the role that names it. A crash between the two leaves a blob that the next
 //! [`Maker::release`] of the same number overwrites. Publication sends what the service lacks and can be repeated at will.
-//! One process at a time works in a maker's folder; the caller sees to that.
+//! One call at a time changes a maker's folder, by the lock `lock` in it; others wait for their turn.
 //!
 //! A folder that was restored from an old backup would sign a version of the role once more, with other content. So the newest version is
 //! also in `mark`, which catches a role that was restored alone, and the service is asked before a publication, which catches the rest.
@@ -31,11 +32,12 @@ mod site;
 
 use crate::Channel;
 use crate::blob;
-use crate::disk::{Access, Disk, DiskError};
+use crate::disk::{Access, Disk, DiskError, Lock};
 use crate::http::Network;
 use crate::keys::{PublicKey, SigningKey};
 use crate::operator::Operator;
-use crate::tuf::{self, MakerKeys, MakerRole, SignedModule, SignedRelease};
+use crate::signed::{COUNTER_MAX, COUNTER_TOLD_MAX};
+use crate::tuf::{self, MakerKeys, MakerRole, SignedModule, SignedRelease, TufError};
 use crate::wire::{ChannelRelease, MakerName, Registration, ThreatNews, Withdrawn};
 pub use cosign::cosign;
 pub use error::MakerError;
@@ -47,9 +49,13 @@ use serde::de::DeserializeOwned;
 pub use site::{Exported, Newest};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use tough::schema::{Signed, Targets};
 use url::Url;
 
+/// Greatest number of a release: 2^53 - 1, up to which every reader of JSON has the same integers. Far below what tables and metadata take,
+/// so that there is always a next one.
+pub const RELEASE_MAX: u64 = (1 << 53) - 1;
 /// Releases of one channel that the role keeps on offer.
 const RELEASES_LISTED_MAX: usize = 8;
 /// Withdrawn releases of one channel that the role tells of. A terminal that runs one before those has to wait for a newer release.
@@ -97,6 +103,7 @@ impl Maker {
     pub fn init(folder: &Path, name: &MakerName) -> Result<Self, MakerError> {
         let disk = Disk::default();
         disk.create_dir(folder)?;
+        let _lock = lock(folder)?;
         let key = SigningKey::load_or_create(&disk, &folder.join("key.pk8"))?;
         let path = folder.join("registration.json");
         if !path.exists() {
@@ -186,6 +193,10 @@ impl Maker {
         if new.channel.maker() != self.name.as_str() {
             return Err(MakerError::ForeignChannel { channel: new.channel.to_string(), maker: self.name.clone() });
         }
+        if new.release > RELEASE_MAX {
+            return Err(MakerError::ReleaseTooLarge(new.release));
+        }
+        let _lock = lock(&self.folder)?;
         let mut offered = self.offered()?;
         let before = offered.newest(&new.channel);
         let gone = offered.withdrawn.iter().filter(|old| old.at.channel == new.channel).map(|old| old.at.release);
@@ -213,6 +224,7 @@ impl Maker {
     /// # Errors
     /// [`MakerError::NotListed`], [`MakerError::NothingToGoBackTo`] and others.
     pub fn withdraw(&self, at: &ChannelRelease, back_to: Option<u64>) -> Result<(), MakerError> {
+        let _lock = lock(&self.folder)?;
         let mut offered = self.offered()?;
         let Offered { releases, withdrawn, .. } = &mut offered;
         let before = releases.len();
@@ -287,7 +299,8 @@ impl Maker {
             Err(e) if e.is_not_found() => Ok(None),
             read => {
                 let bytes = read?;
-                let role = tuf::read(&bytes)?;
+                let damaged = |e: TufError| MakerError::Damaged { path: self.role_path(), reason: e.to_string() };
+                let role = tuf::read(&bytes).map_err(damaged)?;
                 Ok(Some((bytes, role)))
             }
         }
@@ -309,6 +322,33 @@ impl Maker {
 
     fn role_path(&self) -> PathBuf {
         self.folder.join("role.json")
+    }
+}
+
+/// How long one waits for its turn, and how often it looks. A publication holds the lock while it sends.
+const LOCK_WAIT: Duration = Duration::from_mins(2);
+const LOCK_LOOK: Duration = Duration::from_millis(50);
+
+/// The lock of a maker's folder, when its turn has come. Blocks.
+fn lock(folder: &Path) -> Result<Lock, MakerError> {
+    let (path, began) = (folder.join("lock"), Instant::now());
+    loop {
+        if let Some(lock) = Lock::try_take(&path)? {
+            return Ok(lock);
+        }
+        if began.elapsed() >= LOCK_WAIT {
+            return Err(MakerError::Busy(folder.to_owned()));
+        }
+        std::thread::sleep(LOCK_LOOK);
+    }
+}
+
+/// The same, without blocking.
+async fn lock_soon(folder: &Path) -> Result<Lock, MakerError> {
+    let folder = folder.to_owned();
+    match tokio::task::spawn_blocking(move || lock(&folder)).await {
+        Ok(taken) => taken,
+        Err(broken) => std::panic::resume_unwind(broken.into_panic()),
     }
 }
 
@@ -345,13 +385,21 @@ fn listed(mut releases: Vec<SignedRelease>) -> Vec<SignedRelease> {
 ///
 /// The next counter is the greater of one more than the last and the microseconds since 1970. So whoever lost the file, or
 /// was restored from an older copy of it, still counts upwards by the clock; by the file alone, every request would be refused
-/// as a replay for good. A file that cannot be understood counts as lost. A clock that was set back does no harm while there is
-/// the file.
+/// as a replay for good. A file that cannot be understood, or names a counter that no service takes, counts as lost. A clock that was set
+/// back does no harm while there is the file.
 pub(crate) fn next_counter(disk: &Disk, path: &Path) -> Result<u64, DiskError> {
+    next_counter_after(disk, path, 0)
+}
+
+/// The same, for who was told that the service took `told` last: the file was lost, after a time when the clock was ahead. That is the
+/// service's word, or of somebody in between; what they can gain is that numbers are skipped, and of those there are enough.
+pub(crate) fn next_counter_after(disk: &Disk, path: &Path, told: u64) -> Result<u64, DiskError> {
     let last = match disk.read(path) {
         Err(e) if e.is_not_found() => 0,
         read => String::from_utf8_lossy(&read?).trim().parse::<u64>().unwrap_or(0),
     };
+    let last = if last < COUNTER_MAX { last } else { 0 };
+    let last = if told <= COUNTER_TOLD_MAX { last.max(told) } else { last };
     let clock = u64::try_from(Time::now().as_microsecond()).unwrap_or(0);
     let next = clock.max(last.saturating_add(1));
     disk.replace(path, next.to_string().as_bytes(), Access::Public)?;

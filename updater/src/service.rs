@@ -76,7 +76,7 @@ use crate::service::start::{open, take_dropped_root};
 use crate::service::store::Store;
 use crate::service::tls::Tls;
 use crate::service::watchers::Watchers;
-use crate::signed::{COUNTER_HEADER, Request as SignedRequest, SIGNATURE_HEADER};
+use crate::signed::{COUNTER_HEADER, COUNTER_MAX, Request as SignedRequest, SIGNATURE_HEADER};
 use crate::tuf::TufError;
 use crate::wire::Sha256Hex;
 use axum::http::{HeaderMap, Method};
@@ -295,14 +295,15 @@ impl ServeError {
     pub fn code(&self) -> &'static str {
         match self {
             ServeError::Busy(_) => "data_dir_busy",
-            ServeError::Disk(_) => "disk_failed",
-            ServeError::Key(_) => "key_failed",
+            ServeError::Disk(_) | ServeError::Publish(PublishError::Disk(_)) => "disk_failed",
+            ServeError::Key(_) | ServeError::Publish(PublishError::Key(_)) => "key_failed",
             ServeError::Store(StoreError::Unprotected(_)) => "database_unprotected",
             ServeError::Store(_) => "database_failed",
             ServeError::Object(ObjectError::Unprotected(_)) => "objects_unprotected",
             ServeError::Object(ObjectError::Unconditional(_)) => "objects_unconditional",
             ServeError::Object(_) => "objects_failed",
             ServeError::Root(e) => e.code(),
+            ServeError::Publish(PublishError::Store(e)) if !matches!(e, StoreError::Fenced) => "database_failed",
             ServeError::Publish(e) => e.code(),
             ServeError::Listen { .. } => "listen_failed",
             ServeError::TablesLost(_) => "tables_lost",
@@ -592,8 +593,12 @@ fn counter_of(headers: &HeaderMap, keys: &[PublicKey], method: &Method, path: &s
         return Err(Problem::unauthorized("signature_missing", "this call is signed and counted"));
     };
     let request = SignedRequest { method: method.as_str(), path, counter, body };
-    if keys.iter().any(|key| request.is_signed_by(key, signature)) {
-        return Ok(counter);
+    if !keys.iter().any(|key| request.is_signed_by(key, signature)) {
+        return Err(Problem::unauthorized("signature_refused", "the signature is not by the registered key"));
     }
-    Err(Problem::unauthorized("signature_refused", "the signature is not by the registered key"))
+    if counter > COUNTER_MAX {
+        // Before anybody notes it: one that no table takes would stand in the way of all that is written with it.
+        return Err(Problem::bad_request("number_too_large", format!("counter {counter} is above {COUNTER_MAX}")));
+    }
+    Ok(counter)
 }

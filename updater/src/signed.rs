@@ -15,6 +15,12 @@ pub(crate) const COUNTER_HEADER: &str = "titer-counter";
 /// Header with the signature, in hexadecimal.
 pub(crate) const SIGNATURE_HEADER: &str = "titer-signature";
 
+/// Greatest counter that is taken: what a table's integer holds. A sender's clock is nowhere near it before the year 290000.
+pub(crate) const COUNTER_MAX: u64 = i64::MAX as u64;
+/// Greatest counter that a sender takes from the service's word. What is left above it is more than any sender uses up, so that whoever
+/// forges that word locks nobody out.
+pub(crate) const COUNTER_TOLD_MAX: u64 = COUNTER_MAX - (1 << 40);
+
 /// What a signature covers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request<'a> {

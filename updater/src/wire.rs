@@ -17,6 +17,7 @@ mod sources;
 use crate::Channel;
 use crate::keys::PublicKey;
 pub use crate::tuf::MakerKeys;
+use crate::words::{is_code, printable};
 pub use access::{NewOperator, OperatorName, OperatorRow, OperatorToken, Role};
 pub use coverage::{
     Coverage, CoverageAt, CoverageHistory, CoverageTerminals, Gap, GapCount, MakerCover, UnprotectedTerminal,
@@ -581,6 +582,23 @@ pub enum Acknowledge {
         /// The fault in words.
         words: String,
     },
+}
+
+/// Characters that are kept of the name of a step.
+const STEP_LEN_MAX: usize = 100;
+
+impl Acknowledge {
+    /// The same with texts that a table can show.
+    pub(crate) fn shown(self) -> Self {
+        match self {
+            Acknowledge::Trouble { step, code, words } => {
+                let code = if is_code(&code) { code } else { "code_malformed".to_owned() };
+                let step = printable(&step).chars().take(STEP_LEN_MAX).collect();
+                Acknowledge::Trouble { step, code, words: printable(&words) }
+            }
+            other => other,
+        }
+    }
 }
 
 /// A result, with the plan that it is about.

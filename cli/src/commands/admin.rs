@@ -111,12 +111,21 @@ fn hinted(error: HttpError) -> anyhow::Error {
 pub(crate) fn operator_token(file: Option<&Path>) -> anyhow::Result<String> {
     let token = match file {
         Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
-        None => std::env::var("TITER_OPERATOR_TOKEN").map_err(|_| {
+        None => std::env::var("TITER_OPERATOR_TOKEN").map_err(|error| {
             let hint = "give --operator-token FILE, or $TITER_OPERATOR_TOKEN; the service keeps it in DATA/operator-token";
-            with_hint("no operator's token".to_owned(), hint)
+            let message = match error {
+                std::env::VarError::NotPresent => "no operator's token",
+                std::env::VarError::NotUnicode(_) => "$TITER_OPERATOR_TOKEN is not UTF-8, so it is no token",
+            };
+            with_hint(message.to_owned(), hint)
         })?,
     };
-    Ok(token.trim().to_owned())
+    let token = token.trim();
+    if token.is_empty() || token.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        let of = file.map_or_else(|| "$TITER_OPERATOR_TOKEN".to_owned(), |path| path.display().to_string());
+        return Err(with_hint(format!("{of} is not one token"), "a token is one line without spaces"));
+    }
+    Ok(token.to_owned())
 }
 
 /// The user table as text.

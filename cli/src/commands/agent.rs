@@ -10,12 +10,13 @@ use super::state_folder;
 use crate::args::{AgentArgs, AgentCommand, EnrollArgs};
 use crate::engine_adapter::Adapter;
 use crate::exit::Exit;
-use crate::output::{coded, size, time, write_json};
+use crate::output::{coded, size, time, with_hint, write_json};
 use crate::output::{remark, say};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use updater::agent::{
     self, Agent, AgentError, ChannelReport, Enrolment, Outcome, Plan, PlanStep, Probe, Progress, SelfTestError, Status,
@@ -32,7 +33,10 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
         AgentCommand::Enroll(enroll) => {
             let agent = match enroll.clean_from.as_slice() {
                 [] => agent,
-                folders => agent.clean_folders(folders),
+                folders => {
+                    check_folders(folders)?;
+                    agent.clean_folders(folders)
+                }
             };
             let terminal = updater::block_on(agent.enroll(&enrolment(enroll)))?.map_err(hinted)?;
             say!("enrolled as {terminal}; its key stays in {}", state.display());
@@ -50,7 +54,7 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
                 coded(&error, error.code(), Some(hint))
             })?;
             print_or_json(args.json, &status, print_status)?;
-            Ok(Exit::Fine)
+            Ok(if status.damage.is_none() { Exit::Fine } else { Exit::Failed })
         }
         AgentCommand::Import { file } => {
             let imported = updater::block_on(agent.import(file))?.map_err(hinted)?;
@@ -121,6 +125,16 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
             })?;
             Ok(Exit::Fine)
         }
+    }
+}
+
+/// Refuses folders that are none: a name that was mistyped would leave the protection against false alarms without files, and say nothing.
+fn check_folders(folders: &[PathBuf]) -> anyhow::Result<()> {
+    match folders.iter().find(|folder| !folder.is_dir()) {
+        Some(none) => {
+            Err(with_hint(format!("{} is no folder to take clean files from", none.display()), "look at --clean-from"))
+        }
+        None => Ok(()),
     }
 }
 
@@ -264,7 +278,11 @@ fn print_status(status: &Status) {
     match (status.generation, status.previous) {
         (Some(generation), Some(previous)) => say!("generation    {generation}, before it {previous}"),
         (Some(generation), None) => say!("generation    {generation}"),
+        (None, _) if status.damage.is_some() => say!("generation    none that can be told"),
         (None, _) => say!("generation    none; `titer agent update` installs the first"),
+    }
+    if let Some(damage) = &status.damage {
+        say!("damage        {} ({}); `titer agent update` makes it anew", damage.words, damage.code);
     }
     if let Some(probation) = &status.probation {
         let until = time(probation.until).unwrap_or_default();

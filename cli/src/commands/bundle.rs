@@ -4,13 +4,13 @@ use super::admin::releases;
 use super::agent::hinted;
 use crate::args::{BundleArgs, BundleCommand};
 use crate::exit::Exit;
-use crate::output::{say, size, time, write_json};
+use crate::output::{say, size, time, write, write_json};
 use anyhow::Context;
 use serde_json::json;
 use std::io;
 use std::path::Path;
 use updater::Channel;
-use updater::agent::{self, AgentError, export};
+use updater::agent::{self, AgentError, gather};
 use url::Url;
 
 /// Runs `titer bundle`.
@@ -22,7 +22,8 @@ pub(crate) fn run(args: &BundleArgs) -> anyhow::Result<Exit> {
         (None, None) => unreachable!("the command line asks for one of them"),
     };
     let channels = if channels.is_empty() { own } else { channels.clone() };
-    let exported = updater::block_on(export(&service, &channels, output))?.map_err(hinted)?;
+    let (bytes, exported) = updater::block_on(gather(&service, &channels))?.map_err(hinted)?;
+    write(output, &bytes)?;
     if *json {
         write_json(&mut io::stdout(), &json!(exported))?;
     } else {

@@ -3,7 +3,7 @@
 use super::{model, prices};
 use crate::args::CompileArgs;
 use crate::exit::Exit;
-use crate::output::{read, remark, size, spare, with_hint, write, write_json};
+use crate::output::{read, remark, shown, size, spare, with_hint, write, write_json};
 use crate::progress::Progress;
 use crate::sources;
 use anyhow::Context;
@@ -33,7 +33,13 @@ pub(crate) fn run(args: &CompileArgs) -> anyhow::Result<Exit> {
     let bytes = blob::encode(&meta, &compilation.records)?;
     write(&args.output, &bytes)?;
     let prices = args.prices.then(|| price(args, &compilation)).transpose()?;
-    report(args, &compilation, bytes.len() as u64, prices.as_ref())?;
+    match report(args, &compilation, bytes.len() as u64, prices.as_ref()) {
+        // Nobody reads on; what became of the lines still decides.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            return Err(anyhow::Error::new(error).context("cannot write to standard output"));
+        }
+        _ => {}
+    }
     Ok(if compilation.account.refused == 0 { Exit::Fine } else { Exit::Found })
 }
 
@@ -142,11 +148,9 @@ pub(crate) fn read_blob(path: &Path) -> anyhow::Result<Blob> {
 pub(crate) fn created(text: Option<&str>) -> anyhow::Result<i64> {
     let from_environment = std::env::var("SOURCE_DATE_EPOCH").ok();
     let Some(text) = text.or(from_environment.as_deref()) else { return Ok(0) };
-    if let Ok(seconds) = text.parse() {
-        return Ok(seconds);
-    }
-    let time: Result<jiff::Timestamp, _> = text.parse();
-    let hint = "write it like 2026-01-31T12:00:00Z, or as seconds since 1970";
+    let seconds = text.parse::<i64>().ok();
+    let time = seconds.map_or_else(|| text.parse::<jiff::Timestamp>(), jiff::Timestamp::from_second);
+    let hint = "write it like 2026-01-31T12:00:00Z, or as seconds since 1970, of a year up to 9999";
     time.map(jiff::Timestamp::as_second).map_err(|_| with_hint(format!("`{text}` is not a time"), hint))
 }
 
@@ -204,7 +208,7 @@ fn write_diagnostics(out: &mut impl Write, diagnostics: &[Diagnostic]) -> io::Re
 
 fn print_diagnostics(diagnostics: &[Diagnostic]) -> io::Result<()> {
     let mut out = BufWriter::new(io::stderr());
-    diagnostics.iter().try_for_each(|diagnostic| writeln!(out, "{diagnostic}"))?;
+    diagnostics.iter().try_for_each(|diagnostic| writeln!(out, "{}", shown(format_args!("{diagnostic}"))))?;
     out.flush()
 }
 

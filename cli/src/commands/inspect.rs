@@ -100,12 +100,12 @@ pub(crate) fn print(facts: &Value, depth: usize) {
                 }
             }
             Value::Array(items) => {
-                say!("{indent}{label:<16}{}", items.iter().map(plain).collect::<Vec<_>>().join(" to "));
+                say!("{indent}{label:<15} {}", items.iter().map(plain).collect::<Vec<_>>().join(" to "));
             }
             Value::Number(number) if key == "bytes" => {
-                say!("{indent}{label:<16}{number} ({})", size(number.as_u64().unwrap_or(0)));
+                say!("{indent}{label:<15} {number} ({})", size(number.as_u64().unwrap_or(0)));
             }
-            other => say!("{indent}{label:<16}{}", plain(other)),
+            other => say!("{indent}{label:<15} {}", plain(other)),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::compile::{link_source, read_blob};
 use super::{model, prices};
 use crate::args::LinkArgs;
 use crate::exit::Exit;
-use crate::output::say;
+use crate::output::{remark, say};
 use crate::output::{size, spare, with_hint, write};
 use crate::progress::Progress;
 use crate::sources::total_len;
@@ -23,6 +23,9 @@ pub(crate) fn run(args: &LinkArgs) -> anyhow::Result<Exit> {
     let bytes = link_blobs(&args.blobs, &[], &LinkOptions { model: &model, key })?;
     write(&args.output, &bytes)?;
     let database = engine::Database::open(&bytes)?;
+    if database.is_empty() {
+        remark!("warning: none of the blobs holds a signature; nothing can be found with this database");
+    }
     say!("{}: {} signatures, {}", args.output.display(), database.len(), size(bytes.len() as u64));
     prices::print(&patternc::price(&database, &model));
     Ok(Exit::Fine)

@@ -167,6 +167,11 @@ fn hinted(error: MakerError) -> anyhow::Error {
         MakerError::SignaturesMissing { .. } => {
             with_hint(message, "another holder adds theirs with `titer maker sign FILE --key KEY`")
         }
+        MakerError::Busy(_) => with_hint(message, "wait for it; the lock goes with its process"),
+        MakerError::Damaged { .. } => {
+            with_hint(message, "`titer maker restore` takes the role from the service; other files come from a backup")
+        }
+        MakerError::KeyNotListed(_) => with_hint(message, "was another key meant? `keys.json` lists them"),
         MakerError::NothingReleased => with_hint(message, "`titer maker release BLOB` signs a release"),
         MakerError::Http(ref http) if http.code() == "maker_unknown" => {
             with_hint(message, "the operator registers a maker with `titer maker register`")

@@ -30,6 +30,13 @@ pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Cow<'static, Model>> {
 }
 
 fn train(paths: &[PathBuf], output: &Path) -> anyhow::Result<Exit> {
+    if let Some(missing) = paths.iter().find(|path| !path.exists()) {
+        // Before anything is written: a model of less than was meant would take the place of a good one.
+        return Err(with_hint(
+            format!("{} is not there", missing.display()),
+            "name folders of files like those that will be scanned",
+        ));
+    }
     let files = train::files_below(paths).context("cannot list the files to learn from")?;
     if files.is_empty() {
         return Err(with_hint(
@@ -47,6 +54,10 @@ fn train(paths: &[PathBuf], output: &Path) -> anyhow::Result<Exit> {
     drop(progress);
     for (path, error) in &training.unreadable {
         remark!("{}: {error}", path.display());
+    }
+    if training.unreadable.len() == files.len() {
+        let message = format!("none of {} files can be read; {} is left as it is", files.len(), output.display());
+        return Err(with_hint(message, "name folders of files like those that will be scanned"));
     }
     let bytes = training.model.encode();
     write(output, &bytes)?;

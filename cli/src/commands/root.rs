@@ -2,7 +2,7 @@
 
 use crate::args::{RootArgs, RootCommand, RootRotateArgs};
 use crate::exit::Exit;
-use crate::output::{read, say, with_hint, write, write_json};
+use crate::output::{read, say, spare, with_hint, write, write_json};
 use serde_json::json;
 use std::path::Path;
 use updater::disk::Disk;
@@ -13,6 +13,9 @@ use updater::root::{Changes, RootError, RootFile, RootRole};
 pub(crate) fn run(args: &RootArgs) -> anyhow::Result<Exit> {
     match &args.command {
         RootCommand::Init { key, service_keys, days, output } => {
+            if let Some(output) = output {
+                spare_new(key, output)?;
+            }
             let holder = key_at(key)?;
             say!("{}: keep this file to yourself, and a copy in another place", key.display());
             say!("{}", holder.public());
@@ -25,6 +28,15 @@ pub(crate) fn run(args: &RootArgs) -> anyhow::Result<Exit> {
         RootCommand::Show { file, from, json } => show(file, from.as_deref(), *json)?,
     }
     Ok(Exit::Fine)
+}
+
+/// Refuses to write root where the key is or is about to be.
+fn spare_new(key: &Path, output: &Path) -> anyhow::Result<()> {
+    spare(&[key], output)?;
+    if std::path::absolute(key)? == std::path::absolute(output)? {
+        return Err(with_hint(format!("{} is both key and root", key.display()), "give another name after -o"));
+    }
+    Ok(())
 }
 
 /// The key in this file, made when there is none.
@@ -52,6 +64,7 @@ fn first(holder: &SigningKey, service_keys: &[(RootRole, PublicKey)], days: u32,
 }
 
 fn rotate(args: &RootRotateArgs) -> anyhow::Result<()> {
+    spare(&[&args.from], &args.output)?;
     let from = open(&args.from)?;
     let mut changes = Changes { add: args.add.clone(), remove: args.remove.clone(), thresholds: args.threshold.clone() };
     for (role, key) in &args.replace {

@@ -5,7 +5,7 @@ mod installed;
 
 use crate::args::ScanArgs;
 use crate::exit::Exit;
-use crate::output::{Hint, coded, json_about, remark, size, with_hint, write_json};
+use crate::output::{Hint, coded, is_obeyed, json_about, remark, size, with_hint, write_json};
 use crate::progress::Progress;
 use crate::{commands, sources, starter};
 use anyhow::Context;
@@ -24,6 +24,9 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<Exit> {
     let watch = if uses_installed { installed::begin(args)? } else { None };
     let loaded = load(args, &signatures)?;
     let database = loaded.database()?;
+    if database.is_empty() {
+        remark!("warning: the database holds no signature; nothing can be found with it");
+    }
     // Before the first file is opened: what changes from here on is not taken for what was scanned.
     let began = SystemTime::now();
     let cache = args.cache.as_deref().map(CacheFolder::open);
@@ -52,8 +55,8 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<Exit> {
     match failed {
         // Nobody reads on; what was found so far still decides.
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(report.exit()),
-        Some(error) => Err(error.into()),
-        None => report.finish(),
+        Some(error) => Ok(report.cut_short(&error)),
+        None => Ok(report.finish()),
     }
 }
 
@@ -106,6 +109,9 @@ fn load(args: &ScanArgs, signatures: &[PathBuf]) -> anyhow::Result<Loaded> {
         return Ok(Loaded::Made(starter::database()?));
     };
     let hint = "make a database with `titer compile` and `titer link`, or give signature files with --signatures";
+    if path.is_dir() {
+        return Err(with_hint(format!("{} is a folder, a database is a file", path.display()), hint));
+    }
     let file = DatabaseFile::open(&path).map_err(|error| {
         let error = anyhow::Error::new(error);
         anyhow::Error::new(Hint(hint)).context(format!("cannot open {}: {}", path.display(), chain(&error)))
@@ -246,7 +252,9 @@ impl<'a> Report<'a> {
         }
         self.line(|out| {
             write_printable(out, error.path().as_os_str().as_encoded_bytes())?;
-            writeln!(out, ": {error} ERROR")
+            out.write_all(b": ")?;
+            write_printable(out, error.to_string().as_bytes())?;
+            out.write_all(b" ERROR\n")
         })
     }
 
@@ -260,7 +268,7 @@ impl<'a> Report<'a> {
     }
 
     /// Says the totals, and what they come to.
-    fn finish(mut self) -> anyhow::Result<Exit> {
+    fn finish(mut self) -> Exit {
         let exit = self.exit();
         let Totals { files, cached, bytes, infected, allowed, matches, errors, skipped } = self.totals;
         let (signatures, seconds) = (self.database.len(), self.began.elapsed().as_secs_f64());
@@ -270,7 +278,7 @@ impl<'a> Report<'a> {
                 "infected": infected, "allowed": allowed, "cached": cached, "signatures": signatures, "seconds": seconds,
             });
             match self.line(|out| write_json(out, &summary)) {
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return self.cut_short(&error),
                 _ => {}
             }
         } else {
@@ -282,7 +290,13 @@ impl<'a> Report<'a> {
                 size(bytes)
             );
         }
-        Ok(exit)
+        exit
+    }
+
+    /// Standard output takes no more, as on a full disk. What was found until then still decides: it must not look like a mere failure.
+    fn cut_short(&self, error: &io::Error) -> Exit {
+        remark!("error: cannot write to standard output: {error}");
+        if self.totals.infected > 0 { Exit::Found } else { Exit::Failed }
     }
 
     fn exit(&self) -> Exit {
@@ -294,12 +308,22 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Text byte for byte, but for control characters, with which a file's or a signature's name could write lines of its own.
+/// Text byte for byte, but for what a screen would obey, with which a file's or a signature's name could write lines of its own.
 fn write_printable(out: &mut impl Write, text: &[u8]) -> io::Result<()> {
-    for &byte in text {
-        match byte {
-            0..=0x1f | 0x7f => write!(out, "\\x{byte:02x}")?,
-            _ => out.write_all(&[byte])?,
+    for chunk in text.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\0'..='\u{1f}' | '\u{7f}' => write!(out, "\\x{:02x}", u32::from(c))?,
+                _ if is_obeyed(c) => write!(out, "{}", c.escape_unicode())?,
+                _ => write!(out, "{c}")?,
+            }
+        }
+        for &byte in chunk.invalid() {
+            match byte {
+                // Control characters of screens that do not read UTF-8.
+                0x80..=0x9f => write!(out, "\\x{byte:02x}")?,
+                _ => out.write_all(&[byte])?,
+            }
         }
     }
     Ok(())

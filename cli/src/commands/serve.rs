@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use updater::disk::{Checkpoint, Disk};
-use updater::service::{Config, Database, Rate, ServeError, TlsFiles, serve};
+use updater::service::{Config, Database, PublishError, Rate, ServeError, TlsFiles, serve};
 
 /// For tests of what a crash leaves behind: the service ends itself, as by a kill, before the step on its disk that has this number.
 const DIES_AFTER: &str = "TITER_TEST_DIES_AFTER";
@@ -76,6 +76,12 @@ fn remedy(error: &ServeError) -> &'static str {
             "give --tls-cert and --tls-key, or listen at 127.0.0.1; --insecure-listen if a proxy in front has TLS"
         }
         ServeError::Tls(_) => "both files are PEM: the certificate first in one, its private key in the other",
+        ServeError::Busy(_) => "end the other service, or give another --data",
+        ServeError::Store(_) => "look at --database and titer.sqlite3 in the data folder; docs/codes.md has each code",
+        ServeError::Object(_) => "look at --objects, or at objects/ in the data folder; docs/codes.md has each code",
+        ServeError::Disk(_) | ServeError::Publish(PublishError::Disk(_)) => {
+            "look at the rights of the named file and at the room on its disk"
+        }
         ServeError::Listen { .. } => "take another --listen, or end who has this one",
         _ => "the data folder must be this service's own; docs/codes.md has each code",
     }

@@ -8,7 +8,7 @@ fn an_operator_puts_policies_rolls_out_blocks_and_asks_why() {
     let bench = Bench::new();
     let service = Service::with_maker(&bench);
     service.publish(&bench, 1, "Test.One:0:*:6e6565646c65\n");
-    service.enrol_with(&bench, "terminal", "--clean-from no-such-folder --group lab");
+    service.enrol_with(&bench, "terminal", "--clean-from nothing --group lab");
     bench.expect(0, "agent update --state terminal");
     let terminal =
         bench.expect(0, "agent status --state terminal --json").json()[0]["terminal"].as_str().unwrap().to_owned();

@@ -3,6 +3,7 @@
 mod admin;
 mod agent;
 mod artefacts;
+mod care;
 mod codes;
 mod compile;
 mod crash;

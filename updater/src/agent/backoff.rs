@@ -159,7 +159,7 @@ mod tests {
     fn refused(status: u16, seconds: Option<u64>) -> AgentError {
         let retry_after = seconds.map(Duration::from_secs);
         let (url, detail) = ("http://localhost/".to_owned(), String::new());
-        HttpError::Refused { url, status, code: format!("http_{status}"), detail, retry_after }.into()
+        HttpError::Refused { url, status, code: format!("http_{status}"), detail, retry_after, last_counter: None }.into()
     }
 
     #[test]

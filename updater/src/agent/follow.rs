@@ -8,12 +8,12 @@ use super::metadata::{self, Metadata, Source};
 use super::state::{Contact, Fault, Identity, StagedMark, Timing};
 use super::{
     Agent, AgentError, ChannelFault, ChannelReport, Installed, Manifest, Outcome, Plan, Settings, StagedStatus,
-    UpdateReport, bundle, download, machine, modules, plan, staging,
+    UpdateReport, bundle, damage, download, machine, modules, plan, staging,
 };
 use crate::Channel;
 use crate::decide::{UserRow, accepts};
 use crate::director::DirectorError;
-use crate::http::Proof;
+use crate::http::{HttpError, Proof};
 use crate::keys::SigningKey;
 use crate::wire::{
     Acknowledge, AssignedBlob, Assignment, ChannelRelease, CheckIn, CheckedIn, Reported, Sha256Hex, TerminalFacts,
@@ -51,7 +51,15 @@ impl Agent {
         let report = CheckIn { facts, applied, freshness };
         let body = serde_json::to_vec(&report).expect("a check-in is plain JSON");
         let counter = self.state.next_counter()?;
-        Ok((session.call(counter, "check-in", body).await?, counter))
+        match session.call(counter, "check-in", body.clone()).await {
+            Err(AgentError::Http(HttpError::Refused { last_counter: Some(last), .. })) if last >= counter => {
+                // The counter here was lost after a time when this machine's clock was ahead: on from where the service stands.
+                tracing::warn!(counter, last, "the counter here is behind; it goes on from {last}");
+                let counter = self.state.next_counter_after(last)?;
+                Ok((session.call(counter, "check-in", body).await?, counter))
+            }
+            answer => Ok((answer?, counter)),
+        }
     }
 
     /// Keeps what the service said, and what it is to be told next time.
@@ -75,7 +83,8 @@ impl Agent {
         check_drops(session, &report.assignment)?;
         let held = self.state.held()?;
         let held_back = report.assignment.channels.iter().any(|at| held.contains(at));
-        let wanted = if report.assignment.channels.iter().all(|at| held.contains(at)) {
+        let damaged = self.damaged(session).await?;
+        let wanted = if damaged.is_none() && report.assignment.channels.iter().all(|at| held.contains(at)) {
             session.in_force().to_vec()
         } else {
             let metadata = self.noting_of(session, SERVICE, metadata::refresh(&session.source, &self.state).await)?;
@@ -84,8 +93,12 @@ impl Agent {
             }
             report.warnings.extend(metadata.warnings.iter().cloned());
             *step = "fetch";
-            self.fetch_all(session, &metadata, &blobs, &held, &mut report).await?
+            self.fetch_all(session, &metadata, &blobs, &held, damaged.as_deref(), &mut report).await?
         };
+        if damaged.is_some() && wanted.is_empty() {
+            let reason = "what it names is harmed, and all that is on offer is held back; `held.json` lists it".to_owned();
+            return Err(AgentError::Damaged { path: self.state.folder().join("current"), reason });
+        }
         // Nothing is wanted when all is held back and nothing is in force.
         let is_in_force =
             wanted.is_empty() || session.installed.as_ref().is_some_and(|manifest| manifest.channels == wanted);
@@ -119,6 +132,15 @@ impl Agent {
             tracing::warn!(%error, "parts of downloads could not be removed; the next update tries again");
         }
         Ok(report)
+    }
+
+    /// What ought to be in force, when something was installed and is not whole. Nothing when it is, or when nothing was.
+    async fn damaged(&self, session: &Session) -> Result<Option<Vec<Installed>>, AgentError> {
+        if session.installed.is_some() {
+            return Ok(None);
+        }
+        let state = self.state.clone();
+        tokio::task::spawn_blocking(move || damage::meant(&state)).await?
     }
 
     /// The plan to follow this order.
@@ -197,13 +219,15 @@ impl Agent {
     /// Brings every assigned channel into the store and returns what shall be in force, ascending by channel.
     ///
     /// A channel that fails or is held back stays at what is in force, and does not stop the others. Then channels that the
-    /// assignment leaves out stay too: what was to replace them may be what failed, and a channel too many is no harm.
+    /// assignment leaves out stay too: what was to replace them may be what failed, and a channel too many is no harm. `damaged` is what
+    /// ought to be in force, where that is harmed: a channel that is held back is brought there again.
     pub(super) async fn fetch_all(
         &self,
         session: &Session,
         metadata: &Metadata,
         blobs: &[AssignedBlob],
         held: &[ChannelRelease],
+        damaged: Option<&[Installed]>,
         report: &mut UpdateReport,
     ) -> Result<Vec<Installed>, AgentError> {
         let mut wanted = Vec::new();
@@ -211,17 +235,27 @@ impl Agent {
         let mut first_fault = None;
         for at in &report.assignment.channels {
             let in_force = session.in_force().iter().find(|installed| installed.channel == at.channel);
+            let mut aim = Some(at.clone());
+            let mut from = in_force;
             if held.contains(at) {
                 tracing::info!(channel = %at.channel, release = at.release, "release {} of {} is held back", at.release, at.channel);
-                wanted.extend(in_force.cloned());
                 followed = false;
-                continue;
+                let Some(damaged) = damaged else {
+                    wanted.extend(in_force.cloned());
+                    continue;
+                };
+                from = damaged.iter().find(|meant| meant.channel == at.channel);
+                aim = match from {
+                    Some(meant) => Some(ChannelRelease { channel: meant.channel.clone(), release: meant.release }),
+                    None => damage::before_held(metadata, &session.source, at, held).await?,
+                };
             }
-            match self.fetch_one(session, metadata, blobs, at, in_force).await {
+            let Some(aim) = aim else { continue };
+            match self.fetch_one(session, metadata, blobs, &aim, from).await {
                 Ok((installed, channel)) => {
                     if in_force != Some(&installed) {
-                        session.did(format!("fetch {} {}", at.channel, at.release));
-                        session.did(format!("verify {} {}", at.channel, at.release));
+                        session.did(format!("fetch {} {}", aim.channel, aim.release));
+                        session.did(format!("verify {} {}", aim.channel, aim.release));
                     }
                     wanted.push(installed);
                     report.channels.push(channel);

@@ -76,7 +76,7 @@ pub(crate) fn begin(state: &State, to: u64, from: Option<u64>, settings: &Probat
 
 /// How the generation in force stands; `None` when it is proven, or when there is none.
 pub(crate) fn status(state: &State) -> Result<Option<ProbationStatus>, AgentError> {
-    let Some(current) = state.current()? else { return Ok(None) };
+    let Some(current) = state.current_if_readable()? else { return Ok(None) };
     let Some(trial) = state.trial(current)? else { return Ok(None) };
     let marks = Marks::of(state, current);
     Ok(Some(ProbationStatus {

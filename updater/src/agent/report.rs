@@ -225,6 +225,9 @@ pub struct Status {
     pub channels: Vec<Installed>,
     /// Its database.
     pub database: Option<PathBuf>,
+    /// What is wrong with the generation in force; the next update makes it anew.
+    #[serde(default)]
+    pub damage: Option<Warning>,
     /// Seconds since 1970 of the last answer by the service.
     pub last_contact: Option<i64>,
     /// What the service said then.

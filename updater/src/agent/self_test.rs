@@ -167,11 +167,10 @@ pub(crate) fn system_folders() -> Vec<PathBuf> {
 /// together, the essential ones first, then by the digest of `seed` and path. Blocks, and reads what it chooses; what cannot
 /// be read is passed over.
 pub(crate) fn choose(folders: &[PathBuf], seed: &str) -> Vec<CleanFile> {
+    // Whatever folders are named, and whether or not they are there: without these nothing runs.
+    let essential = if folders.is_empty() { &[][..] } else { &ESSENTIAL[..] };
+    let mut candidates = essential.iter().filter_map(|path| Path::new(path).canonicalize().ok()).collect::<Vec<_>>();
     let folders = folders.iter().filter_map(|folder| folder.canonicalize().ok()).collect::<BTreeSet<_>>();
-    let inside = |path: &PathBuf| folders.iter().any(|folder| path.starts_with(folder));
-    let resolved = ESSENTIAL.iter().filter_map(|path| Path::new(path).canonicalize().ok());
-    // The C library is in no folder of executables, yet nothing runs without it.
-    let mut candidates = resolved.filter(|path| inside(path) || !folders.is_empty()).collect::<Vec<_>>();
     let mut drawn = folders.iter().flat_map(|folder| files_of(folder)).collect::<Vec<_>>();
     drawn.sort_by_cached_key(|path| Sha256Hex::of(format!("{seed}\0{}", path.display()).as_bytes()));
     candidates.append(&mut drawn);
@@ -220,6 +219,9 @@ mod tests {
             assert!(!file.path.ends_with("empty") && !file.path.ends_with("huge"));
         }
         assert_eq!(choose(&[], "one"), []);
+        let nowhere = choose(&[dir.path().join("no such folder")], "one");
+        let there = ESSENTIAL.iter().any(|path| Path::new(path).is_file());
+        assert_eq!(nowhere.is_empty(), !there, "the essential ones stay");
     }
 
     #[test]

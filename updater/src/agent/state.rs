@@ -8,7 +8,7 @@ use crate::agent::poll::Seen;
 use crate::agent::probation::Trial;
 use crate::agent::{AgentError, CleanFile};
 use crate::disk::{Access, Disk};
-use crate::maker::next_counter;
+use crate::maker::{next_counter, next_counter_after};
 use crate::wire::{Assignment, ChannelRelease, Sha256Hex, TerminalFacts};
 use jiff::Timestamp as Time;
 use serde::de::DeserializeOwned;
@@ -149,6 +149,40 @@ impl State {
         self.generation_path(number).join("database.tdb")
     }
 
+    /// Moves small files that cannot be understood out of the way, as `NAME.damaged`, so that they are made anew; the service is told. Who
+    /// this terminal is, what it trusts, which assignments it followed and what its owner set are none of these: without them it would
+    /// take what it must not. Needs the lock.
+    pub(crate) fn set_damaged_aside(&self) -> Result<(), AgentError> {
+        self.set_aside_unless(self.faults(), "faults.json")?;
+        self.set_aside_unless(self.held(), "held.json")?;
+        self.set_aside_unless(self.staged(), "staged.json")?;
+        self.set_aside_unless(self.contact(), "contact.json")?;
+        self.set_aside_unless(self.clean_files(), "clean.json")?;
+        self.set_aside_unless(self.refusals(), "refused-deltas.json")?;
+        self.set_aside_unless(self.seen(), "poll.json")?;
+        self.set_aside_unless(self.back_offs(), "backoff.json")?;
+        if let Some(current) = self.current_if_readable()? {
+            self.set_aside_unless(self.trial(current), &format!("gen/{current}/probation.json"))?;
+        }
+        Ok(())
+    }
+
+    fn set_aside_unless<T>(&self, read: Result<T, AgentError>, name: &str) -> Result<(), AgentError> {
+        match read {
+            Err(AgentError::Damaged { reason, .. }) => self.set_aside(name, &reason),
+            Err(AgentError::Disk(e)) if e.is_of_other_kind() => self.set_aside(name, &e.to_string()),
+            _ => Ok(()),
+        }
+    }
+
+    fn set_aside(&self, name: &str, reason: &str) -> Result<(), AgentError> {
+        let (path, aside) = (self.folder.join(name), self.folder.join(format!("{name}.damaged")));
+        tracing::warn!(name, reason, "{name} could not be read and is made anew");
+        self.disk.remove(&aside)?;
+        self.disk.rename(&path, &aside)?;
+        self.add_fault("state", "state_damaged", format!("{name} could not be read and is made anew: {reason}"))
+    }
+
     pub(crate) fn identity(&self) -> Result<Option<Identity>, AgentError> {
         self.read_json("identity.json")
     }
@@ -272,6 +306,11 @@ impl State {
         Ok(next_counter(&self.disk, &self.folder.join("counter"))?)
     }
 
+    /// The same, beyond what the service took last.
+    pub(crate) fn next_counter_after(&self, last: u64) -> Result<u64, AgentError> {
+        Ok(next_counter_after(&self.disk, &self.folder.join("counter"), last)?)
+    }
+
     /// Number of the generation in force.
     pub(crate) fn current(&self) -> Result<Option<u64>, AgentError> {
         let path = self.folder.join("current");
@@ -320,7 +359,7 @@ impl State {
         };
         self.disk.step("check database")?;
         match self.disk.read(&self.database(number)) {
-            Err(e) if e.is_not_found() => Ok(false),
+            Err(e) if e.is_not_found() || e.is_of_other_kind() => Ok(false),
             read => Ok(Sha256Hex::of(&read?) == manifest.database_sha256),
         }
     }

@@ -46,6 +46,8 @@ pub enum HttpError {
         detail: String,
         /// How long it asks not to be asked again, by `Retry-After`; at most 24 hours.
         retry_after: Option<Duration>,
+        /// The last counter that it took of the key which signed the request, where it says so.
+        last_counter: Option<u64>,
     },
     /// The answer leads elsewhere. Nothing is fetched from places that nobody vouched for.
     #[error("{url} answers {status}, a redirection to `{location}`, which is not followed")]
@@ -181,6 +183,8 @@ impl HttpError {
             code: String,
             #[serde(default)]
             detail: String,
+            #[serde(default)]
+            last_counter: Option<u64>,
         }
         let (url, number) = (url.to_string(), status.as_u16());
         if status.is_redirection() {
@@ -190,9 +194,10 @@ impl HttpError {
         }
         // What is no code may come from anybody who answers in JSON, and callers show and compare codes.
         let problem = serde_json::from_slice::<Problem>(body).ok().filter(|problem| is_code(&problem.code));
-        let problem = problem.unwrap_or_else(|| Problem { code: format!("http_{number}"), detail: String::new() });
+        let nothing = || Problem { code: format!("http_{number}"), detail: String::new(), last_counter: None };
+        let Problem { code, detail, last_counter } = problem.unwrap_or_else(nothing);
         let retry_after = retry_after(headers, SystemTime::now());
-        HttpError::Refused { url, status: number, code: problem.code, detail: printable(&problem.detail), retry_after }
+        HttpError::Refused { url, status: number, code, detail: printable(&detail), retry_after, last_counter }
     }
 }
 

@@ -52,6 +52,7 @@ impl Default for Network {
 impl Network {
     /// A client for requests to `base`.
     pub(super) fn client(&self, base: &Url) -> Result<reqwest::Client, HttpError> {
+        check_address(base)?;
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("titer/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -101,6 +102,22 @@ fn certificates(file: &Path) -> Result<Vec<Certificate>, HttpError> {
     if found.is_empty() { Err(refused("it holds no certificate".to_owned())) } else { Ok(found) }
 }
 
+/// Refuses what is no address of a service, and one with a name or password in it: addresses are kept, printed, logged and written into bundles.
+fn check_address(base: &Url) -> Result<(), HttpError> {
+    let refused = |reason: String| Err(HttpError::Setup { code: "service_address_refused", reason });
+    if !base.username().is_empty() || base.password().is_some() {
+        let host = base.host_str().unwrap_or_default();
+        return refused(format!(
+            "the address of `{host}` has a name or password in it, which would be kept and passed on; give it without, \
+             and let a proxy in front ask for another proof"
+        ));
+    }
+    if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
+        return refused(format!("`{base}` is no address of a service; write it like https://updates.example:7911/"));
+    }
+    Ok(())
+}
+
 /// An address without the password that may be in it.
 fn hidden(url: &Url) -> String {
     let mut shown = url.clone();
@@ -138,6 +155,17 @@ mod tests {
             std::fs::write(&file, text).unwrap();
             let refused = code(ca()).unwrap_err();
             assert!(["ca_refused", "client_failed"].contains(&refused.as_str()), "{text}: {refused}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_are_none_or_hold_secrets_are_refused_and_not_told() {
+        for address in
+            ["http://me:secret@service/", "http://secret@service/", "localhost:7911", "ftp://service/", "file:///x"]
+        {
+            let error = Network::default().client(&address.parse().unwrap()).unwrap_err();
+            assert_eq!(error.code(), "service_address_refused", "{address}");
+            assert!(!error.to_string().contains("secret"), "{error}");
         }
     }
 

@@ -2,20 +2,36 @@
 
 use super::MakerError;
 use crate::disk::{Access, Disk};
-use crate::keys::SigningKey;
+use crate::keys::{PublicKey, SigningKey};
 use crate::statement::KeyStatement;
-use crate::tuf::{self, SignedModule};
-use crate::wire::MakerName;
+use crate::tuf::{self, MakerKeys, SignedModule};
+use crate::wire::{MakerName, Registration};
 use std::path::Path;
 use tough::schema::Targets;
+
+/// Refuses a key that speaks for the maker neither now nor by a change that waits, as far as the file and those beside it tell.
+fn check_listed(disk: &Disk, file: &Path, bytes: &[u8], key: &PublicKey) -> Result<(), MakerError> {
+    let beside = |name: &str| disk.read(&file.with_file_name(name)).ok();
+    let registered = beside("registration.json").and_then(|text| serde_json::from_slice::<Registration>(&text).ok());
+    // A file that was carried here alone does not tell whose keys it had before.
+    let Some(registered) = registered else { return Ok(()) };
+    let held = beside("keys.json").and_then(|text| serde_json::from_slice::<MakerKeys>(&text).ok());
+    let held = held.unwrap_or_else(|| MakerKeys::single(registered.public_key));
+    let next = [Some(bytes.to_vec()), beside("next-keys.json")].into_iter().flatten();
+    let next = next.filter_map(|text| serde_json::from_slice::<KeyStatement>(&text).ok());
+    let listed = next.flat_map(|statement| statement.keys.keys).chain(held.keys).any(|listed| listed == *key);
+    if listed { Ok(()) } else { Err(MakerError::KeyNotListed(*key)) }
+}
 
 /// Adds a signature to a role or to a change of keys, in place, and returns what was signed, a fact a line.
 ///
 /// # Errors
+/// [`MakerError::KeyNotListed`] when the maker's folder around the file shows that the signature would count for nothing;
 /// [`MakerError::Damaged`] when the file is neither; [`MakerError::Role`] when it is no role of one maker.
 pub fn cosign(file: &Path, key: &SigningKey) -> Result<Vec<String>, MakerError> {
     let disk = Disk::default();
     let bytes = disk.read(file)?;
+    check_listed(&disk, file, &bytes, &key.public())?;
     if let Ok(mut statement) = serde_json::from_slice::<KeyStatement>(&bytes) {
         statement.sign(key);
         let text = serde_json::to_vec_pretty(&statement).expect("a statement is plain JSON");

@@ -2,7 +2,7 @@
 
 use crate::disk::DiskError;
 use crate::http::HttpError;
-use crate::keys::KeyError;
+use crate::keys::{KeyError, PublicKey};
 use crate::tuf::TufError;
 use crate::wire::{MakerName, NewsError};
 use std::path::PathBuf;
@@ -22,6 +22,9 @@ pub enum MakerError {
         /// Whose it is.
         found: MakerName,
     },
+    /// Another call works in the folder, and did not end in two minutes.
+    #[error("another command is at work in `{}`", .0.display())]
+    Busy(PathBuf),
     /// A file.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -73,6 +76,14 @@ pub enum MakerError {
         /// The newest so far.
         newest: u64,
     },
+    /// After such a number there would soon be none that everybody can read.
+    #[error("release {0} is above {max}, the greatest number of a release", max = super::RELEASE_MAX)]
+    ReleaseTooLarge(u64),
+    /// The key speaks for somebody else.
+    #[error(
+        "key {0} is none of this maker's, now or by the change of keys that waits; its signature would count for nothing"
+    )]
+    KeyNotListed(PublicKey),
     /// A release that is not on offer cannot be withdrawn.
     #[error("`{channel}` release {release} is not on offer")]
     NotListed {
@@ -133,6 +144,7 @@ impl MakerError {
         match self {
             MakerError::NoMaker(_) => "maker_missing",
             MakerError::OtherMaker { .. } => "maker_other",
+            MakerError::Busy(_) => "maker_busy",
             MakerError::Disk(_) => "disk_failed",
             MakerError::Key(_) => "key_failed",
             MakerError::Role(e) => e.code(),
@@ -141,6 +153,8 @@ impl MakerError {
             MakerError::Module { .. } => "module_refused",
             MakerError::ForeignChannel { .. } => "channel_foreign",
             MakerError::NotNewer { .. } => "release_not_newer",
+            MakerError::ReleaseTooLarge(_) => "number_too_large",
+            MakerError::KeyNotListed(_) => "key_not_listed",
             MakerError::NotListed { .. } => "release_not_listed",
             MakerError::NothingToGoBackTo { .. } => "nothing_to_go_back_to",
             MakerError::SignaturesMissing { .. } => "signatures_missing",

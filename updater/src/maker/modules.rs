@@ -44,6 +44,7 @@ impl Maker {
         release: Option<u64>,
         change: &ModuleChange,
     ) -> Result<(ChannelRelease, Vec<Module>), MakerError> {
+        let _lock = super::lock(&self.folder)?;
         let mut offered = self.offered()?;
         let newest = offered.newest(channel);
         let number = release.or(newest).ok_or(MakerError::NothingReleased)?;

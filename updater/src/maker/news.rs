@@ -1,8 +1,8 @@
 //! News of threats: sent to a service, and kept to be signed for the maker's own site.
 
-use super::{Maker, MakerError, next_counter};
+use super::{Maker, MakerError, next_counter, next_counter_after};
 use crate::disk::Access;
-use crate::http::{Client, Proof};
+use crate::http::{Client, HttpError, Proof};
 use crate::wire::{NEWS_MAX, News, NewsBody, NewsList, SignedNews, check_news};
 use reqwest::Method;
 use serde::Deserialize;
@@ -43,7 +43,15 @@ impl Maker {
         let body = serde_json::to_vec(&NewsBody::Several(items.to_vec())).expect("news is plain JSON");
         let path = format!("/v1/makers/{}/news", self.name);
         let client = Client::new(service)?;
-        let taken: Taken = client.call(Method::POST, &path, Proof::Key(&self.key()?, counter), body).await?;
+        let key = self.key()?;
+        let send = async |counter| client.call(Method::POST, &path, Proof::Key(&key, counter), body.clone()).await;
+        let taken: Taken = match send(counter).await {
+            // The counter here was lost after a time when this machine's clock was ahead: on from where the service stands.
+            Err(HttpError::Refused { last_counter: Some(last), .. }) if last >= counter => {
+                send(next_counter_after(&self.disk, &self.folder.join("counter"), last)?).await?
+            }
+            answer => answer?,
+        };
         Ok(taken.taken)
     }
 

@@ -1,6 +1,6 @@
 //! Sending what was signed, and coming back from the service after a restore.
 
-use super::{Maker, MakerError, RoleFile, distinct};
+use super::{Maker, MakerError, RoleFile, distinct, lock_soon};
 use crate::disk::Access;
 use crate::http::{Client, Proof};
 use crate::statement::KeyStatement;
@@ -21,6 +21,7 @@ impl Maker {
     /// [`MakerError`]; the service publishes all of it or nothing. [`MakerError::SignerBehind`] when the service has what was never
     /// signed here: then nothing is signed.
     pub async fn publish(&self, service: &Url) -> Result<MakerView, MakerError> {
+        let _lock = lock_soon(&self.folder).await?;
         let client = Client::with(service, &self.network)?;
         let held = self.view(&client).await?;
         let mut statement = self.next_keys()?;
@@ -72,10 +73,12 @@ impl Maker {
         let delegations = tuf::delegations(&[(self.name.clone(), self.keys()?)])?;
         // Not the service's word but the maker's own keys say that this is theirs.
         let role = tuf::verify_maker_role(&delegations, &self.name, &bytes, Time::now())?;
-        if let Some((_, here)) = self.role()?
-            && here.signed.version > role.version
-        {
-            return Ok(here.signed.version.get());
+        let _lock = lock_soon(&self.folder).await?;
+        match self.role() {
+            Ok(Some((_, here))) if here.signed.version > role.version => return Ok(here.signed.version.get()),
+            // What cannot be read is what this is for.
+            Ok(_) | Err(MakerError::Damaged { .. }) => {}
+            Err(error) => return Err(error),
         }
         self.disk.replace(&self.role_path(), &bytes, Access::Public)?;
         self.write_json("mark", &role.version.get())?;

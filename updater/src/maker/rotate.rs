@@ -1,6 +1,6 @@
 //! A change of a maker's keys: signed here, carried to other holders where there are some, put in force by a publication.
 
-use super::{Maker, MakerError};
+use super::{Maker, MakerError, lock};
 use crate::keys::{KeyError, PublicKey, SigningKey};
 use crate::statement::KeyStatement;
 use crate::tuf::MakerKeys;
@@ -27,6 +27,7 @@ impl Maker {
     /// # Errors
     /// [`MakerError::ChangeWaits`] when there is one already; [`MakerError::Role`] when the keys cannot be.
     pub fn rotate(&self, change: &KeyChange) -> Result<KeyStatement, MakerError> {
+        let _lock = lock(&self.folder)?;
         let path = self.folder.join("next-keys.json");
         if self.next_keys()?.is_some() {
             return Err(MakerError::ChangeWaits(path));

@@ -11,7 +11,7 @@
 //! no longer listed stay: who began to read before still fetches them. Rejected: the layout of a TUF repository, which a maker
 //! has neither root nor timestamp for: the service gives freshness.
 
-use super::{Maker, MakerError, distinct};
+use super::{Maker, MakerError, distinct, lock};
 use crate::disk::Access;
 use crate::tuf::{self, MAKER_LIFETIME, SignedModule};
 use crate::wire::MakerName;
@@ -55,11 +55,13 @@ impl Maker {
     /// [`MakerError`]; [`MakerError::SignaturesMissing`] while not enough of the maker's keys signed the role.
     pub fn export(&self, folder: &Path) -> Result<Exported, MakerError> {
         self.disk.create_dir(folder)?;
+        let turn = lock(&self.folder)?;
         let offered = self.offered()?;
         let (_, role) = self.role()?.ok_or(MakerError::NothingReleased)?;
         if role.signed.expires <= Time::now() + MAKER_LIFETIME / 2 {
             self.offer(&offered)?;
         }
+        drop(turn);
         let (bytes, role) = self.role()?.ok_or(MakerError::NothingReleased)?;
         Self::check_signed(&role, None, &self.keys()?)?;
         let read = tuf::read_maker_role(&self.name, &role.signed)?;

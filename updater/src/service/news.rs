@@ -50,7 +50,7 @@ pub(crate) async fn tell(
     let items = items.into_items();
     check_news(&maker, &items)?;
     let told = app.store.put_news(&maker, counter, &items).await?;
-    let told = told.ok_or_else(|| Problem::conflict("request_replayed", format!("counter {counter} was used before")))?;
+    let told = told.map_err(|last| Problem::replayed(counter, last))?;
     log(&maker, &told);
     ask_about_new(&app, &told);
     Ok(Json(json!({ "taken": told.taken })))
@@ -107,9 +107,7 @@ pub(crate) async fn report(
     check_name(&report.threat)?;
     match app.store.put_threat_report(&terminal, counter, &report, REPORTS_A_DAY_MAX).await? {
         Reported::Taken => {}
-        Reported::Replayed => {
-            return Err(Problem::conflict("request_replayed", format!("counter {counter} was used before")));
-        }
+        Reported::Replayed(last) => return Err(Problem::replayed(counter, last)),
         Reported::TooMany => {
             let detail = format!("a terminal reports at most {REPORTS_A_DAY_MAX} threats a day");
             // Not 429, by which the terminal would leave the service alone altogether.

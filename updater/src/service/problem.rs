@@ -20,6 +20,7 @@ pub(crate) struct Problem {
     code: &'static str,
     detail: String,
     retry_after: Option<Duration>,
+    last_counter: Option<u64>,
 }
 
 /// The code of a refusal, beside its document, for who counts them.
@@ -44,6 +45,9 @@ pub(crate) struct ProblemDocument {
     /// Id of the request, to ask about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     request: Option<String>,
+    /// With `request_replayed`: the last counter that was taken of this key. The next request counts further from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_counter: Option<u64>,
     /// Whom to ask; with refusals that ask to be left alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     contact: Option<String>,
@@ -52,7 +56,7 @@ pub(crate) struct ProblemDocument {
 impl Problem {
     #[expect(clippy::needless_pass_by_value, reason = "callers pass what they have: text or an error")]
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl ToString) -> Self {
-        Problem { status, code, detail: detail.to_string(), retry_after: None }
+        Problem { status, code, detail: detail.to_string(), retry_after: None, last_counter: None }
     }
 
     pub(crate) fn bad_request(code: &'static str, detail: impl ToString) -> Self {
@@ -73,6 +77,12 @@ impl Problem {
 
     pub(crate) fn conflict(code: &'static str, detail: impl ToString) -> Self {
         Problem::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// A counter that was used, with the last one that was. Only whoever signed the request hears it.
+    pub(crate) fn replayed(counter: u64, last: u64) -> Self {
+        let detail = format!("counter {counter} was used before; the last one taken is {last}");
+        Problem { last_counter: Some(last), ..Problem::conflict("request_replayed", detail) }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -150,6 +160,7 @@ impl IntoResponse for Problem {
             code: self.code.to_owned(),
             detail: self.detail,
             request: id,
+            last_counter: self.last_counter,
             contact: contact.map(|contact| contact.to_string()),
         };
         let body = serde_json::to_string(&document).expect("a problem is plain JSON");

@@ -43,6 +43,7 @@ pub(crate) use sources::{Attempt, Source, Validators};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, Executor, Transaction};
 use std::fmt;
+use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -102,6 +103,9 @@ pub enum StoreError {
     /// The tables' address is none.
     #[error("the address of the database cannot be read: {0}")]
     Address(url::ParseError),
+    /// The file of the tables is something else.
+    #[error("`{}` is no SQLite database", .0.display())]
+    NotTables(PathBuf),
     /// The connection would cross a network in the clear, and nobody said that it may.
     #[error(
         "the connection to the database at `{0}` is not encrypted; add `sslmode=disable` to its address if that network is trusted"
@@ -150,6 +154,7 @@ impl Store {
         let options = AnyPoolOptions::new().max_connections(CONNECTIONS_MAX);
         let (dialect, pool) = match database {
             Database::Sqlite(path) => {
+                check_sqlite(path)?;
                 let options = options.after_connect(|connection, _| {
                     Box::pin(async move {
                         connection.execute(PRAGMAS).await?;
@@ -235,6 +240,22 @@ impl Store {
             Dialect::Postgres => "BEGIN",
         };
         Ok(self.pool.begin_with(begin).await?)
+    }
+}
+
+/// What every SQLite database begins with, as its file format says.
+const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// Refuses a file that is no database, by name and at once: the pool would go on trying for half a minute.
+fn check_sqlite(path: &Path) -> Result<(), StoreError> {
+    let mut head = Vec::new();
+    match std::fs::File::open(path).and_then(|file| file.take(SQLITE_MAGIC.len() as u64).read_to_end(&mut head)) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        // An empty file is one that was made and not written yet.
+        Ok(_) if head.is_empty() || head == SQLITE_MAGIC => Ok(()),
+        Ok(_) => Err(StoreError::NotTables(path.to_owned())),
+        Err(e) if e.kind() == std::io::ErrorKind::IsADirectory => Err(StoreError::NotTables(path.to_owned())),
+        Err(e) => Err(StoreError::Sql(sqlx::Error::Io(e))),
     }
 }
 

@@ -6,8 +6,10 @@ use crate::service::problem::Problem;
 use crate::service::store::{CheckInTaken, Enrolment, Standing};
 use crate::service::{AppState, counter_of};
 use crate::wire::{
-    Acknowledge, ChannelRelease, CheckIn, CheckedIn, Empty, Enrol, Enrolled, Reported, Sha256Hex, TerminalFacts, check_group,
+    Acknowledge, ChannelRelease, CheckIn, CheckedIn, Designation, Empty, Enrol, Enrolled, Reported, Sha256Hex,
+    TerminalFacts, check_group,
 };
+use crate::words::printable;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -19,6 +21,8 @@ const TERMINAL_ID_BYTES: usize = 16;
 const LISTED_MAX: usize = 100;
 /// Longest text that a terminal says of its machine, in bytes.
 const TEXT_LEN_MAX: usize = 200;
+/// Steps of a plan that a report is kept with.
+const STEPS_MAX: usize = 1000;
 
 /// Enters a terminal in the user table, by an enrolment token. Codes: `enrolment_token_refused`, `signature_missing`, `signature_refused`.
 #[utoipa::path(post, path = "/v1/terminals", request_body = Enrol, responses((status = 200, body = Enrolled)))]
@@ -74,7 +78,7 @@ pub(crate) async fn check_in(
     let taken = app.store.check_in(&terminal, counter, &report, &freshness).await;
     app.polls.forget(&terminal);
     match taken? {
-        CheckInTaken::Replayed => fresh(false, counter)?,
+        CheckInTaken::Replayed(last) => return Err(Problem::replayed(counter, last)),
         CheckInTaken::Yes { is_copy: false } => {}
         CheckInTaken::Yes { is_copy: true } => {
             tracing::warn!(terminal, "there are two copies of terminal {terminal}, or it was put back to an older state");
@@ -114,10 +118,13 @@ pub(crate) async fn acknowledge(
     body: Bytes,
 ) -> Result<Json<Empty>, Problem> {
     let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
-    let report: Reported<Acknowledge> = parse(&body)?;
+    let Reported { result, plan, steps } = parse::<Reported<Acknowledge>>(&body)?;
+    let plan = plan.as_deref().map(printable);
+    let steps = steps.iter().take(STEPS_MAX).map(|step| printable(step)).collect();
+    let report = Reported { result: result.shown(), plan, steps };
     let taken = app.store.acknowledge(&terminal, counter, &report).await;
     app.polls.forget(&terminal);
-    fresh(taken?, counter)?;
+    taken?.map_err(|last| Problem::replayed(counter, last))?;
     app.store.blame(&terminal, &report.result).await?;
     match report.result {
         Acknowledge::Installed { generation, .. } => {
@@ -173,11 +180,15 @@ fn revoked() -> Problem {
 /// Bounds on what a terminal says of itself, as every decision for it goes over that.
 fn sensible(facts: &TerminalFacts, applied: &[ChannelRelease]) -> Result<(), Problem> {
     let refused = |detail: String| Problem::bad_request("facts_refused", detail);
-    let counts = [facts.subscribed.len(), applied.len(), facts.features.len()];
+    let makers = if let Designation::List(makers) = &facts.designation { makers.len() } else { 0 };
+    let counts = [facts.subscribed.len(), applied.len(), facts.features.len(), makers];
     if counts.iter().any(|count| *count > LISTED_MAX) {
-        return Err(refused(format!("a terminal subscribes to, runs and has at most {LISTED_MAX} of each")));
+        return Err(refused(format!("a terminal subscribes to, runs, accepts and has at most {LISTED_MAX} of each")));
     }
     let texts = [&facts.hardware, &facts.os, &facts.engine_version].into_iter().chain(&facts.features);
+    if let Some(text) = texts.clone().find(|text| printable(text) != **text) {
+        return Err(refused(format!("`{}` has characters that no table can show", printable(text))));
+    }
     if let Some(long) = texts.map(String::len).find(|length| *length > TEXT_LEN_MAX) {
         return Err(refused(format!("a text has {long} bytes, {TEXT_LEN_MAX} are allowed")));
     }
@@ -186,10 +197,6 @@ fn sensible(facts: &TerminalFacts, applied: &[ChannelRelease]) -> Result<(), Pro
 
 fn unknown() -> Problem {
     Problem::not_found("terminal_unknown", "no terminal with this number is enrolled")
-}
-
-fn fresh(taken: bool, counter: u64) -> Result<(), Problem> {
-    if taken { Ok(()) } else { Err(Problem::conflict("request_replayed", format!("counter {counter} was used before"))) }
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {

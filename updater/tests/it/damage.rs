@@ -3,7 +3,7 @@
 use crate::support::{Terminal, World, at};
 use std::fs;
 use std::path::Path;
-use updater::agent::{Agent, Enrolment};
+use updater::agent::{Agent, Enrolment, Outcome};
 use updater::installed_database;
 use updater::wire::{Danger, Designation, ThreatNews};
 
@@ -42,6 +42,81 @@ async fn a_damaged_installation_is_not_taken_for_none() {
     assert_eq!(installed_database(&terminal.folder).unwrap_err().code(), "state_damaged");
 }
 
+/// What the disk harms while the assigned release is held back is made again, of the release that was gone back to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_installation_is_mended_while_the_assigned_release_is_held_back() {
+    let (world, terminal) = world_with_one_terminal().await;
+    let maker = updater::maker::Maker::open(&world.dir.path().join("makers/acme")).unwrap();
+    world.publish(&maker, "acme/stable", 2, 0..200).await;
+    terminal.agent.update().await.unwrap();
+    terminal.agent.rollback().unwrap();
+    assert_eq!(terminal.agent.update().await.unwrap().outcome, Outcome::HeldBack);
+    let folder = &terminal.folder;
+    let harms: [(&str, &dyn Fn()); 8] = [
+        ("an empty current", &|| fs::write(folder.join("current"), "").unwrap()),
+        ("a current of no generation", &|| fs::write(folder.join("current"), "99").unwrap()),
+        ("a missing current", &|| fs::remove_file(folder.join("current")).unwrap()),
+        ("a missing database", &|| fs::remove_file(installed_database(folder).unwrap().unwrap()).unwrap()),
+        ("a harmed database", &|| fs::write(installed_database(folder).unwrap().unwrap(), "x").unwrap()),
+        ("a folder in place of the database", &|| {
+            let database = installed_database(folder).unwrap().unwrap();
+            fs::remove_file(&database).unwrap();
+            fs::create_dir(&database).unwrap();
+        }),
+        ("no generations", &|| fs::remove_dir_all(folder.join("gen")).unwrap()),
+        ("no generations and no blobs", &|| {
+            fs::remove_dir_all(folder.join("gen")).unwrap();
+            fs::remove_dir_all(folder.join("store")).unwrap();
+        }),
+    ];
+    for (what, harm) in harms {
+        harm();
+        assert!(terminal.status().damage.is_some(), "{what} is told");
+        let report = terminal.agent.update().await.unwrap();
+        assert_eq!(report.outcome, Outcome::Installed, "{what}");
+        assert_eq!(terminal.runs(), [at("acme/stable", 1)], "{what} is mended");
+        assert_eq!(terminal.status().damage, None);
+        assert_eq!(terminal.agent.update().await.unwrap().outcome, Outcome::HeldBack, "{what}");
+    }
+}
+
+/// Small files that can be made anew do not stand in the way of updates; those that protect do.
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_side_files_are_set_aside() {
+    let (world, terminal) = world_with_one_terminal().await;
+    let generation = terminal.status().generation.unwrap();
+    let probation = format!("gen/{generation}/probation.json");
+    let names = [
+        "faults.json",
+        "held.json",
+        "staged.json",
+        "contact.json",
+        "clean.json",
+        "refused-deltas.json",
+        "poll.json",
+        &probation,
+    ];
+    for content in ["", "{", "7"] {
+        for name in names {
+            fs::write(terminal.folder.join(name), content).unwrap();
+        }
+        terminal.agent.update().await.unwrap();
+        for name in names {
+            assert_eq!(fs::read_to_string(terminal.folder.join(format!("{name}.damaged"))).unwrap(), content, "{name}");
+        }
+        terminal.status();
+    }
+    assert!(world.reported("state_damaged").await >= 3);
+    for name in ["assignments.json", "trusted.json", "identity.json"] {
+        let path = terminal.folder.join(name);
+        let kept = fs::read(&path).unwrap();
+        fs::write(&path, "").unwrap();
+        assert_eq!(terminal.agent.update_fully().await.unwrap_err().code(), "state_damaged", "{name}");
+        fs::write(&path, kept).unwrap();
+    }
+    terminal.agent.update_fully().await.unwrap();
+}
+
 /// A counter that was lost or rolled back: a virtual machine that was restored, a file that was removed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_or_restored_counter_locks_nobody_out() {
@@ -67,6 +142,33 @@ async fn a_lost_or_restored_counter_locks_nobody_out() {
         terminal.agent.update().await.unwrap();
     }
     assert!(fs::read_to_string(terminal.folder.join("counter")).unwrap().parse::<u64>().unwrap() > 1 << 60);
+}
+
+/// A clock that was ahead by centuries, and then the counter that it led to is lost: the service says where it stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_counter_that_was_lost_after_a_wrong_clock_is_told_by_the_service() {
+    let (world, terminal) = world_with_one_terminal().await;
+    let maker = updater::maker::Maker::open(&world.dir.path().join("makers/acme")).unwrap();
+    let discovered = "2026-11-10".parse().unwrap();
+    let news = ThreatNews { threat: "x".to_owned(), danger: Danger::Low, discovered, expected: None, vaccine: None };
+    let (own, makers) = (terminal.folder.join("counter"), world.dir.path().join("makers/acme/counter"));
+    let read = |path: &Path| fs::read_to_string(path).unwrap().parse::<u64>().unwrap();
+    for counter in [&own, &makers] {
+        fs::write(counter, (1_u64 << 62).to_string()).unwrap();
+    }
+    terminal.agent.update_fully().await.unwrap();
+    maker.news(&world.url, &news).await.unwrap();
+    for counter in [&own, &makers] {
+        fs::remove_file(counter).unwrap();
+    }
+    terminal.agent.update_fully().await.unwrap();
+    maker.news(&world.url, &news).await.unwrap();
+    assert!(read(&own) > 1 << 62 && read(&makers) > 1 << 62);
+    // A counter that no table takes is as good as lost, and does no harm to others.
+    fs::write(&own, u64::MAX.to_string()).unwrap();
+    terminal.agent.update_fully().await.unwrap();
+    terminal.agent.update().await.unwrap();
+    assert!((1 << 62..1 << 63).contains(&read(&own)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

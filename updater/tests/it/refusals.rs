@@ -211,6 +211,11 @@ async fn replayed_or_forged_check_in() {
         assert_eq!(status, 409);
         assert!(problem.contains(r#""code":"request_replayed""#), "{problem}");
     }
+    assert!(send(counter, body).await.1.contains(&format!("\"last_counter\":{counter}")));
+    for impossible in [1 << 63, u64::MAX] {
+        let (status, problem) = send(impossible, body).await;
+        assert!(status == 400 && problem.contains(r#""code":"number_too_large""#), "{problem}");
+    }
     let (status, problem) = send(counter + 1, "{}").await;
     assert_eq!(status, 401);
     assert!(problem.contains(r#""code":"signature_refused""#), "{problem}");

@@ -3,7 +3,7 @@
 use super::{hinted, open};
 use crate::args::{MakerArgs, NewsArgs};
 use crate::exit::Exit;
-use crate::output::{read, say, with_hint, write};
+use crate::output::{read, say, spare, with_hint, write};
 use std::path::Path;
 use updater::wire::{ChannelRelease, News, NewsBody, ThreatNews, Vaccine};
 
@@ -27,6 +27,7 @@ pub(super) async fn run(args: &MakerArgs, news: &NewsArgs) -> anyhow::Result<Exi
 
 /// Runs `titer maker sign-news`.
 pub(super) fn sign(args: &MakerArgs, file: &Path, output: &Path) -> anyhow::Result<Exit> {
+    spare(&[file], output)?;
     let signed = open(args)?.sign_news(read_items(file)?).map_err(hinted)?;
     write(output, &serde_json::to_vec(&signed)?)?;
     say!("{}: signed", output.display());

@@ -6,7 +6,7 @@ use crate::engine_adapter::Adapter;
 use crate::output::{coded, remark};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use updater::agent::{self, Agent, AgentError, ScanMark, Settings, Trigger, WhenStale};
+use updater::agent::{self, Agent, AgentError, SETTINGS_FILE, ScanMark, Settings, Trigger, WhenStale};
 
 /// A scan that is watched; dropped by an error, it says nothing of the signatures.
 pub(super) struct Watch(ScanMark);
@@ -38,7 +38,14 @@ fn bring_up_to_date(state: &Path, asked: bool) -> anyhow::Result<()> {
     let settings = match Settings::load(state) {
         Ok(settings) => settings,
         Err(error) if asked => return Err(hinted(error)),
-        Err(_) => return Ok(()),
+        Err(error) if may_block(state) => {
+            let hint = "mend agent.toml in the state folder; `--no-update` scans without it";
+            return Err(coded(&error, error.code(), Some(hint)));
+        }
+        Err(error) => {
+            remark!("note: scanning without an update: {error} ({})", error.code());
+            return Ok(());
+        }
     };
     if !(asked || settings.allows(Trigger::Scan)) {
         return Ok(());
@@ -54,6 +61,15 @@ fn bring_up_to_date(state: &Path, asked: bool) -> anyhow::Result<()> {
         Err(_) => format!("the update is not through after {} s", patience.as_secs()),
     };
     stale(state, &settings, &failed)
+}
+
+/// Whether settings that cannot be understood may be those of somebody who wants no scan with old signatures. That they cannot be read for
+/// another mistake must not let scans pass that they were written to stop.
+fn may_block(state: &Path) -> bool {
+    let text = std::fs::read(state.join(SETTINGS_FILE)).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    lines.filter(|line| line.contains("when_stale")).any(|line| line.contains("block"))
 }
 
 /// Old signatures are continued with, warned of, or refused.

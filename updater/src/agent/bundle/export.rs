@@ -49,6 +49,16 @@ impl Writer {
 /// [`AgentError::Http`], [`AgentError::Maker`] for metadata that cannot be read, [`AgentError::NotListed`] for a channel that is
 /// not published, [`AgentError::Disk`].
 pub async fn export(service: &Url, channels: &[Channel], output: &Path) -> Result<Exported, AgentError> {
+    let (bytes, exported) = gather(service, channels).await?;
+    Disk::default().replace(output, &bytes, Access::Public)?;
+    Ok(exported)
+}
+
+/// The same as the bytes of the file, for who writes it elsewhere.
+///
+/// # Errors
+/// As [`export`].
+pub async fn gather(service: &Url, channels: &[Channel]) -> Result<(Vec<u8>, Exported), AgentError> {
     let client = Client::new(service)?;
     let mut writer = Writer { entries: Vec::new(), bodies: Vec::new() };
     let metadata = async |file: &str| client.get(&format!("/metadata/{file}"), METADATA_LEN_MAX, &mut |_| {}).await;
@@ -85,8 +95,8 @@ pub async fn export(service: &Url, channels: &[Channel], output: &Path) -> Resul
     let releases = releases(&writer, channels)?;
     let head = Index { created: jiff::Timestamp::now().as_second(), service: service.to_string(), entries: writer.entries };
     let bytes = [write_head(&head)?, writer.bodies].concat();
-    Disk::default().replace(output, &bytes, Access::Public)?;
-    Ok(Exported { releases, length: bytes.len() as u64, expires: timestamp.signed.expires.as_second() })
+    let (length, expires) = (bytes.len() as u64, timestamp.signed.expires.as_second());
+    Ok((bytes, Exported { releases, length, expires }))
 }
 
 /// Adds the newest blob of each wanted channel of a maker, with its modules.

@@ -35,8 +35,8 @@ impl Standing {
 pub(crate) enum CheckInTaken {
     /// It is written. A copy said what neither the last answer nor the one before it told this terminal to say.
     Yes { is_copy: bool },
-    /// Its counter was used; nothing is written.
-    Replayed,
+    /// Its counter was used; nothing is written. The last one that was taken.
+    Replayed(u64),
 }
 
 /// The part of a terminal's row that an idle poll needs.
@@ -73,17 +73,22 @@ impl Store {
     }
 
     /// Writes contacts by idle polls, all or none: by terminal, seconds since 1970 and counter. One whose counter was used is no contact, so that
-    /// a poll which is played again, to another replica or after a restart, shows nobody as seen.
+    /// a poll which is played again, to another replica or after a restart, shows nobody as seen. A counter that the
+    /// table does not take is left out, so that no terminal keeps the others' contacts from being written.
     pub(crate) async fn note_contacts(&self, contacts: &HashMap<String, (i64, u64)>) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         for (terminal, (at, counter)) in contacts {
+            let Ok(counter) = int(*counter) else {
+                tracing::warn!(terminal, counter, "a contact of terminal {terminal} has an impossible counter");
+                continue;
+            };
             sqlx::query(
                 "UPDATE terminals SET counter = $2,
                  last_contact = CASE WHEN COALESCE(last_contact, 0) < $1 THEN $1 ELSE last_contact END
                  WHERE terminal = $3 AND counter < $2",
             )
             .bind(at)
-            .bind(int(*counter)?)
+            .bind(counter)
             .bind(terminal)
             .execute(&mut *tx)
             .await?;
@@ -101,7 +106,7 @@ impl Store {
     ) -> Result<CheckInTaken, StoreError> {
         let mut tx = self.begin().await?;
         if !take_counter(&mut tx, terminal, counter).await? {
-            return Ok(CheckInTaken::Replayed);
+            return Ok(CheckInTaken::Replayed(last_counter(&mut tx, terminal).await?));
         }
         let is_copy = !take_freshness(&mut tx, terminal, &report.freshness, freshness).await?;
         let facts = &report.facts;
@@ -173,16 +178,16 @@ impl Store {
         Ok(())
     }
 
-    /// Records a terminal's result; returns false, and records nothing, for a counter that was used.
+    /// Records a terminal's result; returns the last counter that was taken, and records nothing, for one that was used.
     pub(crate) async fn acknowledge(
         &self,
         terminal: &str,
         counter: u64,
         reported: &Reported<Acknowledge>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Result<(), u64>, StoreError> {
         let mut tx = self.begin().await?;
         if !take_counter(&mut tx, terminal, counter).await? {
-            return Ok(false);
+            return Ok(Err(last_counter(&mut tx, terminal).await?));
         }
         let insert = "INSERT INTO reports (terminal, at, plan, steps, outcome, generation, step, code, words)
                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
@@ -206,7 +211,7 @@ impl Store {
             }
         }
         tx.commit().await?;
-        Ok(true)
+        Ok(Ok(()))
     }
 }
 
@@ -219,6 +224,12 @@ pub(super) async fn take_counter(tx: &mut Transaction<'_, Any>, terminal: &str, 
         .execute(&mut **tx)
         .await?;
     Ok(taken.rows_affected() == 1)
+}
+
+/// The last counter that was taken of a terminal.
+pub(super) async fn last_counter(tx: &mut Transaction<'_, Any>, terminal: &str) -> Result<u64, StoreError> {
+    let held = sqlx::query_scalar::<_, i64>("SELECT counter FROM terminals WHERE terminal = $1");
+    nat(held.bind(terminal).fetch_optional(&mut **tx).await?.unwrap_or(0))
 }
 
 /// How long one remark on copies of a terminal is enough, in seconds.

@@ -6,6 +6,7 @@ use crate::disk::Disk;
 use crate::keys::SigningKey;
 use crate::service::lease::{Lease, LeaseTimes};
 use crate::wire::{CheckIn, Danger, Designation, MakerName, Sha256Hex, TerminalFacts, ThreatNews};
+use std::collections::HashMap;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -144,8 +145,8 @@ async fn changes_are_seen_by_every_replica() {
         let mut told = two.watch();
         for counter in 1..=3 {
             let before = (one.changes(), two.changes());
-            assert!(one.put_news(&maker, counter, &[news("x").into()]).await.unwrap().is_some());
-            assert!(two.put_news(&maker, counter, &[news("x").into()]).await.unwrap().is_none(), "a counter is taken once");
+            assert!(one.put_news(&maker, counter, &[news("x").into()]).await.unwrap().is_ok());
+            assert!(two.put_news(&maker, counter, &[news("x").into()]).await.unwrap().is_err(), "a counter is taken once");
             assert!(one.changes() > before.0 && two.changes() == before.1, "{database:?}");
             two.look().await.unwrap();
             assert_eq!(two.changes(), one.changes());
@@ -154,6 +155,31 @@ async fn changes_are_seen_by_every_replica() {
             two.look().await.unwrap();
             assert!(!told.has_changed().unwrap(), "nothing is new");
         }
+    }
+}
+
+/// One counter that no table takes does not keep the others' contacts from being written.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_impossible_contact_fails_alone() {
+    let tables = Tables::new().await;
+    for database in &tables.databases {
+        let store = Store::open(database).await.unwrap();
+        let mut contacts = HashMap::new();
+        for (name, counter) in [("one", u64::MAX), ("two", 9)] {
+            let token = NewToken {
+                digest: Sha256Hex::of(name.as_bytes()),
+                uses_max: 1,
+                expires_at: None,
+                group: None,
+                approval: false,
+            };
+            store.add_token(&token).await.unwrap();
+            store.enrol(&token.digest, name, &tables.key(name).public(), 1, &facts("1")).await.unwrap();
+            contacts.insert(name.to_owned(), (7, counter));
+        }
+        store.note_contacts(&contacts).await.unwrap();
+        assert_eq!(store.terminal("one").await.unwrap().unwrap().counter, 1);
+        assert_eq!(store.terminal("two").await.unwrap().unwrap().counter, 9);
     }
 }
 

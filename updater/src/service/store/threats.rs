@@ -26,20 +26,20 @@ pub(crate) struct Told {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reported {
     Taken,
-    /// Its counter was used.
-    Replayed,
+    /// Its counter was used. The last one that was taken.
+    Replayed(u64),
     /// The terminal reported as many threats as it may in a day.
     TooMany,
 }
 
 impl Store {
-    /// Enters news that came in a signed request; returns `None`, and enters nothing, when `counter` is not newer than the last.
+    /// Enters news that came in a signed request; returns the last counter, and enters nothing, when `counter` is not newer.
     pub(crate) async fn put_news(
         &self,
         maker: &MakerName,
         counter: u64,
         items: &[News],
-    ) -> Result<Option<Told>, StoreError> {
+    ) -> Result<Result<Told, u64>, StoreError> {
         let mut tx = self.begin().await?;
         let taken = sqlx::query("UPDATE makers SET counter = $1 WHERE maker = $2 AND counter < $3")
             .bind(int(counter)?)
@@ -48,11 +48,12 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         if taken.rows_affected() == 0 {
-            return Ok(None);
+            let last = sqlx::query_scalar::<_, i64>("SELECT counter FROM makers WHERE maker = $1");
+            return Ok(Err(nat(last.bind(maker.as_str()).fetch_optional(&mut *tx).await?.unwrap_or(0))?));
         }
         let told = put_items(&mut tx, maker, counter, items).await?;
         self.commit_change(tx).await?;
-        Ok(Some(told))
+        Ok(Ok(told))
     }
 
     /// Enters news of a signed list, from wherever it came. The same list again, or an older one, changes nothing.
@@ -194,7 +195,7 @@ impl Store {
     ) -> Result<Reported, StoreError> {
         let mut tx = self.begin().await?;
         if !super::terminals::take_counter(&mut tx, terminal, counter).await? {
-            return Ok(Reported::Replayed);
+            return Ok(Reported::Replayed(super::terminals::last_counter(&mut tx, terminal).await?));
         }
         let others = sqlx::query_as::<_, (i64,)>(
             "SELECT COUNT(*) FROM threat_reports WHERE terminal = $1 AND at > $2 AND threat <> $3",
