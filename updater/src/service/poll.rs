@@ -245,13 +245,13 @@ pub(crate) async fn beacon(
     let asked = app.polls.proven(&terminal, &headers).ok_or_else(unproven)?;
     app.limits.terminal(&terminal)?;
     let tables = app.beacons.tables(&app.store).await?;
-    let tag = match app.polls.tag_in_memory(&app, &terminal).filter(|tag| is_told(&headers, tag)) {
-        Some(tag) => tag,
-        None => {
-            let (standing, row) = app.polls.read(&app.store, &terminal).await?;
-            may_call(standing)?;
-            app.polls.decide(&terminal, &row, &tables)
-        }
+    let told = app.polls.tag_in_memory(&app, &terminal).filter(|tag| is_told(&headers, tag));
+    let tag = if let Some(tag) = told {
+        tag
+    } else {
+        let (standing, row) = app.polls.read(&app.store, &terminal).await?;
+        may_call(standing)?;
+        app.polls.decide(&terminal, &row, &tables)
     };
     if !app.polls.note(&app, &asked) {
         return Err(Problem::conflict("request_replayed", format!("counter {} was used before", asked.counter)));
