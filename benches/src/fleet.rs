@@ -49,7 +49,7 @@ pub struct Told {
 /// When the system gives none.
 pub fn client(from: IpAddr) -> Result<Client> {
     let builder = Client::builder().no_proxy().tls_certs_only([]).local_address(from).tcp_nodelay(true);
-    Ok(builder.timeout(Duration::from_secs(120)).build()?)
+    Ok(builder.timeout(Duration::from_mins(2)).build()?)
 }
 
 impl Terminal {
@@ -75,7 +75,7 @@ impl Terminal {
         let key = hex::encode(terminal.key.public_key().as_ref());
         let body = json!({ "token": token, "public_key": key, "facts": facts(channel) });
         let answer = terminal.say("/v1/terminals", &body).await?;
-        terminal.number = text(&answer, "terminal")?.to_owned();
+        text(&answer, "terminal")?.clone_into(&mut terminal.number);
         Ok(terminal)
     }
 
@@ -94,7 +94,7 @@ impl Terminal {
         let assignment = self.signed("titer-assignment-v1", &answer["assignment"])?;
         let membership = self.signed("titer-membership-v1", &answer["membership"])?;
         ensure!(membership["counter"] == self.counter && membership["terminal"] == self.number.as_str(), "another's answer");
-        self.freshness = text(&membership, "freshness")?.to_owned();
+        text(&membership, "freshness")?.clone_into(&mut self.freshness);
         self.poll = Some((text(&answer, "beacon")?.to_owned(), hex::decode(text(&answer, "poll_key")?)?));
         let list = |name: &str| assignment[name].as_array().cloned().unwrap_or_default();
         Ok(Told { reason: text(&assignment, "reason")?.to_owned(), channels: list("channels"), blobs: list("blobs") })
