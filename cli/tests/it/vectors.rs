@@ -47,10 +47,11 @@ impl World {
     /// Enrols the terminal of the state folder `state` with a product; `options` say what it accepts, and what machine it is.
     fn enrol(&self, state: &str, product: &str, options: &str) {
         let token = self.admin("enrolment-token").out;
+        std::fs::create_dir_all(self.bench.path("nothing")).unwrap();
         self.bench.expect(
             0,
             &format!(
-                "agent enroll --state {state} --service {} --token {token} --channel {product} --clean-from no-such-folder {options}",
+                "agent enroll --state {state} --service {} --token {token} --channel {product} --clean-from nothing {options}",
                 self.service.url
             ),
         );
