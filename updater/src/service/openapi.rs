@@ -79,6 +79,10 @@ fn complete(operation: &mut Map<String, Value>, route: &Route) {
         Who::Viewer | Who::Operator | Who::KeyHolder => 3,
     };
     operation.insert("tags".to_owned(), json!([GROUPS[group].0]));
+    // From method and path, as handlers of several areas have one name.
+    let words = route.path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let id = std::iter::once(route.method.as_str().to_ascii_lowercase()).chain(words.map(str::to_owned)).collect::<Vec<_>>();
+    operation.insert("operationId".to_owned(), json!(id.join("-")));
     let security = match route.who {
         Who::Maker if route.pace == Pace::Quick => json!([{ "signature": [], "counter": [] }]),
         Who::Terminal => json!([{ "signature": [], "counter": [] }]),

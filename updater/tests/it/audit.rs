@@ -4,17 +4,15 @@ use crate::support::World;
 use crate::support::web::Web;
 use axum::http::Method;
 use sqlx::postgres::PgConnection;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
-use sqlx::{Connection, Executor};
+use sqlx::{AnyPool, Connection, Executor};
 use updater::audit::AuditRow;
 use updater::operator::AuditCheckError;
 use updater::root::RootRole;
 use updater::service::{Config, Database};
 use updater::wire::{Designation, Role};
 
-async fn tables(world: &World) -> SqlitePool {
-    let tables = SqliteConnectOptions::new().filename(world.dir.path().join("service/titer.sqlite3"));
-    SqlitePool::connect_with(tables).await.unwrap()
+async fn tables(world: &World) -> AnyPool {
+    crate::support::tables(world.dir.path()).await
 }
 
 /// A service where a few things were done.
@@ -104,7 +102,7 @@ async fn audit_log_written_anew() {
         row.hash = row.computed_hash();
         before = row.hash;
         let AuditRow { n, who, previous, hash, .. } = row;
-        let query = sqlx::query("UPDATE audit SET who = ?, previous = ?, hash = ? WHERE n = ?").bind(who.as_str());
+        let query = sqlx::query("UPDATE audit SET who = $1, previous = $2, hash = $3 WHERE n = $4").bind(who.as_str());
         query
             .bind(previous.to_string())
             .bind(hash.to_string())
@@ -113,7 +111,7 @@ async fn audit_log_written_anew() {
             .await
             .unwrap();
     }
-    sqlx::query("UPDATE audit_head SET hash = ?").bind(before.to_string()).execute(&tables).await.unwrap();
+    sqlx::query("UPDATE audit_head SET hash = $1").bind(before.to_string()).execute(&tables).await.unwrap();
     world.operator.verify_audit(None).await.unwrap();
     let found = world.operator.verify_audit(Some(head.hash)).await.unwrap_err();
     assert!(found.to_string().contains("written anew"), "{found}");

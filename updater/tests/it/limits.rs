@@ -1,10 +1,10 @@
 //! Bounds: who calls much, slowly, or with many keeps nobody else out.
 
 use crate::support::web::{Web, connect, rest};
-use crate::support::{World, at};
+use crate::support::{World, at, is_on_postgres, tables};
 use axum::http::Method;
 use futures_util::future::join_all;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use sqlx::{Any, AnyPool, Transaction};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
@@ -136,6 +136,19 @@ async fn one_address_does_not_take_every_connection() {
     }
 }
 
+/// Has whoever writes wait until it is dropped: SQLite has one writer, and PostgreSQL one for each row.
+async fn hold(tables: &AnyPool) -> Transaction<'static, Any> {
+    if is_on_postgres() {
+        let mut held = tables.begin().await.unwrap();
+        sqlx::query("LOCK TABLE enrolment_tokens, terminals, makers, audit_head IN ACCESS EXCLUSIVE MODE")
+            .execute(&mut *held)
+            .await
+            .unwrap();
+        return held;
+    }
+    tables.begin_with("BEGIN IMMEDIATE").await.unwrap()
+}
+
 /// Row 27: one request is worked on, ten wait, and two hundred come.
 #[tokio::test(flavor = "multi_thread")]
 async fn thundering_herd() {
@@ -145,10 +158,9 @@ async fn thundering_herd() {
     }))
     .await;
     let web = Web::to(&world);
-    let tables = SqliteConnectOptions::new().filename(world.dir.path().join("service/titer.sqlite3"));
-    let tables = SqlitePool::connect_with(tables).await.unwrap();
+    let tables = tables(world.dir.path()).await;
     // Whoever writes now holds the one turn until the tables are free again.
-    let held = tables.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let held = hold(&tables).await;
     let herd = (0..200).map(|_| {
         let (web, token) = (web.clone(), world.token().to_owned());
         tokio::spawn(async move { web.with_token(Method::POST, "/v1/enrolment-tokens", &token, "").await })
@@ -194,9 +206,8 @@ async fn thundering_herd() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_takes_too_long_is_given_up() {
     let world = World::with(|config| Config { request_time: Duration::from_millis(300), ..config }).await;
-    let tables = SqliteConnectOptions::new().filename(world.dir.path().join("service/titer.sqlite3"));
-    let tables = SqlitePool::connect_with(tables).await.unwrap();
-    let held = tables.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let tables = tables(world.dir.path()).await;
+    let held = hold(&tables).await;
     let web = Web::to(&world);
     let answer = web.with_token(Method::POST, "/v1/enrolment-tokens", world.token(), "").await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "service_busy"));

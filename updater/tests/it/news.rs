@@ -146,8 +146,7 @@ async fn a_promise_is_no_cure_and_can_be_missed() {
     assert!(late.missed && late.row.news.vaccine.is_none() && late.cure_from.is_none());
     assert!(!row(&world, "acme", "soon").await.unwrap().missed);
     let noted = async |world: &World| {
-        let file = sqlx::sqlite::SqliteConnectOptions::new().filename(world.dir.path().join("service/titer.sqlite3"));
-        let tables = sqlx::sqlite::SqlitePool::connect_with(file).await.unwrap();
+        let tables = crate::support::tables(world.dir.path()).await;
         let threats = sqlx::query_scalar::<_, String>("SELECT threat FROM threats WHERE missed_at IS NOT NULL");
         let threats = threats.fetch_all(&tables).await.unwrap();
         tables.close().await;
