@@ -106,7 +106,6 @@ pub struct Explanation {
     /// Its row: what it is.
     pub machine: Machine,
     /// Its row: which makers it accepts.
-    #[schema(value_type = Object)]
     pub designation: Designation,
     /// Its row: what it subscribed to.
     #[serde(with = "channels_text")]

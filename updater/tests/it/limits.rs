@@ -140,7 +140,7 @@ async fn one_address_does_not_take_every_connection() {
 async fn hold(tables: &AnyPool) -> Transaction<'static, Any> {
     if is_on_postgres() {
         let mut held = tables.begin().await.unwrap();
-        sqlx::query("LOCK TABLE enrolment_tokens, terminals, makers, audit_head IN ACCESS EXCLUSIVE MODE")
+        sqlx::query("LOCK TABLE enrolment_tokens, terminals, makers, audit_head IN SHARE ROW EXCLUSIVE MODE")
             .execute(&mut *held)
             .await
             .unwrap();
