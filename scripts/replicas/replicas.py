@@ -32,6 +32,8 @@ class Replica:
 
     def start(self):
         words = ["serve", "--data", self.data, "--listen", "127.0.0.1:0", "--objects", f"{os.environ['TITER_TEST_S3']}/replicas"]
+        # Few terminals ask as fast as they are answered, from one address: budgets are not what is tested here.
+        words += ["--terminal-rate", "1000000", "--address-rate", "1000000"]
         environment = self.world.titer.environment | {"TITER_DATABASE": os.environ["TITER_TEST_POSTGRES"]}
         self.process = subprocess.Popen(
             [self.world.titer.binary, *map(str, words)], env=environment, stdout=subprocess.PIPE, stderr=self.log, text=True

@@ -89,20 +89,24 @@ pub fn bucket_of(terminal: &str) -> u16 {
     (u32::from_be_bytes([a, b, c, d]) % 10_000) as u16
 }
 
-/// A channel may be installed when the terminal subscribed to it or to another [variant](is_variant_by_name) of its product, or its designation
+/// A channel may be installed when the terminal subscribed to it or to another variant of its product ([`same_product`]), or its designation
 /// lets others in. Another product of a subscribed maker is another channel: nobody asked for it.
 ///
 /// The agent asks the same question of every assignment, so that a service that was taken over cannot move a terminal.
 pub fn accepts(row: &UserRow, channel: &Channel) -> bool {
-    let own = row.subscribed.iter().any(|own| own == channel || is_variant_by_name(own, channel));
-    own || row.designation.allows_other(channel.maker())
+    is_own(row, channel) || row.designation.allows_other(channel.maker())
 }
 
-/// Whether two channels are one product for different machines, as their maker says by naming them: `acme/scanner` and `acme/scanner--small`
+/// Whether a channel is a variant of something that the terminal subscribed to, or that itself.
+fn is_own(row: &UserRow, channel: &Channel) -> bool {
+    row.subscribed.iter().any(|own| same_product(own, channel))
+}
+
+/// Whether two channels are one product, for different machines, as their maker says by naming them: `acme/scanner` and `acme/scanner--small`
 /// are, and any two whose names agree before `--`. A name that a maker signs releases under is the maker's word, which no service can give.
-pub fn is_variant_by_name(a: &Channel, b: &Channel) -> bool {
-    let product = |channel: &Channel| channel.name().split("--").next().map(str::to_owned);
-    a.maker() == b.maker() && product(a) == product(b)
+pub fn same_product(a: &Channel, b: &Channel) -> bool {
+    let product = |channel: &Channel| channel.name().split("--").next().map(str::len).unwrap_or_default();
+    a.maker() == b.maker() && a.name()[..product(a)] == b.name()[..product(b)]
 }
 
 impl Prepared {

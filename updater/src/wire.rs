@@ -30,8 +30,8 @@ pub use modules::{
     KeptRelease, MODULE_LEN_MAX, MODULES_LEN_MAX, MODULES_MAX, Module, ModuleKind, ModuleName, Platform, Swept,
 };
 pub use news::{
-    Alias, CureFrom, NEWS_MAX, News, NewsBody, NewsError, NewsList, RecordSpan, ReportedThreat, SignedNews, ThreatQuery,
-    ThreatReport, ThreatReported, ThreatView, check_name, check_news,
+    Alias, CureFrom, NEWS_MAX, News, NewsBody, NewsError, NewsList, NewsTaken, RecordSpan, ReportedThreat, SignedNews,
+    ThreatQuery, ThreatReport, ThreatReported, ThreatView, check_name, check_news,
 };
 pub use policy::{
     Blocked, ChannelNeeds, DEFAULT_POLICY, Eagerness, Needs, Pin, Policies, Policy, TerminalGroup, check_group,

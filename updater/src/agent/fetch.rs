@@ -50,7 +50,7 @@ pub(crate) async fn fetch(
     {
         return Ok(Fetched { transfer: Transfer::Stored, bytes: 0, delta_fault: None, restarts: Vec::new() });
     }
-    let mut count = Count { bytes: 0, restarts: Vec::new(), progress };
+    let mut count = Count::new(progress);
     let route = route::choose(client, state, signed).await?;
     let mut delta_fault = route.fault.map(str::to_owned);
     if !route.steps.is_empty() {
@@ -73,13 +73,17 @@ pub(crate) async fn fetch(
 }
 
 /// What the downloads for one release came to.
-struct Count<'a> {
-    bytes: u64,
+pub(crate) struct Count<'a> {
+    pub(crate) bytes: u64,
     restarts: Vec<String>,
     progress: &'a dyn Progress,
 }
 
-impl Count<'_> {
+impl<'a> Count<'a> {
+    pub(crate) fn new(progress: &'a dyn Progress) -> Self {
+        Count { bytes: 0, restarts: Vec::new(), progress }
+    }
+
     fn fetched(self, transfer: Transfer, delta_fault: Option<String>) -> Fetched {
         Fetched { transfer, bytes: self.bytes, delta_fault, restarts: self.restarts }
     }

@@ -11,7 +11,8 @@
 //! A release comes with all of its modules or not at all. Engines for other platforms than this program's are left out.
 
 use crate::Channel;
-use crate::agent::download::{self, Wanted, Watch};
+use crate::agent::download::{self, Wanted};
+use crate::agent::fetch::Count;
 use crate::agent::metadata::Source;
 use crate::agent::self_test::HarmfulFile;
 use crate::agent::state::State;
@@ -109,7 +110,7 @@ pub(crate) async fn fetch(
             Source::Service(client) => {
                 let path = signed.address();
                 let wanted = Wanted { path: &path, sha256: signed.module.sha256, length: signed.module.length };
-                let mut count = Count { bytes: 0, progress };
+                let mut count = Count::new(progress);
                 progress.started(&signed.of.channel, Transfer::Full, wanted.length);
                 let whole = download::download(client, state, &wanted, &mut count).await;
                 progress.finished(&signed.of.channel);
@@ -153,23 +154,4 @@ pub(crate) fn harmful(state: &State, channels: &[Installed]) -> Vec<HarmfulFile>
         name: format!("`{}` of {channel}", module.name),
     };
     channels.iter().flat_map(of).map(file).collect()
-}
-
-struct Count<'a> {
-    bytes: u64,
-    progress: &'a dyn Progress,
-}
-
-impl Watch for Count<'_> {
-    fn kept(&mut self, bytes: u64) {
-        self.progress.advanced(bytes);
-    }
-
-    fn came(&mut self, bytes: u64) {
-        self.bytes += bytes;
-        self.progress.advanced(bytes);
-    }
-
-    // The download says so in the log.
-    fn restarted(&mut self, _: &'static str) {}
 }

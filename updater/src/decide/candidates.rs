@@ -3,7 +3,7 @@
 use super::prepared::Set;
 use super::product::{Product, Target, Why, what_is_blocked};
 use super::trace::Trace;
-use super::{Case, accepts, listed, names, owned, releases};
+use super::{Case, accepts, is_own, listed, names, owned, releases};
 use crate::wire::{Assignment, CandidateView, ChannelRelease, Eagerness, Reason, Rule};
 use std::cmp::Reverse;
 
@@ -65,7 +65,7 @@ impl<'a> Case<'a> {
         let mut candidates = Vec::new();
         for info in self.tables.channels.iter().filter(|info| !runs(&info.channel)) {
             // Other variants of the product are chosen by the machine alone.
-            let own = self.tables.is_own(self.row, &info.channel);
+            let own = is_own(self.row, &info.channel);
             if own && !product.own.iter().any(|target| *target.channel == info.channel) {
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use super::prepared::{ChannelInfo, Prepared};
 use super::variant::{Variant, fits};
-use super::{Case, accepts};
+use super::{Case, accepts, is_own, same_product};
 use crate::Channel;
 use crate::wire::{Blocked, ChannelRelease, Pin, Reason};
 
@@ -128,8 +128,8 @@ impl<'a> Case<'a> {
         let nothing_fits = own.is_empty() && missing.is_empty() && !misfits.is_empty();
         let (mut foreign, mut expelled, mut runs_own) = (Vec::new(), Vec::new(), false);
         for at in &row.applied {
-            let is_variant_of = |other: &Channel| is_variant_of(self.tables, other, &at.channel);
-            if self.tables.is_own(row, &at.channel) {
+            let is_variant_of = |other: &Channel| *other != at.channel && same_product(other, &at.channel);
+            if is_own(row, &at.channel) {
                 runs_own = true;
                 if let Some(target) = own.iter().find(|target| is_variant_of(target.channel)) {
                     moved = moved.or(Some((&at.channel, target.channel)));
@@ -233,10 +233,4 @@ impl<'a> Case<'a> {
 pub(super) fn what_is_blocked(blocked: &Blocked) -> String {
     let because = if blocked.words.is_empty() { String::new() } else { format!(" ({})", blocked.words) };
     format!("release {} of {} is blocked by the operator{because}", blocked.at.release, blocked.at.channel)
-}
-
-/// Whether `own` is another variant of the product of `other`.
-fn is_variant_of(tables: &Prepared, own: &Channel, other: &Channel) -> bool {
-    let product = |channel| tables.channel(channel).and_then(|info| info.needs.as_ref()?.product.as_deref());
-    own != other && own.maker() == other.maker() && product(own).is_some() && product(own) == product(other)
 }

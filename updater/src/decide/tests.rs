@@ -161,7 +161,7 @@ fn the_maker_with_the_better_record_is_chosen() {
 
 #[test]
 fn variants_are_named_by_their_maker() {
-    let variant = |a: &str, b: &str| is_variant_by_name(&a.parse().unwrap(), &b.parse().unwrap());
+    let variant = |a: &str, b: &str| same_product(&a.parse().unwrap(), &b.parse().unwrap());
     assert!(variant("a/av", "a/av--small") && variant("a/av--small", "a/av--large") && variant("a/av", "a/av"));
     assert!(!variant("a/av", "b/av--small") && !variant("a/av", "a/av-small") && !variant("a/av", "a/weak"));
     let row = row(Designation::Own, &[]);

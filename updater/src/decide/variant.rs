@@ -1,7 +1,8 @@
-//! Which variant of a product fits a machine: by what its channels need, as the maker or the operator says.
+//! Which variant of a product fits a machine: by what its channels need, as the operator says; which channels are one
+//! product, their maker says by their names.
 
-use super::UserRow;
 use super::prepared::{ChannelInfo, Prepared};
+use super::same_product;
 use crate::Channel;
 use crate::wire::{Machine, Needs};
 use std::cmp::Ordering;
@@ -52,40 +53,21 @@ impl Prepared {
     /// subscribed one, then the first by name.
     pub(super) fn variant(&self, subscribed: &Channel, machine: &Machine) -> Variant<'_> {
         let Some(info) = self.channel(subscribed) else { return Variant::Itself };
-        let Some(needs) = &info.needs else { return Variant::Itself };
-        let fitting = self.family(info).filter(|other| other.needs.as_ref().is_some_and(|needs| fits(needs, machine)));
+        if info.needs.is_none() {
+            return Variant::Itself;
+        }
+        let family = self.channels.iter().filter(|other| same_product(&other.channel, subscribed));
+        let fitting = family.filter(|other| other.needs.as_ref().is_none_or(|needs| fits(needs, machine)));
         let fitting = fitting.filter(|other| other.channel == *subscribed || !other.releases.is_empty());
         let rank = |other: &&ChannelInfo| {
             let preference = other.needs.as_ref().map_or(0, |needs| needs.preference);
             (std::cmp::Reverse(preference), other.channel != *subscribed, other.channel.clone())
         };
-        if needs.product.is_none() {
-            return if fits(needs, machine) { Variant::Itself } else { Variant::None };
-        }
         match fitting.min_by_key(rank) {
             Some(best) if best.channel == *subscribed => Variant::Itself,
             Some(best) => Variant::Other(best),
             None => Variant::None,
         }
-    }
-
-    /// Whether a channel is a variant of something that the terminal subscribed to, or that itself.
-    pub(super) fn is_own(&self, row: &UserRow, channel: &Channel) -> bool {
-        if row.subscribed.contains(channel) {
-            return true;
-        }
-        let product = |channel| self.channel(channel).and_then(|info| info.needs.as_ref()?.product.as_deref());
-        let Some(name) = product(channel) else { return false };
-        row.subscribed.iter().any(|own| own.maker() == channel.maker() && product(own) == Some(name))
-    }
-
-    /// Channels of the same product, that one included.
-    fn family<'a>(&'a self, of: &'a ChannelInfo) -> impl Iterator<Item = &'a ChannelInfo> {
-        let product = |info: &'a ChannelInfo| info.needs.as_ref().and_then(|needs| needs.product.as_deref());
-        self.channels.iter().filter(move |info| {
-            let same_maker = info.channel.maker() == of.channel.maker();
-            info.channel == of.channel || (same_maker && product(info).is_some() && product(info) == product(of))
-        })
     }
 }
 

@@ -3,20 +3,12 @@
 use super::{Maker, MakerError, next_counter, next_counter_after};
 use crate::disk::Access;
 use crate::http::{Client, HttpError, Proof};
-use crate::wire::{NEWS_MAX, News, NewsBody, NewsList, SignedNews, check_news};
+use crate::wire::{NEWS_MAX, News, NewsBody, NewsList, NewsTaken, SignedNews, check_news};
 use reqwest::Method;
-use serde::Deserialize;
 use url::Url;
 
 /// Every threat that was told of, the latest word of each.
 pub(super) const NEWS_FILE: &str = "news.json";
-
-/// Answer to news.
-#[derive(Deserialize)]
-struct Taken {
-    #[serde(default)]
-    taken: u64,
-}
 
 impl Maker {
     /// Keeps news for [`Maker::export`], in place of what was said before of the same threats. Returns how many are kept.
@@ -45,7 +37,7 @@ impl Maker {
         let client = Client::new(service)?;
         let key = self.key()?;
         let send = async |counter| client.call(Method::POST, &path, Proof::Key(&key, counter), body.clone()).await;
-        let taken: Taken = match send(counter).await {
+        let taken: NewsTaken = match send(counter).await {
             // The counter here was lost after a time when this machine's clock was ahead: on from where the service stands.
             Err(HttpError::Refused { last_counter: Some(last), .. }) if last >= counter => {
                 send(next_counter_after(&self.disk, &self.folder.join("counter"), last)?).await?

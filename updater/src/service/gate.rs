@@ -91,7 +91,7 @@ impl Gate {
         match route.pace {
             Pace::Now => timed(app, next.run(request)).await,
             Pace::Long => Ok(next.run(request).await),
-            Pace::Quick => {
+            Pace::Quick | Pace::Batch => {
                 let (parts, body) = request.into_parts();
                 let body = Body::from(short_body(app, body, route.body_max()).await?);
                 let _turn = app.limits.turn().await?;

@@ -14,14 +14,13 @@ use crate::service::store::{Reported, Told};
 use crate::service::terminals::verify;
 use crate::service::{App, AppState, counter_of, makers};
 use crate::wire::{
-    MakerName, NewsBody, NewsError, NewsList, ReportedThreat, Sha256Hex, SignedNews, SourceView, ThreatQuery, ThreatReport,
-    ThreatReported, ThreatView, check_name, check_news,
+    MakerName, NewsBody, NewsError, NewsList, NewsTaken, ReportedThreat, Sha256Hex, SignedNews, SourceView, ThreatQuery,
+    ThreatReport, ThreatReported, ThreatView, check_name, check_news,
 };
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, Method, Uri};
-use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -36,14 +35,15 @@ const REPORTS_A_DAY_MAX: u64 = 32;
 const PROMISES_EVERY: Duration = Duration::from_hours(1);
 
 /// News of one threat or several, in a request that one of the maker's keys signed: all of it or none.
-#[utoipa::path(post, path = "/v1/makers/{maker}/news", params(("maker" = String, Path)), request_body = NewsBody, responses((status = 200)))]
+#[utoipa::path(post, path = "/v1/makers/{maker}/news", params(("maker" = String, Path)), request_body = NewsBody,
+    responses((status = 200, body = NewsTaken)))]
 pub(crate) async fn tell(
     State(app): State<AppState>,
     Path(maker): Path<MakerName>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<NewsTaken>, Problem> {
     let held = makers::find(&app, &maker).await?;
     let counter = counter_of(&headers, &held.keys.keys, &Method::POST, uri.path(), &body)?;
     let items: NewsBody = serde_json::from_slice(&body).map_err(|e| Problem::bad_request("body_malformed", e))?;
@@ -53,7 +53,7 @@ pub(crate) async fn tell(
     let told = told.map_err(|last| Problem::replayed(counter, last))?;
     log(&maker, &told);
     ask_about_new(&app, &told);
-    Ok(Json(json!({ "taken": told.taken })))
+    Ok(Json(NewsTaken { taken: told.taken as u64 }))
 }
 
 /// Takes a signed list of a maker's news in, from wherever it came; true when it told of something.

@@ -84,7 +84,7 @@ fn complete(operation: &mut Map<String, Value>, route: &Route) {
     let id = std::iter::once(route.method.as_str().to_ascii_lowercase()).chain(words.map(str::to_owned)).collect::<Vec<_>>();
     operation.insert("operationId".to_owned(), json!(id.join("-")));
     let security = match route.who {
-        Who::Maker if route.pace == Pace::Quick => json!([{ "signature": [], "counter": [] }]),
+        Who::Maker if route.pace != Pace::Long => json!([{ "signature": [], "counter": [] }]),
         Who::Terminal => json!([{ "signature": [], "counter": [] }]),
         // What a publication is proven by is in its body.
         Who::Anybody | Who::Maker => json!([]),

@@ -18,7 +18,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodFilter, on};
 use utoipa::OpenApi;
 
-/// Largest JSON body, in bytes, but for that of many news.
+/// Largest JSON body, in bytes, of a call that is no batch.
 const JSON_BODY_MAX: usize = 256 << 10;
 
 /// Who may call a route.
@@ -55,6 +55,8 @@ pub(crate) enum Pace {
     Now,
     /// A short body, an answer soon; waits for its turn when many come at once.
     Quick,
+    /// As `Quick`, with a body of many rows.
+    Batch,
     /// Takes its time within bounds of its own: publications, and answers that do not end.
     Long,
 }
@@ -71,7 +73,7 @@ pub(crate) struct Route {
 impl Route {
     /// Most bytes of a short body.
     pub(crate) fn body_max(&self) -> usize {
-        if self.path == "/v1/makers/{maker}/news" { news::NEWS_BODY_MAX } else { JSON_BODY_MAX }
+        if self.pace == Pace::Batch { news::NEWS_BODY_MAX } else { JSON_BODY_MAX }
     }
 }
 
@@ -113,7 +115,7 @@ routes! {
     // Makers. A publication's body is read in steps, each within bounds of its own.
     Maker     Long  POST "/v1/makers/{maker}/releases"          => makers::publish;
     Maker     Long  POST "/v1/makers/{maker}/keys"              => makers::rotate;
-    Maker     Quick POST "/v1/makers/{maker}/news"              => news::tell;
+    Maker     Batch POST "/v1/makers/{maker}/news"              => news::tell;
 
     // Terminals.
     Terminal  Quick POST "/v1/terminals"                        => terminals::enrol;

@@ -28,14 +28,14 @@ use crate::service::publisher::{Files, Plan, PublishError};
 use crate::service::store::{Attempt, Source, StoreError, Validators};
 use crate::service::{App, AppState, content, news};
 use crate::tuf::{METADATA_LEN_MAX, SignedModule, role_name};
-use crate::wire::{MakerName, NewSource, NewsError, SourceId, SourceView};
+use crate::wire::{Empty, MakerName, NewSource, NewsError, SourceId, SourceView};
 use crate::words::printable;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path as At, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use serde_json::{Value, json};
+use serde_json::json;
 pub(crate) use site::{Fetched, Site, SiteError, check_url};
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -334,18 +334,18 @@ pub(crate) async fn add(State(app): State<AppState>, caller: Caller, body: Bytes
 }
 
 /// Takes a source out.
-#[utoipa::path(delete, path = "/v1/sources/{id}", params(("id" = String, Path)), responses((status = 200)))]
+#[utoipa::path(delete, path = "/v1/sources/{id}", params(("id" = String, Path)), responses((status = 200, body = Empty)))]
 pub(crate) async fn remove(
     State(app): State<AppState>,
     At(id): At<SourceId>,
     caller: Caller,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Empty>, Problem> {
     if !app.store.remove_source(&id).await? {
         return Err(unknown(&id));
     }
     app.audit(&caller.who, "source-removed", &json!({ "id": id })).await?;
     tracing::info!(%id, "source {id} is removed");
-    Ok(Json(json!({})))
+    Ok(Json(Empty {}))
 }
 
 /// Fetches from a source now, whatever it asked for before, and answers how it fares then. One that takes longer than a request may goes on.

@@ -119,7 +119,6 @@ pub struct UnprotectedTerminal {
     pub gap: Gap,
     /// Its row.
     #[serde(flatten)]
-    #[schema(value_type = Object)]
     pub row: TerminalRow,
 }
 

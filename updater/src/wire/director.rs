@@ -39,7 +39,6 @@ pub struct AssignmentDocument {
     pub root: u64,
     /// What is to be run and why.
     #[serde(flatten)]
-    #[schema(value_type = Object)]
     pub assignment: Assignment,
     /// The blobs of it that the service holds, ascending by channel.
     pub blobs: Vec<AssignedBlob>,
@@ -50,10 +49,8 @@ pub struct AssignmentDocument {
 pub struct AssignedBlob {
     /// Channel and release.
     #[serde(flatten)]
-    #[schema(value_type = Object)]
     pub at: ChannelRelease,
     /// Digest of the blob; the maker must have signed the same.
-    #[schema(value_type = String)]
     pub sha256: Sha256Hex,
     /// Bytes of the blob; the same.
     pub length: u64,

@@ -114,13 +114,11 @@ pub struct Explanation {
     /// Its row: what it runs.
     pub applied: Vec<ChannelRelease>,
     /// Rows of the countering table for the threats that are open here, at most 200.
-    #[schema(value_type = Vec<Object>)]
     pub threats: Vec<ThreatRow>,
     /// The questions, in order.
     pub tried: Vec<Tried>,
     /// The channels that were weighed, the best first.
     pub candidates: Vec<CandidateView>,
     /// What came of it.
-    #[schema(value_type = Object)]
     pub assignment: Assignment,
 }

@@ -64,7 +64,6 @@ impl fmt::Display for Alias {
 pub struct News {
     /// What the maker says.
     #[serde(flatten)]
-    #[schema(value_type = Object)]
     pub news: ThreatNews,
     /// What other makers call the same threat; at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -72,7 +71,6 @@ pub struct News {
     pub aliases: Vec<Alias>,
     /// SHA-256 of files in which the maker finds it; at most 16. Makers who name the same file mean the same threat.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<String>)]
     pub samples: Vec<Sha256Hex>,
     /// The maker takes back what they said of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -272,12 +270,18 @@ pub enum CureFrom {
     Records,
 }
 
+/// What became of news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NewsTaken {
+    /// Rows of the countering table that it changed.
+    pub taken: u64,
+}
+
 /// Releases of one channel that have a record of a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RecordSpan {
     /// The channel, and the first release that has it.
     #[serde(flatten)]
-    #[schema(value_type = Object)]
     pub since: ChannelRelease,
     /// The last one; absent while the newest has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -289,7 +293,6 @@ pub struct RecordSpan {
 pub struct ThreatView {
     /// Who says what.
     #[serde(flatten)]
-    #[schema(value_type = Object)]
     pub row: ThreatRow,
     /// One name for all rows that mean the same threat.
     pub threat_id: String,
@@ -304,7 +307,6 @@ pub struct ThreatView {
     pub aliases: Vec<Alias>,
     /// Files in which the maker finds it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<String>)]
     pub samples: Vec<Sha256Hex>,
     /// Channels of the maker whose releases have, or had, a record of this name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

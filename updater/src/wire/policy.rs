@@ -168,14 +168,11 @@ impl Policies {
     }
 }
 
-/// What a channel's releases need of a machine, and which channels are the same product for other machines. What is empty is not asked for.
+/// What a channel's releases need of a machine. What is empty is not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Needs {
-    /// Channels of one maker with the same name here are variants of one product.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub product: Option<String>,
-    /// Among variants that fit, the one with the greatest number is taken.
+    /// Among variants of a product that fit, the one with the greatest number is taken.
     pub preference: i64,
     /// Hardware classes, any of them: `x86_64`.
     pub hardware: Vec<String>,
@@ -215,11 +212,7 @@ impl Needs {
                 return Err(format!("an entry of `{key}` has not 1 to 100 bytes"));
             }
         }
-        let names = [
-            ("needs.product", &self.product),
-            ("needs.engine_min", &self.engine_min),
-            ("needs.engine_max", &self.engine_max),
-        ];
+        let names = [("needs.engine_min", &self.engine_min), ("needs.engine_max", &self.engine_max)];
         let odd = names.iter().find(|(_, text)| text.as_ref().is_some_and(|text| text.is_empty() || text.len() > 100));
         odd.map_or(Ok(()), |(key, _)| Err(format!("`{key}` has not 1 to 100 bytes")))
     }

@@ -236,8 +236,7 @@ async fn a_blocked_release_is_left_and_its_holders_are_warned() {
 async fn a_variant_for_other_machines_takes_the_place_of_one_that_does_not_fit() {
     let (world, maker, terminal) = world_with_one_terminal(100).await;
     world.publish(&maker, "acme/stable--small", 1, 0..10).await;
-    let needs =
-        |hardware: &str| Needs { product: Some("p".to_owned()), hardware: vec![hardware.to_owned()], ..Needs::default() };
+    let needs = |hardware: &str| Needs { hardware: vec![hardware.to_owned()], ..Needs::default() };
     let put = |name: &'static str, hardware: &'static str| {
         let world = &world;
         async move { world.operator.put_needs(&name.parse().unwrap(), &needs(hardware)).await.unwrap() }

@@ -29,7 +29,7 @@ fn variants() -> World {
 }
 
 fn needs(world: &World, variant: &str, lines: &str) {
-    world.bench.file("needs.toml", format!("product = \"s2\"\nmemory_bytes = 4000000\n{lines}\n"));
+    world.bench.file("needs.toml", format!("memory_bytes = 4000000\n{lines}\n"));
     world.admin(&format!("needs alder/s2--{variant} needs.toml"));
 }
 
@@ -68,7 +68,7 @@ fn t4_a_machine_gets_the_variant_that_it_fits() {
     assert_eq!(update["assignment"]["reason"], "variant");
     assert_eq!(world.runs("F3-alder-s2--vta"), vtb);
     // VTb comes to need more memory than there is.
-    world.bench.file("large.toml", format!("product = \"s2\"\nhardware = [\"F4\"]\nmemory_bytes = {TOO_MUCH}\n"));
+    world.bench.file("large.toml", format!("hardware = [\"F4\"]\nmemory_bytes = {TOO_MUCH}\n"));
     world.admin("needs alder/s2--vtb large.toml");
     world.enrol("small", "alder/s2--vtb", "--hardware F4");
     assert_eq!(world.contact("small")["assignment"]["reason"], "none_fits");

@@ -35,7 +35,7 @@ impl Store {
     /// Every release that was ever published, ascending by channel and number, with its modules; of one channel if that is given.
     pub(crate) async fn kept_releases(&self, channel: Option<&Channel>) -> Result<Vec<KeptRelease>, StoreError> {
         let (maker, name) = channel.map_or(("", ""), |channel| (channel.maker(), channel.name()));
-        let rows = sqlx::query_as::<_, ReleaseSql>(
+        let rows = sqlx::query_as::<_, KeptSql>(
             "SELECT r.maker, r.name, r.release, r.sha256, r.length, r.published_at, r.listed,
              (SELECT COUNT(*) FROM withdrawn w WHERE w.maker = r.maker AND w.name = r.name AND w.release = r.release)
              AS withdrawn FROM releases r WHERE $1 = '' OR (r.maker = $1 AND r.name = $2)
@@ -43,7 +43,7 @@ impl Store {
         );
         let rows = rows.bind(maker).bind(name).fetch_all(&self.pool).await?;
         let mut modules = self.kept_modules(maker, name).await?;
-        let read = |row: ReleaseSql| {
+        let read = |row: KeptSql| {
             let release = channel_release(&row.maker, &row.name, row.release)?;
             Ok(KeptRelease {
                 modules: modules.remove(&release).unwrap_or_default(),
@@ -118,7 +118,7 @@ pub(super) async fn record(tx: &mut AnyConnection, publication: &Publication<'_>
 }
 
 #[derive(FromRow)]
-struct ReleaseSql {
+struct KeptSql {
     maker: String,
     name: String,
     release: i64,
