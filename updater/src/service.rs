@@ -38,6 +38,7 @@ mod metrics;
 mod names;
 mod news;
 mod objects;
+mod one_offs;
 mod online_keys;
 mod openapi;
 mod operator;

@@ -1,5 +1,6 @@
 //! `titer admin`: what the operator of a service does.
 
+mod assign;
 mod audit;
 mod coverage;
 mod decisions;

@@ -150,7 +150,7 @@ pub(crate) async fn records(State(app): State<AppState>) -> Result<Json<Vec<Make
     Ok(Json(app.beacons.tables(&app.store).await?.prepared.records().to_vec()))
 }
 
-fn unknown_terminal() -> Problem {
+pub(super) fn unknown_terminal() -> Problem {
     Problem::not_found("terminal_unknown", "no terminal with this number is enrolled")
 }
 

@@ -19,6 +19,7 @@ mod maker_keys;
 mod metrics;
 mod modules;
 mod news;
+mod one_offs;
 mod openapi;
 mod partial;
 mod polls;

@@ -69,7 +69,8 @@ impl Store {
         let applied = applied.bind(terminal).fetch_all(&self.pool).await?;
         let counter = nat(row.counter)?;
         let standing = Standing::of(row.pending, row.revoked_at);
-        Ok(Some(Terminal { counter, standing, row: row.read(terminal, applied)? }))
+        let row = UserRow { one_offs: self.one_offs_of(terminal).await?, ..row.read(terminal, applied)? };
+        Ok(Some(Terminal { counter, standing, row }))
     }
 
     /// Writes contacts by idle polls, all or none: by terminal, seconds since 1970 and counter. One whose counter was used is no contact, so that
@@ -158,6 +159,7 @@ impl Store {
             "DELETE FROM offers WHERE terminal = $1",
             "DELETE FROM blamed WHERE terminal = $1",
             "DELETE FROM threat_reports WHERE terminal = $1",
+            "DELETE FROM one_offs WHERE terminal = $1",
         ] {
             sqlx::query(text).bind(terminal).execute(&mut *tx).await?;
         }
