@@ -35,7 +35,6 @@ use axum::body::Bytes;
 use axum::extract::{Path as At, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use serde_json::json;
 pub(crate) use site::{Fetched, Site, SiteError, check_url};
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -317,15 +316,9 @@ pub(crate) async fn add(State(app): State<AppState>, caller: Caller, body: Bytes
         return Err(Problem::bad_request("source_interval", detail));
     }
     makers::find(&app, &source.maker).await?;
-    if !app.store.put_source(&source, SOURCES_MAX).await? {
+    if !app.store.put_source(&caller.who, &source, SOURCES_MAX).await? {
         return Err(Problem::conflict("sources_too_many", format!("a service has at most {SOURCES_MAX} sources")));
     }
-    app.audit(
-        &caller.who,
-        "source-added",
-        &json!({ "maker": source.maker, "id": SourceId::of(&source.maker, &source.url) }),
-    )
-    .await?;
     tracing::info!(maker = %source.maker, url = %source.url, "{} is fetched from {}", source.maker, source.url);
     app.sources.wake.notify_one();
     let id = SourceId::of(&source.maker, &source.url);
@@ -340,10 +333,9 @@ pub(crate) async fn remove(
     At(id): At<SourceId>,
     caller: Caller,
 ) -> Result<Json<Empty>, Problem> {
-    if !app.store.remove_source(&id).await? {
+    if !app.store.remove_source(&caller.who, &id).await? {
         return Err(unknown(&id));
     }
-    app.audit(&caller.who, "source-removed", &json!({ "id": id })).await?;
     tracing::info!(%id, "source {id} is removed");
     Ok(Json(Empty {}))
 }

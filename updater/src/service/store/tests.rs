@@ -173,7 +173,7 @@ async fn an_impossible_contact_fails_alone() {
                 group: None,
                 approval: false,
             };
-            store.add_token(&token).await.unwrap();
+            store.add_token("operator:test", &token).await.unwrap();
             store.enrol(&token.digest, name, &tables.key(name).public(), 1, &facts("1")).await.unwrap();
             contacts.insert(name.to_owned(), (7, counter));
         }
@@ -193,8 +193,8 @@ async fn the_user_table_takes_each_counter_once_from_whichever_replica() {
         for round in 0..10 {
             let key = tables.key(&format!("terminal-{round}")).public();
             let (first, second) = (token(&format!("{round} a")), token(&format!("{round} b")));
-            one.add_token(&one_use(first)).await.unwrap();
-            one.add_token(&one_use(second)).await.unwrap();
+            one.add_token("operator:test", &one_use(first)).await.unwrap();
+            one.add_token("operator:test", &one_use(second)).await.unwrap();
             let (names, facts) = ([format!("{round}-a"), format!("{round}-b")], facts("1"));
             let (a, b) =
                 tokio::join!(one.enrol(&first, &names[0], &key, 1, &facts), two.enrol(&second, &names[1], &key, 1, &facts));
