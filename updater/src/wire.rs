@@ -361,6 +361,9 @@ pub struct MakerView {
     /// Digest of every module held, of whatever release, ascending: none of these has to be sent again.
     #[serde(default)]
     pub modules: Vec<Sha256Hex>,
+    /// Blobs and modules of the role that is held which the service lost, in the order in which they may come again with that role.
+    #[serde(default)]
+    pub lost: Vec<Sha256Hex>,
 }
 
 /// One release that the service holds.

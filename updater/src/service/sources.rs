@@ -24,7 +24,7 @@ use crate::random;
 use crate::service::access::Caller;
 use crate::service::makers::{self, TakeIn, take_in_files};
 use crate::service::problem::Problem;
-use crate::service::publisher::{Files, Plan, PublishError};
+use crate::service::publisher::{Files, PublishError, Wanted};
 use crate::service::store::{Attempt, Source, StoreError, Validators};
 use crate::service::{App, AppState, content, news};
 use crate::tuf::{METADATA_LEN_MAX, SignedModule, role_name};
@@ -248,7 +248,10 @@ fn attempt(source: &Source, outcome: Result<Had, SourceError>) -> Attempt {
 async fn fetch_from(app: &AppState, source: &Source, folder: &Path) -> Result<Had, SourceError> {
     let site = Site::new(&source.said, &app.source_network)?;
     let file = format!("{}.json", role_name(&source.said.maker));
-    let (released, role) = match site.fetch(&file, &source.role, METADATA_LEN_MAX).await? {
+    // What was lost is looked for even where nothing changed.
+    let is_whole = app.store.lost_of(&source.said.maker).await?.is_empty();
+    let known = if is_whole { source.role.clone() } else { Validators::default() };
+    let (released, role) = match site.fetch(&file, &known, METADATA_LEN_MAX).await? {
         Fetched::Unchanged => (false, source.role.clone()),
         Fetched::Missing => return Err(SourceError::NoRole(file)),
         Fetched::New(role, validators) => (take_role(app, source, &site, &role, folder).await?, validators),
@@ -264,9 +267,11 @@ async fn fetch_from(app: &AppState, source: &Source, folder: &Path) -> Result<Ha
 /// Publishes a role with its files as if it had been uploaded; false when it is held already.
 async fn take_role(app: &App, source: &Source, site: &Site, role: &[u8], folder: &Path) -> Result<bool, SourceError> {
     let maker = &source.said.maker;
-    let Plan::New { new, modules, .. } = app.publisher.plan(maker, None, role).await? else { return Ok(false) };
+    let Some(Wanted { releases, modules }) = app.publisher.plan(maker, None, role).await?.wanted() else {
+        return Ok(false);
+    };
     tokio::fs::create_dir_all(folder).await.map_err(SiteError::Disk)?;
-    for release in &new {
+    for release in &releases {
         let file = format!("{}.titer", release.sha256);
         site.save(&file, release.length, &release.sha256, &folder.join(&file)).await?;
     }
@@ -276,7 +281,7 @@ async fn take_role(app: &App, source: &Source, site: &Site, role: &[u8], folder:
     }
     let taken = take_in_files(app, TakeIn { maker, statement: None, role }, async || {
         let mut files = Files::default();
-        for release in new {
+        for release in releases {
             let bytes = tokio::fs::read(folder.join(format!("{}.titer", release.sha256))).await;
             files.blobs.push((release, bytes.map_err(SiteError::Disk)?));
         }

@@ -17,6 +17,7 @@ mod director;
 mod enrolment;
 mod lease;
 pub(crate) mod listing;
+mod lost;
 mod modules;
 mod names;
 mod one_offs;

@@ -15,6 +15,7 @@ mod director;
 mod idle;
 mod kept;
 mod limits;
+mod lost;
 mod maker_keys;
 mod metrics;
 mod modules;
