@@ -394,6 +394,9 @@ pub(crate) enum AdminCommand {
         /// Count them, and remove nothing
         #[arg(long)]
         dry_run: bool,
+        /// Read every object, to find those that were damaged
+        #[arg(long)]
+        read: bool,
     },
     /// Fetch makers' releases from their own sites, or from other services.
     Source(SourceArgs),

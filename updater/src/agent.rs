@@ -491,6 +491,7 @@ impl Agent {
         let session = self.session(settings, identity, installed, false)?;
         let (told, counter) = self.noting(SERVICE, self.check_in(&session).await)?;
         let order = self.noting(SERVICE, self.take(&session, &told, counter).await)?;
+        follow::check_order(&session, &order)?;
         self.plan_of(&session, &order)
     }
 
