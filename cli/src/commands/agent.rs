@@ -1,5 +1,6 @@
 //! `titer agent`.
 
+mod journal;
 mod limited;
 mod modules;
 mod run;
@@ -56,6 +57,7 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
             print_or_json(args.json, &status, print_status)?;
             Ok(if status.damage.is_none() { Exit::Fine } else { Exit::Failed })
         }
+        AgentCommand::Journal { last } => journal::show(&state, *last, args.json),
         AgentCommand::Import { file } => {
             let imported = updater::block_on(agent.import(file))?.map_err(hinted)?;
             print_or_json(args.json, &imported, |imported| {

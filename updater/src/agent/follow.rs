@@ -4,6 +4,7 @@ use super::backoff::{self, BackOffs, SERVICE};
 use super::director::Order;
 use super::fetch::fetch;
 use super::generation::{self, Made};
+use super::journal::Journal;
 use super::metadata::{self, Metadata, Source};
 use super::state::{Contact, Fault, Identity, StagedMark, Timing};
 use super::{
@@ -431,6 +432,7 @@ pub(super) struct Session {
     pub(super) source: Source,
     pub(super) key: SigningKey,
     pub(super) progress: Mutex<Progress>,
+    pub(super) journal: Journal,
 }
 
 /// How far an update got with its plan.
@@ -454,6 +456,7 @@ impl Session {
     }
 
     fn did(&self, step: String) {
+        self.journal.did(step.as_str());
         self.progress().steps.push(step);
     }
 

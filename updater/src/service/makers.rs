@@ -186,6 +186,10 @@ pub(crate) async fn find(app: &AppState, maker: &MakerName) -> Result<Maker, Pro
 }
 
 pub(crate) fn refused(error: PublishError) -> Problem {
+    let error = match error {
+        PublishError::Store(error) if error.is_passing() => return error.into(),
+        error => error,
+    };
     let code = error.code();
     match &error {
         PublishError::UnknownMaker(_) => Problem::not_found(code, error),

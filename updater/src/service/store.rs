@@ -122,6 +122,22 @@ pub enum StoreError {
     Value(String),
 }
 
+impl StoreError {
+    /// Whether the tables are away for a while, rather than wrong: a later try may do.
+    pub(crate) fn is_passing(&self) -> bool {
+        let StoreError::Sql(error) = self else { return false };
+        match error {
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+            // PostgreSQL's classes "connection exception", "insufficient resources" and "operator intervention", the last without a query that
+            // was cancelled; SQLite's "busy".
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+                code == "5" || (["08", "53", "57"].iter().any(|class| code.starts_with(class)) && code != "57014")
+            }),
+            _ => false,
+        }
+    }
+}
+
 impl From<ShapeError> for StoreError {
     fn from(e: ShapeError) -> Self {
         StoreError::Value(e.to_string())
