@@ -22,6 +22,7 @@ mod names;
 mod operators;
 mod policy;
 mod publications;
+mod reports;
 mod rollout;
 mod sizes;
 mod sources;
