@@ -288,7 +288,7 @@ async fn old_reports_are_forgotten() {
             );
             insert.bind(terminal).execute(&store.pool).await.unwrap();
         }
-        let kept = super::reports::REPORTS_KEPT;
+        let kept = reports::REPORTS_KEPT;
         assert_eq!(forget(0).await.0, 0, "there is nothing yet");
         report("old", kept + 5).await;
         let before = store.newest_report().await.unwrap();
