@@ -486,16 +486,13 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
     let times = Times {
         timestamp_every: config.timestamp_every,
         rollouts_every: config.rollouts_every,
+        heard_since: config.heard_since,
         objects_looked_at_every: config.objects_looked_at_every,
         shutdown_grace: config.shutdown_grace,
     };
     let task = tokio::spawn(async move {
         let _lock = lock;
-<<<<<<< HEAD
-        run(app, listener, held, &config, shutdown).await
-=======
         run(app, listener, held, times, shutdown).await
->>>>>>> main
     });
     Ok(Running { address, operator_token, tls, task })
 }
@@ -504,6 +501,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
 struct Times {
     timestamp_every: Duration,
     rollouts_every: Duration,
+    heard_since: Option<i64>,
     objects_looked_at_every: Duration,
     shutdown_grace: Duration,
 }
@@ -512,11 +510,7 @@ async fn run(
     app: AppState,
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
-<<<<<<< HEAD
-    config: &Config,
-=======
     times: Times,
->>>>>>> main
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let (stop, stopped) = watch::channel(());
@@ -524,11 +518,7 @@ async fn run(
         // An error means that the sender is gone, which is a stop as well.
         let _ = stopped.changed().await;
     };
-<<<<<<< HEAD
-    let resign = tokio::spawn(resign(app.clone(), config.timestamp_every, until(stopped.clone())));
-=======
     let resign = tokio::spawn(resign(app.clone(), times.timestamp_every, until(stopped.clone())));
->>>>>>> main
     let noting = tokio::spawn(note_contacts(app.clone()));
     let forgetting = tokio::spawn(forget_reports(app.clone()));
     let following = tokio::spawn(follow(app.clone()));
@@ -540,12 +530,8 @@ async fn run(
     makers_in.spawn(sources::run(app.clone()));
     makers_in.spawn(names::run(app.clone()));
     makers_in.spawn(news::watch_promises(app.clone()));
-<<<<<<< HEAD
-    let judging = tokio::spawn(judge_rollouts(app.clone(), config.rollouts_every, config.heard_since));
-=======
     makers_in.spawn(look_for_lost(app.clone(), times.objects_looked_at_every));
-    let judging = tokio::spawn(judge_rollouts(app.clone(), times.rollouts_every));
->>>>>>> main
+    let judging = tokio::spawn(judge_rollouts(app.clone(), times.rollouts_every, times.heard_since));
     let served = tokio::select! {
         served = &mut server => served,
         () = shutdown => {

@@ -9,13 +9,8 @@ use crate::service::store::{NewToken, token_id};
 use crate::wire::{Empty, EnrolmentToken, Sha256Hex, TOKEN_USES_MAX, TokenRequest, TokenView};
 use axum::Json;
 use axum::body::Bytes;
-<<<<<<< HEAD
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
-use serde_json::json;
-=======
-use axum::extract::{Path, State};
->>>>>>> main
 
 const TOKEN_BYTES: usize = 16;
 

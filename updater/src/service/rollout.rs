@@ -17,11 +17,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
-<<<<<<< HEAD
-use serde_json::json;
 use std::time::Duration;
-=======
->>>>>>> main
 
 /// Terminals by which a rollout is judged: 10,000 tell a share of 1 % from one of 2 %, and are counted every few seconds. Those that come later are
 /// not noted.

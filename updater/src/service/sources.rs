@@ -327,20 +327,6 @@ pub(crate) async fn add(State(app): State<AppState>, caller: Caller, body: Bytes
     if !app.store.put_source(&caller.who, &source, SOURCES_MAX).await? {
         return Err(Problem::conflict("sources_too_many", format!("a service has at most {SOURCES_MAX} sources")));
     }
-<<<<<<< HEAD
-    app.audit(
-        &caller.who,
-        "source-added",
-        &json!({
-            "maker": source.maker,
-            "id": SourceId::of(&source.maker, &source.url),
-            "url": source.url,
-            "ask": source.ask,
-        }),
-    )
-    .await?;
-=======
->>>>>>> main
     tracing::info!(maker = %source.maker, url = %source.url, "{} is fetched from {}", source.maker, source.url);
     app.sources.wake.notify_one();
     let id = SourceId::of(&source.maker, &source.url);

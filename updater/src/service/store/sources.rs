@@ -59,7 +59,8 @@ impl Store {
         .bind(now())
         .execute(&mut *tx)
         .await?;
-        self.audit_in(&mut tx, by, "source-added", &json!({ "maker": source.maker, "id": id })).await?;
+        let told = json!({ "maker": source.maker, "id": id, "url": source.url, "ask": source.ask });
+        self.audit_in(&mut tx, by, "source-added", &told).await?;
         tx.commit().await?;
         Ok(true)
     }
