@@ -70,7 +70,7 @@ impl Store {
              VALUES ($1, $2, $3, $4, $5, $6)",
         );
         let insert = insert.bind(token.digest.to_string()).bind(now()).bind(int(token.uses_max)?).bind(token.expires_at);
-        insert.bind(token.group).bind(i64::from(token.approval)).execute(&self.pool).await?;
+        insert.bind(token.group).bind(i64::from(token.approval)).execute(&self.writer).await?;
         Ok(())
     }
 
@@ -88,7 +88,7 @@ impl Store {
         let revoke = sqlx::query(
             "UPDATE enrolment_tokens SET revoked_at = COALESCE(revoked_at, $1) WHERE substr(sha256, 1, 16) = $2",
         );
-        Ok(revoke.bind(now()).bind(id).execute(&self.pool).await?.rows_affected() > 0)
+        Ok(revoke.bind(now()).bind(id).execute(&self.writer).await?.rows_affected() > 0)
     }
 
     /// Uses a token for the terminal with this key: a new one, which gets the number `terminal`, or one that is enrolled
