@@ -28,6 +28,7 @@ mod one_offs;
 mod operators;
 mod policy;
 mod publications;
+mod reports;
 mod rollout;
 mod sizes;
 mod sources;

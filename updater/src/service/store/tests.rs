@@ -289,6 +289,64 @@ fn one_use(digest: Sha256Hex) -> NewToken<'static> {
     NewToken { digest, uses_max: 1, expires_at: None, group: None, approval: false }
 }
 
+/// Of each terminal the newest reports are kept, however many come and from how many at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn old_reports_are_forgotten() {
+    let tables = Tables::new().await;
+    for database in &tables.databases {
+        let store = Store::open(database).await.unwrap();
+        let count = async |terminal: &str| {
+            let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM reports WHERE terminal = $1");
+            count.bind(terminal).fetch_one(&store.pool).await.unwrap()
+        };
+        let report = async |terminal: &str, times: i64| {
+            let mut tx = store.begin().await.unwrap();
+            for _ in 0..times {
+                let insert = sqlx::query("INSERT INTO reports (terminal, at, outcome) VALUES ($1, $2, 'installed')");
+                insert.bind(terminal).bind(now()).execute(&mut *tx).await.unwrap();
+            }
+            tx.commit().await.unwrap();
+        };
+        let forget = async |mut after: i64| {
+            let mut looks = 0;
+            loop {
+                let came_to = store.forget_reports(after).await.unwrap();
+                looks += 1;
+                if came_to <= after {
+                    return (came_to, looks);
+                }
+                after = came_to;
+            }
+        };
+        for terminal in ["quiet", "busy", "old"] {
+            let insert = sqlx::query(
+                "INSERT INTO terminals (terminal, public_key, counter, hardware, os, engine_version, designation, subscribed, enrolled_at)
+                 VALUES ($1, $1, 0, '', '', '', '\"own\"', '[]', 0)",
+            );
+            insert.bind(terminal).execute(&store.pool).await.unwrap();
+        }
+        let kept = reports::REPORTS_KEPT;
+        assert_eq!(forget(0).await.0, 0, "there is nothing yet");
+        report("old", kept + 5).await;
+        let before = store.newest_report().await.unwrap();
+        report("quiet", kept).await;
+        report("busy", 3_000).await;
+        report("quiet", 1).await;
+        let newest = store.newest_report().await.unwrap();
+        let (came_to, looks) = forget(before).await;
+        assert_eq!((came_to, looks), (newest, 5), "a thousand at a time, and once more to see that there are none");
+        assert_eq!((count("quiet").await, count("busy").await), (kept, kept));
+        assert_eq!(count("old").await, kept + 5, "who has not reported since is not looked at");
+        let oldest = sqlx::query_scalar::<_, i64>("SELECT MIN(id) FROM reports WHERE terminal = 'busy'");
+        let oldest = oldest.fetch_one(&store.pool).await.unwrap();
+        assert_eq!(oldest, newest - kept, "the newest are kept, and the last of all is another's");
+        assert_eq!(forget(newest).await, (newest, 1));
+        // The newest rows are gone with their terminal, and their numbers may come again.
+        assert_eq!(forget(newest + 50).await.0, newest);
+        store.close().await;
+    }
+}
+
 /// A certificate for this name by an authority of its own, and that authority in PEM.
 fn certified(name: &str) -> (rustls::ServerConfig, String) {
     let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
