@@ -28,7 +28,7 @@ pub(crate) async fn list(app: &AppState, fleet: &Fleet, held: &[Held]) -> Result
     items.extend(terminals(app).await?);
     items.extend(makers(app).await?);
     Ok(html! {
-        @if items.is_empty() { p.note { span.tag.good { "all well" } " Nothing needs anybody’s attention." } }
+        @if items.is_empty() { div.note { span.tag.good { "all well" } " Nothing needs anybody’s attention." } }
         @else {
             ul.attention {
                 @for Item { class, word, what } in &items { li { span class=(class) { (word) } span { (what) } } }

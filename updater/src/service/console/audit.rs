@@ -70,7 +70,7 @@ fn chain(tail: &AuditPage) -> Markup {
     html! {
         @match follow(tail) {
             Ok(()) => {
-                p.note {
+                div.note {
                     span.tag.good { "holds" } " "
                     @if tail.head.n > tail.rows.len() as u64 { "The last " (counted(tail.rows.len() as u64, "row", "rows")) " follow" }
                     @else { "All rows follow" }
@@ -79,7 +79,7 @@ fn chain(tail: &AuditPage) -> Markup {
                 }
             }
             Err(fault) => {
-                p.note.bad-note role="alert" { span.tag.bad { "changed" } " The log was changed: " (text(&fault.to_string())) ". See " (command) "." }
+                div.note.bad-note role="alert" { span.tag.bad { "changed" } " The log was changed: " (text(&fault.to_string())) ". See " (command) "." }
             }
         }
     }
@@ -97,14 +97,16 @@ fn follow(tail: &AuditPage) -> Result<(), AuditFault> {
 
 fn form(asked: &Asked, whats: &[String]) -> Markup {
     let what = Asked::part(asked.what.as_ref());
+    // Only words of the form that this service writes: others are no choice, and can be asked for in the address.
+    let plain = |word: &&String| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+    let whats: Vec<_> = whats.iter().filter(plain).collect();
     html! {
         form.find role="search" method="get" {
             label { "Who: operator, maker, terminal, service, or a name" input type="search" name="who" value=(Asked::part(asked.who.as_ref())); }
             label { "What" select name="what" {
                 option value="" { "anything" }
-                // Only words of the form that this service writes: others are no choice, and can be typed into the address.
-                @for word in whats.iter().filter(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')) { option value=(word) selected[word == what] { (word.replace('-', " ")) } }
-                @if !what.is_empty() && !whats.iter().any(|word| word == what) { option value=(what) selected { (super::page::visible(what)) } }
+                @for word in &whats { option value=(word) selected[*word == what] { (word.replace('-', " ")) } }
+                @if !what.is_empty() && !whats.iter().any(|word| *word == what) { option value=(what) selected { (super::page::visible(what)) } }
             } }
             label { "Until the end of" input type="date" name="until" value=(Asked::part(asked.until.as_ref())); }
             button type="submit" { "Show" }

@@ -1,7 +1,7 @@
 //! Why a terminal runs what it runs: the questions that its decision asks, as `titer admin explain` shows them.
 
-use super::page::{columns, link, nothing, release, releases, table, text, words};
-use crate::wire::{CandidateView, Explanation};
+use super::page::{columns, link, nothing, release, table, text, words};
+use crate::wire::{CandidateView, ChannelRelease, Explanation};
 use maud::{Markup, html};
 
 /// Threats of a candidate that are named.
@@ -11,9 +11,9 @@ const NAMED: usize = 6;
 pub(crate) fn explained(explained: &Explanation) -> Markup {
     let assignment = &explained.assignment;
     html! {
-        p.note {
-            "Shall run " (releases(&assignment.channels)) ": " (text(&assignment.reason.code().replace('_', " "))) ". "
-            (words(&assignment.words))
+        div.note {
+            "Shall run " (listed(&assignment.channels)) ": " (words(&assignment.words)) " "
+            span.muted { "(" (assignment.reason.code().replace('_', " ")) ")" }
         }
         (table("Questions of the decision", &columns(&["question", "answer", "why"]), &html! {
             @if explained.tried.is_empty() { (nothing(3, "None was asked.")) }
@@ -26,6 +26,13 @@ pub(crate) fn explained(explained: &Explanation) -> Markup {
             }
         }))
         @if !explained.candidates.is_empty() { h3 { "Channels that could help" } (candidates(&explained.candidates)) }
+    }
+}
+
+fn listed(channels: &[ChannelRelease]) -> Markup {
+    html! {
+        @if channels.is_empty() { "nothing" }
+        @for (place, at) in channels.iter().enumerate() { @if place > 0 { ", " } (release(at)) }
     }
 }
 

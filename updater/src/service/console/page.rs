@@ -248,15 +248,25 @@ pub(crate) fn releases(releases: &[ChannelRelease]) -> Markup {
 
 /// A table that scrolls by itself where it is wider than the page.
 pub(crate) fn table(caption: &str, head: &Markup, rows: &Markup) -> Markup {
+    grouped(caption, head, &html! { tbody { (rows) } })
+}
+
+/// A table whose rows are in groups, each of which is a [`group`].
+pub(crate) fn grouped(caption: &str, head: &Markup, groups: &Markup) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(caption) {
             table {
                 caption.unseen { (caption) }
                 thead { tr { (head) } }
-                tbody { (rows) }
+                (groups)
             }
         }
     }
+}
+
+/// Rows below a line that says what they have in common.
+pub(crate) fn group(columns: u32, name: &Markup, rows: &Markup) -> Markup {
+    html! { tbody { tr.group { th colspan=(columns) scope="rowgroup" { (name) } } (rows) } }
 }
 
 /// A row that says why there are no others.
@@ -349,7 +359,7 @@ pub(crate) fn release(at: &ChannelRelease) -> Markup {
 pub(crate) fn share_of(part: u64, whole: u64, class: &str) -> Markup {
     html! {
         @if part == 0 { span.muted { "0" } }
-        @else { span class=(class) { (number(part)) " " span.muted { (percent(part, whole)) } } }
+        @else { span class=(class) { (number(part)) } " " span.muted { "(" (percent(part, whole)) ")" } }
     }
 }
 

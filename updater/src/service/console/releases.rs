@@ -1,6 +1,6 @@
 //! Releases by channel, with how many terminals run each.
 
-use super::page::{ago, bar, columns, counted, link, nothing, number, page, pages, size, table};
+use super::page::{ago, bar, columns, counted, group, grouped, link, nothing, number, page, pages, size};
 use super::rollouts::{self, address};
 use super::session::SignedIn;
 use super::{Address, Fault};
@@ -16,6 +16,8 @@ use std::collections::HashMap;
 
 /// Releases of a channel that are shown, the newest, besides those that are still run.
 const SHOWN: usize = 8;
+/// Columns of the table.
+const COLUMNS: u32 = 7;
 /// Channels on one page.
 const CHANNELS: usize = 20;
 
@@ -48,13 +50,10 @@ pub(crate) async fn show(
             label { "Channel" input type="search" name="q" value=(q); }
             button type="submit" { "Find" }
         }
-        @if found.is_empty() { (table("Releases", &columns(&["channel"]), &nothing(1, "No channel is like that."))) }
-        @for channel in shown {
-            section.block {
-                h2 { (channel[0].at.channel.to_string()) }
-                (releases(channel, &said))
-            }
-        }
+        (grouped("Releases", &columns(&["#release", "state", "rollout", "published", "#size", "#terminals", ""]), &html! {
+            @if found.is_empty() { tbody { (nothing(COLUMNS, "No channel is like that.")) } }
+            @for channel in shown { (group(COLUMNS, &html! { (channel[0].at.channel.to_string()) }, &releases(channel, &said))) }
+        }))
         (pages((number > 0).then(|| here(0)).as_deref(), more.then(|| here(number + 1)).as_deref()))
     };
     Ok(page(&who, "/releases", "Releases", &body))
@@ -89,9 +88,7 @@ fn releases(held: &[Held], said: &Said<'_>) -> Markup {
     let newest = held.iter().rev().find(|held| held.listed).map(|held| held.at.release);
     let (shown, rest): (Vec<_>, Vec<_>) =
         held.iter().rev().enumerate().partition(|(place, held)| *place < SHOWN || count(held) > 0);
-    let columns = columns(&["#release", "state", "rollout", "published", "#size", "#terminals", ""]);
     html! {
-        (table(&format!("Releases of {}", held[0].at.channel), &columns, &html! {
             @for (_, held) in &shown {
                 tr {
                     th.n scope="row" { (held.at.release) }
@@ -110,8 +107,9 @@ fn releases(held: &[Held], said: &Said<'_>) -> Markup {
                     td.grow { (bar(count(held), all, if held.withdrawn { "bad" } else if Some(held.at.release) == newest { "good" } else { "warn" })) }
                 }
             }
-        }))
-        @if !rest.is_empty() { p.muted { (counted(rest.len() as u64, "older release is", "older releases are")) " run by nobody." } }
+        @if !rest.is_empty() {
+            tr { td.muted colspan=(COLUMNS) { (counted(rest.len() as u64, "older release is", "older releases are")) " run by nobody." } }
+        }
     }
 }
 

@@ -45,9 +45,9 @@ pub(crate) async fn show(
     let body = html! {
         p.crumb { a href=(link("/rollouts", &[])) { "Rollouts" } }
         h1 { (release.channel.to_string()) " " (release.release) }
-        p.lead { (state(&rollout)) " " (text(&rollout.words)) "." }
+        div.lead { (state(&rollout)) ": " (words(&rollout.words)) }
         @if let Some(row) = &blocked {
-            p.note.bad-note { b { "Blocked" } " " (ago(Some(row.since))) ": nobody is assigned it. " (words(&row.blocked.words)) }
+            div.note.bad-note { b { "Blocked" } " " (ago(Some(row.since))) ": nobody is assigned it. " (words(&row.blocked.words)) }
         }
         (facts(&rollout, &progress, now))
         section {

@@ -81,7 +81,7 @@ fn facts(row: &TerminalRow, explanation: &Explanation, lag: &Markup) -> Markup {
             @if !facts.features.is_empty() { div { dt { "Features" } dd { (prose(&facts.features.join(", "))) } } }
             div { dt { "Group" } dd {
                 @if let Some(group) = &explanation.group { (prose(group)) } @else { span.muted { "none" } }
-                " " span.muted { "policy " (text(&explanation.policy_name)) }
+                span.muted { " · policy " (text(&explanation.policy_name)) }
             } }
             div { dt { "Accepts" } dd { (designation(&facts.designation)) } }
             div { dt { "Subscribed to" } dd {

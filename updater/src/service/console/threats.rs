@@ -1,7 +1,7 @@
 //! The countering table, as makers fill it: a block for each maker, or for each threat.
 
 use super::page::{
-    ROWS, before, columns, counted, danger, link, nothing, numbered, page, page_text, sorted_by, table, text,
+    ROWS, before, columns, counted, danger, group, grouped, link, nothing, numbered, page, page_text, sorted_by, text,
 };
 use super::session::SignedIn;
 use super::{Address, Fault};
@@ -12,6 +12,9 @@ use axum::extract::State;
 use jiff::civil::Date;
 use maud::{Markup, html};
 use serde::Deserialize;
+
+/// Columns of the table.
+const COLUMNS: u32 = 9;
 
 #[derive(Deserialize)]
 pub(crate) struct Asked {
@@ -90,17 +93,14 @@ pub(crate) async fn show(
         }
         (form(&asked))
         p.muted { (counted(all, "row", "rows")) " · blocks by " (blocks(&asked)) }
-        @if rows.is_empty() { (block("", &html! {}, &nothing(9, "No row is like that."))) }
-        @for rows in rows.chunk_by(same) {
-            @let name = if asked.by_threat() { rows[0].row.news.threat.as_str() } else { rows[0].row.maker.as_str() };
-            section.block {
-                h2 {
-                    @if asked.by_threat() { a href=(link("/coverage", &[("threat", name)])) { (text(name)) } }
-                    @else { a href=(link("/maker", &[("name", name)])) { (text(name)) } }
-                }
-                (block(name, &head(&asked, by), &lines(rows, asked.by_threat())))
+        (grouped("Countering table", &head(&asked, by), &html! {
+            @if rows.is_empty() { tbody { (nothing(COLUMNS, "No row is like that.")) } }
+            @for rows in rows.chunk_by(same) {
+                @let name = if asked.by_threat() { rows[0].row.news.threat.as_str() } else { rows[0].row.maker.as_str() };
+                @let href = if asked.by_threat() { link("/coverage", &[("threat", name)]) } else { link("/maker", &[("name", name)]) };
+                (group(COLUMNS, &html! { a href=(href) { (text(name)) } }, &lines(rows, asked.by_threat())))
             }
-        }
+        }))
         (numbered(number, all, |page| asked.link(asked.sort(), page, by)))
     };
     Ok(page(&who, "/threats", "Countering table", &body))
@@ -131,10 +131,6 @@ fn blocks(asked: &Asked) -> Markup {
         @if asked.by_threat() { a href=(asked.link(asked.sort(), 0, "")) { "maker" } " or " b { "threat" } }
         @else { b { "maker" } " or " a href=(asked.link(asked.sort(), 0, "threat")) { "threat" } }
     }
-}
-
-fn block(name: &str, head: &Markup, rows: &Markup) -> Markup {
-    table(&format!("Countering table: {}", super::page::visible(name)), head, rows)
 }
 
 fn head(asked: &Asked, by: &str) -> Markup {
