@@ -1,7 +1,7 @@
 //! What terminals call. Each request is signed by the terminal's key and counted.
 
 use crate::keys::{PublicKey, random_hex};
-use crate::service::director::freshness;
+use crate::service::director::{Asked, freshness};
 use crate::service::problem::Problem;
 use crate::service::store::{CheckInTaken, Enrolment, Standing};
 use crate::service::{AppState, counter_of};
@@ -95,9 +95,9 @@ pub(crate) async fn check_in(
     tracing::info!(terminal, reason = assignment.reason.code(), "terminal {terminal} is told: {}", assignment.words);
     app.metrics.checked_in(assignment.reason.code());
     let beacon = Some(tables.tag(&assignment));
-    let issued = app.director.issue(&app.store, &assignment).await?;
-    let membership = app.director.member(&app.store, &issued, &terminal, counter, freshness).await?;
-    let (assignment, poll_seconds) = (issued.document().clone(), Some(app.poll_every.as_secs()));
+    let asked = Asked { terminal: &terminal, counter };
+    let (assignment, membership) = app.director.tell(&app.store, &assignment, asked, freshness).await?;
+    let poll_seconds = Some(app.poll_every.as_secs());
     let poll_key = Some(app.polls.key_of(&terminal));
     Ok(Json(CheckedIn { assignment, membership, beacon, poll_seconds, poll_key }))
 }
