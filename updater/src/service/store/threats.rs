@@ -108,7 +108,7 @@ impl Store {
         Ok(views)
     }
 
-    async fn view(
+    pub(super) async fn view(
         &self,
         row: ThreatRow,
         cure_from: Option<CureFrom>,
