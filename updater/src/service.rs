@@ -82,6 +82,7 @@ use crate::tuf::TufError;
 use crate::wire::Sha256Hex;
 use axum::http::{HeaderMap, Method};
 pub use connections::Patience;
+pub use console::PAGES as CONSOLE_PAGES;
 use jiff::SignedDuration;
 pub use lease::LeaseTimes;
 pub use limits::{Limits, Rate};
