@@ -53,7 +53,7 @@ use serde::de::DeserializeOwned;
 pub(crate) use sizes::Sizes;
 pub(crate) use sources::{Attempt, Source, Validators};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyPool, Executor, Transaction};
+use sqlx::{Any, AnyPool, Connection, Executor, Transaction};
 use std::fmt;
 use std::io::Read;
 use std::net::IpAddr;
@@ -198,7 +198,17 @@ impl Store {
                         Ok(())
                     })
                 });
-                let writer = options.clone().max_connections(1).connect_with(sqlite_at(path)?).await?;
+                let writer = options.clone().max_connections(1).after_release(|connection, _| {
+                    Box::pin(async move {
+                        // The worst failures, as of a full disk, end a transaction behind the library's back, and such a connection would begin no
+                        // other one. The ping has it do what it put off: to roll back what was given up.
+                        if connection.is_in_transaction() {
+                            connection.ping().await?;
+                        }
+                        Ok(!connection.is_in_transaction())
+                    })
+                });
+                let writer = writer.connect_with(sqlite_at(path)?).await?;
                 (Dialect::Sqlite, writer, options.connect_with(sqlite_at(path)?).await?)
             }
             Database::Postgres(url) => {

@@ -1,6 +1,6 @@
 //! Changes of terminals' rows, as rows: what `calls.rs` makes of signed calls, written as it is.
 
-use super::coverage::{ConfigurationBody, configuration_of};
+use super::coverage::{ConfigurationBody, configure};
 use super::{StoreError, int};
 use crate::Channel;
 use crate::wire::ChannelRelease;
@@ -98,26 +98,20 @@ impl At {
 }
 
 impl Change {
-    /// Writes it, and returns besides the number of the change of what decisions are made of, if it is one. Nothing is left of an overtaken one
-    /// but, perhaps, a configuration that no terminal has.
+    /// Writes it, and returns besides the number of the change of what decisions are made of, if it is one.
     pub(super) async fn write(&self, tx: &mut Transaction<'_, Any>) -> Result<(Put, Option<i64>), StoreError> {
-        let configuration = match &self.configuration {
-            Some(body) => Some(configuration_of(tx, body).await?),
-            None => None,
-        };
         let update = match &self.said {
             Said::CheckIn(_) => sqlx::query(
-                "UPDATE terminals SET counter = $3, last_contact = $4, configuration = COALESCE($5, configuration), hardware = $6, os = $7,
-                 engine_version = $8, designation = $9, subscribed = $10, memory_bytes = $11, features = $12, wished_group = $13,
-                 freshness = $14, freshness_before = $15, cloned_at = CASE WHEN $16 = 1 THEN $4 ELSE cloned_at END, reason = $17,
-                 words = $18, told = $19 WHERE terminal = $1 AND counter = $2",
+                "UPDATE terminals SET counter = $3, last_contact = $4, hardware = $5, os = $6,
+                 engine_version = $7, designation = $8, subscribed = $9, memory_bytes = $10, features = $11, wished_group = $12,
+                 freshness = $13, freshness_before = $14, cloned_at = CASE WHEN $15 = 1 THEN $4 ELSE cloned_at END, reason = $16,
+                 words = $17, told = $18 WHERE terminal = $1 AND counter = $2",
             ),
             Said::Report(_) => sqlx::query(
-                "UPDATE terminals SET counter = $3, last_contact = $4, configuration = COALESCE($5, configuration)
-                 WHERE terminal = $1 AND counter = $2",
+                "UPDATE terminals SET counter = $3, last_contact = $4 WHERE terminal = $1 AND counter = $2",
             ),
         };
-        let mut update = update.bind(&self.terminal).bind(self.seen).bind(self.counter).bind(self.at).bind(configuration);
+        let mut update = update.bind(&self.terminal).bind(self.seen).bind(self.counter).bind(self.at);
         if let Said::CheckIn(said) = &self.said {
             update = update.bind(&said.hardware).bind(&said.os).bind(&said.engine_version).bind(&said.designation);
             update = update.bind(&said.subscribed).bind(said.memory_bytes).bind(&said.features).bind(&said.wished_group);
@@ -126,6 +120,10 @@ impl Change {
         }
         if update.execute(&mut **tx).await?.rows_affected() == 0 {
             return Ok((Put::Overtaken, None));
+        }
+        // Not before this transaction has the row: who waits for that shall keep nobody else from the configuration.
+        if let Some(body) = &self.configuration {
+            configure(tx, &self.terminal, body).await?;
         }
         self.write_runs(tx).await?;
         match &self.said {

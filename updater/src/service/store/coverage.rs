@@ -168,12 +168,19 @@ impl ConfigurationBody {
     }
 }
 
-/// The number of a configuration, which is entered where it is new.
-pub(super) async fn configuration_of(tx: &mut Transaction<'_, Any>, body: &ConfigurationBody) -> Result<i64, StoreError> {
+/// Points a terminal, whose row this transaction has, to a configuration, which is entered where it is new.
+pub(super) async fn configure(
+    tx: &mut Transaction<'_, Any>,
+    terminal: &str,
+    body: &ConfigurationBody,
+) -> Result<(), StoreError> {
     loop {
-        let known = sqlx::query_as::<_, (i64,)>("SELECT id FROM configurations WHERE sha256 = $1").bind(&body.sha256);
-        if let Some((id,)) = known.fetch_optional(&mut **tx).await? {
-            return Ok(id);
+        let known = sqlx::query(
+            "UPDATE terminals SET configuration = (SELECT c.id FROM configurations c WHERE c.sha256 = $1)
+             WHERE terminal = $2 AND EXISTS (SELECT 1 FROM configurations c WHERE c.sha256 = $1)",
+        );
+        if known.bind(&body.sha256).bind(terminal).execute(&mut **tx).await?.rows_affected() > 0 {
+            return Ok(());
         }
         // Somebody else may do the same; then theirs is found.
         sqlx::query("INSERT INTO configurations (sha256, body) VALUES ($1, $2) ON CONFLICT DO NOTHING")

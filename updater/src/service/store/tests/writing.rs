@@ -154,7 +154,8 @@ async fn a_terminal_that_waits_holds_up_no_other() {
         sqlx::query("UPDATE terminals SET words = 'x' WHERE terminal = 't0'").execute(&mut *busy).await.unwrap();
         let writes = store.clone();
         let waits = tokio::spawn(async move { check_in(&writes, "t0", 7).await });
-        assert_eq!(check_in(&store, "t1", 7).await, Some(1));
+        let other = tokio::time::timeout(Duration::from_mins(1), check_in(&store, "t1", 7));
+        assert_eq!(other.await.unwrap(), Some(1));
         assert!(!waits.is_finished());
         busy.rollback().await.unwrap();
         assert_eq!(waits.await.unwrap(), Some(1));
