@@ -171,7 +171,7 @@ impl<'a> Case<'a> {
     fn channels_and_reason<T: Trace>(&self, given: &[Target<'a>], trace: &mut T) -> Assignment {
         let product = self.product(given);
         let wishes = self.row.designation.wishes_updates();
-        trace.tried(Rule::WishesUpdates, wishes, || format!("its designation is {:?}", self.row.designation));
+        trace.tried(Rule::WishesUpdates, wishes, || self.row.designation.words());
         if !wishes {
             return self.keep(&product);
         }
@@ -218,7 +218,8 @@ impl<'a> Case<'a> {
         }
         assignment.urgent = self.policy.urgent.is_some_and(|danger| self.cures_anew(&assignment.channels, danger));
         trace.tried(Rule::Urgent, assignment.urgent, || {
-            "whether it cures a threat that is dangerous enough and was not cured".to_owned()
+            let found = if assignment.urgent { "it cures a dangerous threat" } else { "it cures no dangerous threat" };
+            format!("{found} that was open before")
         });
         let may_wait = !before.is_empty() && !assignment.urgent && assignment.reason != Reason::Blocked;
         let freeze = self.policy.freeze_until.map(jiff::Timestamp::as_second);

@@ -264,6 +264,19 @@ pub enum Designation {
 }
 
 impl Designation {
+    /// Which makers it lets in, in words.
+    pub fn words(&self) -> String {
+        match self {
+            Designation::None => "it wishes no updates".to_owned(),
+            Designation::Own => "it accepts its own makers alone".to_owned(),
+            Designation::Any => "it accepts any maker".to_owned(),
+            Designation::List(makers) => {
+                let makers = makers.iter().map(MakerName::as_str).collect::<Vec<_>>();
+                format!("besides its own makers it accepts {}", makers.join(", "))
+            }
+        }
+    }
+
     /// Whether the terminal wishes to be kept current at all.
     pub fn wishes_updates(&self) -> bool {
         *self != Designation::None

@@ -37,8 +37,7 @@ impl<'a> Case<'a> {
             return self.unhelped(product, kept, back, open);
         }
         let accepted = candidates.iter().find(|candidate| candidate.accepted);
-        trace
-            .tried(Rule::CandidateAccepted, accepted.is_some(), || format!("its designation is {:?}", self.row.designation));
+        trace.tried(Rule::CandidateAccepted, accepted.is_some(), || self.row.designation.words());
         let Some(best) = accepted else {
             return self.not_accepted(product, kept, back, &candidates[0]);
         };

@@ -33,6 +33,25 @@ pub enum Rule {
     Urgent,
 }
 
+impl Rule {
+    /// The question in words.
+    pub fn question(self) -> &'static str {
+        match self {
+            Rule::OneOff => "Has the operator given this terminal something of its own, and does that count?",
+            Rule::WishesUpdates => "Does the terminal wish updates?",
+            Rule::Fits => "Does a variant of each channel that it subscribed to fit the machine?",
+            Rule::NewestIsOpen => "Is the newest release of each channel for this terminal?",
+            Rule::NotBlocked => "Is what it runs free of blocked releases?",
+            Rule::Back => "Could channels of other makers go?",
+            Rule::ProductCures => "Does its product cure every dangerous threat?",
+            Rule::CandidateFound => "Is there a channel that could help?",
+            Rule::CandidateAccepted => "Does the terminal accept one of them?",
+            Rule::PolicyInstalls => "Does the policy let it be installed?",
+            Rule::Urgent => "Should it not wait?",
+        }
+    }
+}
+
 /// A question and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Tried {

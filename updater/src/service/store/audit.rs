@@ -62,7 +62,7 @@ impl Store {
 }
 
 #[derive(FromRow)]
-struct AuditSql {
+pub(super) struct AuditSql {
     n: i64,
     at: i64,
     who: String,
@@ -73,7 +73,7 @@ struct AuditSql {
 }
 
 impl AuditSql {
-    fn read(self) -> Result<AuditRow, StoreError> {
+    pub(super) fn read(self) -> Result<AuditRow, StoreError> {
         let AuditSql { n, at, who, what, detail, previous, hash } = self;
         Ok(AuditRow { n: nat(n)?, at, who, what, detail, previous: previous.parse()?, hash: hash.parse()? })
     }
