@@ -271,16 +271,15 @@ async fn change(store: &Store, held: &Held, counter: u64, os: &str) -> Change {
     let facts = TerminalFacts { os: os.to_owned(), ..facts("1") };
     let report = CheckIn { facts, applied: Vec::new(), freshness: String::new() };
     let runs = store.runs(&held.terminal).await.unwrap();
-    let told =
-        Assignment { channels: Vec::new(), reason: Reason::Current, words: String::new(), urgent: false, earliest: None };
-    held.checked_in(&runs, counter, &report, "f").unwrap().told(&told, &[]).unwrap()
+    let told = Assignment::new(Vec::new(), Reason::Current, String::new());
+    held.checked_in(&runs, Vec::new(), counter, &report, "f").unwrap().told(&told, &[]).unwrap()
 }
 
 /// Enters terminals of these names.
 async fn enrol(tables: &Tables, store: &Store, names: &[String]) {
     for name in names {
         let token = Sha256Hex::of(name.as_bytes());
-        store.add_token(&one_use(token)).await.unwrap();
+        store.add_token("operator:test", &one_use(token)).await.unwrap();
         store.enrol(&token, name, &tables.key(name).public(), 1, &facts("1")).await.unwrap();
     }
 }
