@@ -271,7 +271,8 @@ async fn change(store: &Store, held: &Held, counter: u64, os: &str) -> Change {
     let facts = TerminalFacts { os: os.to_owned(), ..facts("1") };
     let report = CheckIn { facts, applied: Vec::new(), freshness: String::new() };
     let runs = store.runs(&held.terminal).await.unwrap();
-    let told = Assignment::new(Vec::new(), Reason::Current, String::new());
+    let (channels, words) = (Vec::new(), String::new());
+    let told = Assignment { channels, reason: Reason::Current, words, urgent: false, earliest: None, until: None };
     held.checked_in(&runs, Vec::new(), counter, &report, "f").unwrap().told(&told, &[]).unwrap()
 }
 
