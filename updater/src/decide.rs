@@ -161,7 +161,7 @@ impl<'a> Case<'a> {
     fn channels_and_reason<T: Trace>(&self, trace: &mut T) -> Assignment {
         let product = self.product();
         let wishes = self.row.designation.wishes_updates();
-        trace.tried(Rule::WishesUpdates, wishes, || format!("its designation is {:?}", self.row.designation));
+        trace.tried(Rule::WishesUpdates, wishes, || format!("it accepts {}", self.row.designation));
         if !wishes {
             return self.keep(&product);
         }
@@ -172,7 +172,7 @@ impl<'a> Case<'a> {
         trace.open(|| owned(&self.tables.names(&open)));
         let stuck = kept.iter().any(|target| target.why == Why::BlockedStuck);
         trace.tried(Rule::ProductCures, open.is_empty(), || match &self.tables.names(&open)[..] {
-            [] => format!("no threat of danger {:?} or more is open", self.policy.danger),
+            [] => format!("no threat of danger {} or more is open", self.policy.danger),
             names => format!("open are {}", listed(names)),
         });
         if open.is_empty() && !stuck {

@@ -277,6 +277,18 @@ impl Designation {
     }
 }
 
+/// As people type it after `--accept`.
+impl fmt::Display for Designation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Designation::None => f.pad("none"),
+            Designation::Own => f.pad("own"),
+            Designation::Any => f.pad("any"),
+            Designation::List(makers) => f.pad(&makers.iter().map(MakerName::as_str).collect::<Vec<_>>().join(",")),
+        }
+    }
+}
+
 /// How much harm a threat does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -287,6 +299,17 @@ pub enum Danger {
     Medium,
     /// Large damage to systems: reason enough to switch makers.
     High,
+}
+
+/// As people type it.
+impl fmt::Display for Danger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Danger::Low => "low",
+            Danger::Medium => "medium",
+            Danger::High => "high",
+        })
+    }
 }
 
 /// A maker's cure for a threat.

@@ -132,13 +132,12 @@ pub(crate) fn operator_token(file: Option<&Path>) -> anyhow::Result<String> {
 pub(crate) fn print_terminals(rows: &[TerminalRow]) {
     say!("{:<32} {:<10} {:<8} {:<8} {:<24} {:<21} trouble", "terminal", "hardware", "os", "accepts", "runs", "last contact");
     for row in rows {
-        let accepts = serde_json::to_value(&row.facts.designation).unwrap_or_default();
         say!(
             "{:<32} {:<10} {:<8} {:<8} {:<24} {:<21} {}",
             row.terminal,
             row.facts.hardware,
             row.facts.os,
-            accepts.as_str().map_or_else(|| accepts.to_string(), str::to_owned),
+            row.facts.designation,
             releases(&row.applied),
             row.last_contact.and_then(time).unwrap_or_else(|| "never".to_owned()),
             standing(row).or(row.trouble.as_deref()).unwrap_or("-"),
@@ -170,7 +169,7 @@ pub(crate) fn print_threats(rows: &[ThreatRow]) {
             "{:<12} {:<20} {:<8} {:<12} {:<12} {:<12} {}",
             maker.as_str(),
             news.threat,
-            format!("{:?}", news.danger).to_lowercase(),
+            news.danger,
             news.discovered.to_string(),
             date(news.expected.map(|expected| expected.to_string())),
             date(news.vaccine.as_ref().map(|vaccine| vaccine.date.to_string())),

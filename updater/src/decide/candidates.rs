@@ -37,13 +37,12 @@ impl<'a> Case<'a> {
             return self.unhelped(product, kept, back, open);
         }
         let accepted = candidates.iter().find(|candidate| candidate.accepted);
-        trace
-            .tried(Rule::CandidateAccepted, accepted.is_some(), || format!("its designation is {:?}", self.row.designation));
+        trace.tried(Rule::CandidateAccepted, accepted.is_some(), || format!("it accepts {}", self.row.designation));
         let Some(best) = accepted else {
             return self.not_accepted(product, kept, back, &candidates[0]);
         };
         let installs = self.policy.eagerness != Eagerness::Notify;
-        trace.tried(Rule::PolicyInstalls, installs, || format!("the policy's eagerness is {:?}", self.policy.eagerness));
+        trace.tried(Rule::PolicyInstalls, installs, || format!("the policy's eagerness is {}", self.policy.eagerness));
         match self.policy.eagerness {
             Eagerness::Switch => self.switched(&kept, best),
             Eagerness::Add => self.added(product, kept, open, &candidates),
