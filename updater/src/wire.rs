@@ -377,7 +377,7 @@ pub struct MakerView {
     pub role_version: u64,
     /// Digest of the role's file; absent before the first publication.
     pub role_sha256: Option<Sha256Hex>,
-    /// Every release held, ascending.
+    /// Every release held, ascending; also those that are not on offer any more.
     pub releases: Vec<ReleaseView>,
     /// Digest of every module held, of whatever release, ascending: none of these has to be sent again.
     #[serde(default)]
@@ -394,6 +394,10 @@ pub struct ReleaseView {
     pub sha256: Sha256Hex,
     /// Bytes of the blob.
     pub length: u64,
+    /// Whether the maker's newest role offers it.
+    pub listed: bool,
+    /// Whether the maker withdrew it: it is not to be run any more.
+    pub withdrawn: bool,
 }
 
 /// What a terminal says of itself.
