@@ -380,8 +380,15 @@ pub(crate) enum AdminCommand {
         #[arg(value_parser = root_role)]
         role: updater::root::RootRole,
     },
-    /// Show the user table: which terminal runs what.
-    Terminals,
+    /// Show the user table: which terminal runs what; by time of enrolment, the newest last.
+    Terminals {
+        /// Only terminals with this: the first four digits or more of their number, their hardware, system or scanner as a whole, or a part
+        /// of a channel that they subscribed to or run
+        search: Option<String>,
+        /// By last contact instead: those first that were not heard of for longest
+        #[arg(long, conflicts_with = "search")]
+        silent: bool,
+    },
     /// Show the countering table: which maker cures what.
     Threats {
         /// Only threats with this in their names, whatever the case

@@ -67,13 +67,8 @@ async fn command(args: &AdminArgs, operator: &Operator) -> anyhow::Result<Exit> 
         AdminCommand::Audit(asked) => audit::run(asked, operator, json).await?,
         AdminCommand::Token(asked) => enrolment::token(operator, asked, json).await?,
         AdminCommand::Terminal(asked) => enrolment::terminal(operator, &asked.command, json).await?,
-        AdminCommand::Terminals => {
-            let rows = operator.terminals().await?;
-            if json {
-                rows.iter().try_for_each(|row| print(&json!(row)))?;
-            } else {
-                print_terminals(&rows);
-            }
+        AdminCommand::Terminals { search, silent } => {
+            terminals(operator, search.as_deref().unwrap_or_default(), *silent, json).await?;
         }
         AdminCommand::Decisions(command) => decisions::run(operator, command, json).await?,
         AdminCommand::Threats { reported: true, .. } => return threats::reported(operator, json).await,
@@ -128,9 +123,33 @@ pub(crate) fn operator_token(file: Option<&Path>) -> anyhow::Result<String> {
     Ok(token.to_owned())
 }
 
-/// The user table as text.
+/// Prints the user table, each page as it comes: a fleet's rows need not fit the memory.
+async fn terminals(operator: &Operator, search: &str, silent: bool, json: bool) -> anyhow::Result<()> {
+    if !json {
+        print_terminals(&[]);
+    }
+    let mut last = None;
+    while let Some(rows) = match silent {
+        true => operator.silent_terminals_after(last.as_ref()).await?,
+        false => operator.terminals_after(last.as_ref(), search).await?,
+    } {
+        if json {
+            rows.iter().try_for_each(|row| print(&json!(row)))?;
+        } else {
+            print_rows(&rows);
+        }
+        last = rows.into_iter().next_back();
+    }
+    Ok(())
+}
+
+/// The user table as text, or the beginning of it.
 pub(crate) fn print_terminals(rows: &[TerminalRow]) {
     say!("{:<32} {:<10} {:<8} {:<8} {:<24} {:<21} trouble", "terminal", "hardware", "os", "accepts", "runs", "last contact");
+    print_rows(rows);
+}
+
+fn print_rows(rows: &[TerminalRow]) {
     for row in rows {
         say!(
             "{:<32} {:<10} {:<8} {:<8} {:<24} {:<21} {}",
