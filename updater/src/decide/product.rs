@@ -109,9 +109,9 @@ impl<'a> Case<'a> {
         let row = self.row;
         let (mut own, mut misfits, mut missing, mut moved) = (Vec::<Target<'a>>::new(), Vec::new(), Vec::new(), None);
         for subscribed in &row.subscribed {
-            let channel = match self.tables.variant(subscribed, &row.machine) {
-                Variant::Itself => subscribed,
-                Variant::Other(info) => &info.channel,
+            let (channel, info) = match self.tables.variant(subscribed, &row.machine) {
+                Variant::Itself(info) => (subscribed, info),
+                Variant::Other(info) => (&info.channel, Some(info)),
                 Variant::None => {
                     misfits.push(subscribed);
                     continue;
@@ -120,7 +120,7 @@ impl<'a> Case<'a> {
             if own.iter().any(|target| target.channel == channel) {
                 continue;
             }
-            match self.target(channel) {
+            match self.target_of(channel, info) {
                 Ok(target) => own.push(target),
                 Err(why) => missing.push((channel, why)),
             }
@@ -156,7 +156,11 @@ impl<'a> Case<'a> {
     /// One that is no longer listed stays at what is applied, and so does one whose newest release is older than that, unless the maker
     /// allows to go back.
     pub(super) fn target(&self, channel: &'a Channel) -> Result<Target<'a>, Why> {
-        let info = self.tables.channel(channel);
+        self.target_of(channel, self.tables.channel(channel))
+    }
+
+    /// The same of a channel of which `info` is known.
+    pub(super) fn target_of(&self, channel: &'a Channel, info: Option<&'a ChannelInfo>) -> Result<Target<'a>, Why> {
         let applied = self.row.applied.iter().find(|at| at.channel == *channel).map(|at| at.release);
         let target = |release, why| Ok(Target { channel, info, release, why });
         let Some(info) = info else {
@@ -203,8 +207,12 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn fits(&self, channel: &Channel) -> bool {
-        let needs = self.tables.channel(channel).and_then(|info| info.needs.as_ref());
-        needs.is_none_or(|needs| fits(needs, &self.row.machine))
+        self.tables.channel(channel).is_none_or(|info| self.fits_as(info))
+    }
+
+    /// Whether a channel fits the machine.
+    pub(super) fn fits_as(&self, info: &ChannelInfo) -> bool {
+        info.needs.as_ref().is_none_or(|needs| fits(needs, &self.row.machine))
     }
 
     /// What a terminal is told that runs a blocked release and wishes no updates.

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 mod histories;
 mod operators;
+mod plain;
 mod variants;
 
 const DAY: i64 = 86_400;

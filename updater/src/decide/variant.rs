@@ -9,8 +9,8 @@ use std::cmp::Ordering;
 
 /// What a subscription to a channel comes to on this machine.
 pub(super) enum Variant<'a> {
-    /// The channel itself.
-    Itself,
+    /// The channel itself, with what is known of it.
+    Itself(Option<&'a ChannelInfo>),
     /// Another variant of its product.
     Other(&'a ChannelInfo),
     /// None fits.
@@ -52,9 +52,9 @@ impl Prepared {
     /// The variant of the product of `subscribed` for this machine: of those that fit, the one with the greatest preference; of equals the
     /// subscribed one, then the first by name.
     pub(super) fn variant(&self, subscribed: &Channel, machine: &Machine) -> Variant<'_> {
-        let Some(info) = self.channel(subscribed) else { return Variant::Itself };
+        let Some(info) = self.channel(subscribed) else { return Variant::Itself(None) };
         if info.needs.is_none() {
-            return Variant::Itself;
+            return Variant::Itself(Some(info));
         }
         let family = self.channels.iter().filter(|other| same_product(&other.channel, subscribed));
         let fitting = family.filter(|other| other.needs.as_ref().is_none_or(|needs| fits(needs, machine)));
@@ -64,7 +64,7 @@ impl Prepared {
             (std::cmp::Reverse(preference), other.channel != *subscribed, other.channel.clone())
         };
         match fitting.min_by_key(rank) {
-            Some(best) if best.channel == *subscribed => Variant::Itself,
+            Some(best) if best.channel == *subscribed => Variant::Itself(Some(info)),
             Some(best) => Variant::Other(best),
             None => Variant::None,
         }
