@@ -27,6 +27,8 @@ HARDWARE = ["x86_64", "x86_64", "x86_64", "aarch64", "phone", "set-top box"]
 SYSTEMS = ["linux", "linux", "windows", "macos", "android"]
 NAMES = ["Win.Worm.Kestrel", "Doc.Dropper.Amber", "Unix.Trojan.Lamprey", "Win.Ransom.Oxide", "Andr.Spy.Finch", "Html.Phish.Ledger"]
 DAY = 86400
+# Nothing with these gets into the log.
+CONTROL = {code: None for code in range(32)}
 
 
 def day(offset):
@@ -47,6 +49,8 @@ def releases(db, dice, now):
                 at = now - (last - release) * DAY * 2 - 5000
                 row = (maker, channel, release, digest, digest, length, at, at, int(release > last - 8))
                 db.execute("INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+                # Their blobs are nowhere, so there are no names to be taken from them.
+                db.execute("INSERT INTO named_releases VALUES (?, ?, ?, 1)", (maker, channel, release))
     db.execute("UPDATE releases SET listed = 0 WHERE maker = 'acme' AND name = 'fast' AND release = ?", (newest["acme/fast"] - 2,))
     db.execute("INSERT INTO withdrawn VALUES ('acme', 'fast', ?, ?)", (newest["acme/fast"] - 2, newest["acme/fast"] - 3))
     return newest
@@ -69,6 +73,110 @@ def threats(db, dice, now, newest):
             db.execute(
                 "INSERT INTO threats (maker, threat, danger, discovered, expected, vaccine_date, vaccine_name, vaccine_release,"
                 " updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+
+def ties(db, dice, now, newest):
+    """Other names for threats, and names of records, some of them gone again."""
+    for number in range(1, 9):
+        for threat in NAMES[:3]:
+            other = ("acme", f"{threat}-{number}", "borealis", f"{threat.split('.')[2]}.{number}!ml")
+            db.execute("INSERT INTO aliases VALUES (?, ?, ?, ?)", other)
+    for text in HOSTILE:
+        db.execute("INSERT INTO aliases VALUES ('acme', 'Win.Worm.Kestrel-1', 'borealis', ?)", (text,))
+    for threat in NAMES:
+        last = newest["acme/stable"] - 1 if dice.random() < 0.3 else None
+        db.execute("INSERT INTO names VALUES ('acme', ?, 'stable', 3, ?)", (f"{threat}-1", last))
+
+
+def met(db, dice, now, ids):
+    for number, text in enumerate(HOSTILE + ["Elf.Miner.Unheard", "Win.Worm.Kestrel-1"]):
+        for terminal in ids[number:number + dice.randint(1, 40)]:
+            db.execute("INSERT INTO threat_reports (terminal, threat, at) VALUES (?, ?, ?)", (terminal, text, now - dice.randint(60, 9 * DAY)))
+        if number % 2 == 0:
+            db.execute("INSERT INTO asked VALUES (?, ?)", (text, now - 3600))
+
+
+def rollouts(db, dice, now, newest, ids):
+    rings = [{"group": "lab", "soak_minutes": 60, "reports": 5}, {"percent": 5, "soak_minutes": 240, "reports": 500},
+             {"percent": 25, "soak_minutes": 240, "reports": 900}, {"percent": 100, "soak_minutes": 1440, "reports": 1}]
+    policy = {"rollout": {"rings": rings, "gate": {"trouble_percent": 5, "silent_percent": 20}}}
+    db.execute("INSERT INTO policies VALUES ('default', ?, ?)", (json.dumps(policy), now - DAY))
+    db.execute("INSERT INTO policies VALUES ('lab', '{\"danger\": \"medium\"}', ?)", (now - DAY,))
+    for terminal in ids[20:60]:
+        db.execute("UPDATE terminals SET group_name = 'lab' WHERE terminal = ?", (terminal,))
+    states = {"borealis/signatures": ("halted", 1, "9 of 120 terminals report trouble with it, more than 5 %"),
+              "acme/stable": ("running", 1, "ring 2 of 4 is open; 36 terminals run it"),
+              "cantata-labs/mail": ("running", 2, "ring 3 of 4 is open; 611 terminals run it")}
+    insert = "INSERT INTO rollouts VALUES (?, ?, ?, ?, '{}', ?, ?, ?, ?, ?, ?)"
+    for channel, last in newest.items():
+        maker, name = channel.split("/")
+        for release in range(last - 6, last + 1):
+            state, ring, words = states.get(channel, ("done", 3, "")) if release == last else ("done", 3, "")
+            words = words or f"{dice.randint(900, 1900)} terminals run it; it is for everybody"
+            opened = now - 1200 - (last - release) * 2 * DAY
+            urgent = int(channel == "cantata-labs/mail" and release == last)
+            db.execute(insert, (maker, name, release, json.dumps(rings), urgent, state, ring, opened, opened - 3000, words))
+            if state != "done":
+                told(db, dice, now, (maker, name, release), ids[20:140], 9 if state == "halted" else 2)
+    for number, text in enumerate(HOSTILE):
+        hostile = json.dumps([{"group": text, "soak_minutes": 1, "reports": 1}, {"percent": 100}])
+        db.execute(insert, ("acme", "fast", 900 + number, hostile, 0, "halted", 0, now - 90 * DAY, 0, text * 3))
+        db.execute("INSERT INTO blocked VALUES ('acme', 'fast', ?, ?, ?)", (900 + number, text * 3, now - 90 * DAY))
+    db.execute("INSERT INTO blocked VALUES ('acme', 'stable', ?, 'hangs on old processors', ?)", (newest["acme/stable"] - 3, now - 5 * DAY))
+
+
+def told(db, dice, now, at, ids, troubled):
+    for number, terminal in enumerate(ids):
+        db.execute("INSERT INTO offers VALUES (?, ?, ?, ?, ?)", (*at, terminal, now - 1000))
+        if number < troubled:
+            db.execute("INSERT INTO blamed VALUES (?, ?, ?, ?, 'self_test_failed', ?)", (*at, terminal, now - 500 - number))
+        elif dice.random() < 0.8:
+            db.execute("INSERT OR REPLACE INTO applied VALUES (?, ?, ?, ?)", (terminal, *at))
+
+
+def sources(db, now):
+    insert = ("INSERT INTO sources (id, maker, url, every_seconds, allow_plain, next_at, failures, last_tried, last_success, last_code,"
+              " last_words) VALUES (?, ?, ?, 600, 0, ?, ?, ?, ?, ?, ?)")
+    good = ("0" * 16, "borealis", "https://borealis.example/titer/", now + DAY, 0, now - 200, now - 200, "unchanged", None)
+    bad = ("1" * 16, "cantata-labs", "https://cantata.example/" + "very-long-folder/" * 9, now + DAY, 7, now - 300, now - 3 * DAY,
+           "answer_too_slow", "the server sent 12 bytes in 30 seconds")
+    for row in [good, bad]:
+        db.execute(insert, row)
+
+
+def marks(db, now, ids):
+    for place, column in [(100, "pending = 1"), (130, f"cloned_at = {now - 3 * DAY}"), (133, f"revoked_at = {now - 2 * DAY}")]:
+        for terminal in ids[place:place + 12 if place == 100 else place + 2]:
+            db.execute(f"UPDATE terminals SET {column} WHERE terminal = ?", (terminal,))
+    for terminal in ids[::3]:
+        db.execute("UPDATE terminals SET memory_bytes = 8589934592, features = '[\"avx2\", \"sse4.2\"]' WHERE terminal = ?", (terminal,))
+    hostile = json.dumps([text for text in HOSTILE])
+    db.execute("UPDATE terminals SET features = ?, wished_group = ? WHERE terminal = ?", (hostile, HOSTILE[0], ids[0]))
+
+
+def audit(db, dice, now, ids):
+    """A log that holds together, whatever is written in it."""
+    n, previous = db.execute("SELECT n, hash FROM audit_head").fetchone()
+    people = ["operator:alice", "operator:bob", "operator:(operator-token)"]
+    acts = [(person, what, detail) for person in people for what, detail in [
+        ("release-blocked", {"channel": "acme/stable", "release": 17, "words": "hangs on old processors"}),
+        ("policy-put", {"name": "default", "policy": {"danger": "high", "pins": ["acme/stable@7"], "rollout": {"rings": []}}}),
+        ("terminal-approved", {"terminal": ids[7]})]]
+    acts += [("maker:acme", "release-published", {"channel": "acme/stable", "release": 24, "sha256": "ab" * 32}),
+             ("service", "rollout-halted", {"at": {"channel": "borealis/signatures", "release": 26}, "words": "9 of 120 terminals"})]
+    rows = [(f"terminal:{terminal}", "terminal-enrolled", {"key": "ed25519:" + "c" * 64, "digest": "d" * 64, "again": False})
+            for terminal in ids[:3000]]
+    rows += [dice.choice(acts) for _ in range(400)]
+    rows += [(f"operator:{text}", text, {text: text, "words": text * 9}) for text in HOSTILE]
+    rows += [dice.choice(acts) for _ in range(20)]
+    for number, (who, what, detail) in enumerate(rows):
+        n, at = n + 1, now - 40 * DAY + number * (40 * DAY // len(rows))
+        who, what, detail = (text.translate(CONTROL) for text in (who, what, json.dumps(detail)))
+        text = f"titer-audit-v1\n{previous}\n{n}\n{at}\n{who}\n{what}\n{detail}\n"
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", (n, at, who, what, detail, previous, digest))
+        previous = digest
+    db.execute("UPDATE audit_head SET n = ?, hash = ?", (n, previous))
 
 
 def configurations(db, dice, newest):
@@ -148,6 +256,12 @@ def main():
     ids = terminals(db, dice, now, args.terminals, held)
     reports(db, dice, now, ids)
     census(db, dice, now, held)
+    ties(db, dice, now, newest)
+    met(db, dice, now, ids)
+    rollouts(db, dice, now, newest, ids)
+    sources(db, now)
+    marks(db, now, ids)
+    audit(db, dice, now, ids)
     db.commit()
 
 

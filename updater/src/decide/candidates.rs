@@ -37,7 +37,7 @@ impl<'a> Case<'a> {
             return self.unhelped(product, kept, back, open);
         }
         let accepted = candidates.iter().find(|candidate| candidate.accepted);
-        trace.tried(Rule::CandidateAccepted, accepted.is_some(), || format!("it accepts {}", self.row.designation));
+        trace.tried(Rule::CandidateAccepted, accepted.is_some(), || self.row.designation.words());
         let Some(best) = accepted else {
             return self.not_accepted(product, kept, back, &candidates[0]);
         };
@@ -84,7 +84,7 @@ impl<'a> Case<'a> {
             }
             cures.fill(0);
             target.add_cures(&mut cures);
-            if is_traded_for(&cures) || !self.fits_as(info) {
+            if is_traded_for(&cures) || !info.fits(&self.row.machine) {
                 continue;
             }
             let (gains, lacks) = (self.scope.both(&cures, open), self.scope.first_only(cured, &cures));

@@ -55,15 +55,11 @@ pub fn step(rollout: &Rollout, progress: &Progress, now: i64) -> Option<Rollout>
     if let Some(words) = fault(rollout, progress) {
         return Some(Rollout { state: RolloutState::Halted, words, ..rollout.clone() });
     }
-    let ring = rollout.rings.get(rollout.ring)?;
-    let soak_minutes =
-        if rollout.urgent { ring.soak_minutes.min(rollout.gate.urgent_soak_minutes) } else { ring.soak_minutes };
-    let soaked = now.saturating_sub(rollout.opened_at) >= minutes(soak_minutes);
-    // Trouble is no proof, so those that had some are not counted among those that run it well.
-    let well = progress.installed.saturating_sub(progress.trouble);
-    if !soaked || well < ring.reports {
+    let awaited = awaited(rollout, progress, now)?;
+    if awaited.soak_seconds > 0 || awaited.reports > 0 {
         return None;
     }
+    let well = well(progress);
     let next = rollout.ring + 1;
     if next == rollout.rings.len() {
         let words = format!("{well} terminals run it; it is for everybody");
@@ -71,6 +67,33 @@ pub fn step(rollout: &Rollout, progress: &Progress, now: i64) -> Option<Rollout>
     }
     let words = format!("ring {} of {} is open; {well} terminals run it", next + 1, rollout.rings.len());
     Some(Rollout { ring: next, opened_at: now, words, ..rollout.clone() })
+}
+
+/// What the open ring of a running rollout lacks before the next one opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    /// Seconds that it has still to soak, 0 or more.
+    pub soak_seconds: i64,
+    /// Terminals that have still to run the release without trouble.
+    pub reports: u64,
+}
+
+/// What a rollout waits for at `now` with these counts; `None` for one that does not run.
+pub fn awaited(rollout: &Rollout, progress: &Progress, now: i64) -> Option<Awaited> {
+    let ring = rollout.rings.get(rollout.ring).filter(|_| rollout.state == RolloutState::Running)?;
+    let soaked = now.saturating_sub(rollout.opened_at);
+    let soak_seconds = minutes(soak_minutes(rollout, ring)).saturating_sub(soaked).max(0);
+    Some(Awaited { soak_seconds, reports: ring.reports.saturating_sub(well(progress)) })
+}
+
+/// Minutes for which a ring soaks: fewer where the release is urgent.
+pub fn soak_minutes(rollout: &Rollout, ring: &Ring) -> u64 {
+    if rollout.urgent { ring.soak_minutes.min(rollout.gate.urgent_soak_minutes) } else { ring.soak_minutes }
+}
+
+/// Terminals that run the release well. Trouble is no proof, so those that had some are not counted.
+fn well(progress: &Progress) -> u64 {
+    progress.installed.saturating_sub(progress.trouble)
 }
 
 /// Why a rollout must halt, in words.
@@ -121,6 +144,7 @@ mod tests {
         let rings = [Ring::group("lab"), Ring { reports: 10, ..Ring::percent(10) }, Ring::percent(100)];
         let first = rollout(&rings);
         assert_eq!(step(&first, &progress(1, 1, 0, 0), 3599), None, "it has not soaked");
+        assert_eq!(awaited(&first, &progress(1, 0, 0, 0), 3599), Some(Awaited { soak_seconds: 1, reports: 1 }));
         assert_eq!(step(&first, &progress(1, 0, 0, 0), 999_999), None, "nobody runs it");
         let second = step(&first, &progress(1, 1, 0, 0), 3600).unwrap();
         assert_eq!((second.ring, second.opened_at, second.state), (1, 3600, RolloutState::Running));
@@ -130,6 +154,7 @@ mod tests {
         assert_eq!(step(&third, &progress(99, 99, 0, 0), 10_799), None);
         let done = step(&third, &progress(99, 99, 0, 0), 10_800).unwrap();
         assert_eq!(done.state, RolloutState::Done);
+        assert_eq!(awaited(&done, &progress(99, 99, 0, 0), 10_800), None);
         assert_eq!(step(&done, &progress(99, 0, 99, 99), 99_999), None, "what is done stays so");
     }
 

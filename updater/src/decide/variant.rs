@@ -48,7 +48,19 @@ fn compare_versions(a: &str, b: &str) -> Ordering {
     a.cmp(&b)
 }
 
+impl ChannelInfo {
+    /// Whether a machine has what the channel needs, as far as the operator said what that is.
+    pub(super) fn fits(&self, machine: &Machine) -> bool {
+        self.needs.as_ref().is_none_or(|needs| fits(needs, machine))
+    }
+}
+
 impl Prepared {
+    /// Whether a machine has what a channel needs, as far as the operator said what that is.
+    pub(super) fn fits(&self, channel: &Channel, machine: &Machine) -> bool {
+        self.channel(channel).is_none_or(|info| info.fits(machine))
+    }
+
     /// The variant of the product of `subscribed` for this machine: of those that fit, the one with the greatest preference; of equals the
     /// subscribed one, then the first by name.
     pub(super) fn variant(&self, subscribed: &Channel, machine: &Machine) -> Variant<'_> {
@@ -57,7 +69,7 @@ impl Prepared {
             return Variant::Itself(Some(info));
         }
         let family = self.channels.iter().filter(|other| same_product(&other.channel, subscribed));
-        let fitting = family.filter(|other| other.needs.as_ref().is_none_or(|needs| fits(needs, machine)));
+        let fitting = family.filter(|other| other.fits(machine));
         let fitting = fitting.filter(|other| other.channel == *subscribed || !other.releases.is_empty());
         let rank = |other: &&ChannelInfo| {
             let preference = other.needs.as_ref().map_or(0, |needs| needs.preference);

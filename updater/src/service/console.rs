@@ -4,13 +4,21 @@
 //! sends a browser to the same service each time. What makers and terminals wrote is shown as text only: `page::text` is the one way
 //! by which it gets on a page. Design and what was weighed: `docs/console.md`.
 
+mod attention;
+mod audit;
 mod chart;
 mod coverage;
+mod decision;
 mod faults;
 mod lag;
+mod maker;
+mod makers;
 mod overview;
 mod page;
 mod releases;
+mod reported;
+mod rollout;
+mod rollouts;
 mod session;
 mod sign_in;
 mod terminal;
@@ -21,12 +29,14 @@ use crate::service::AppState;
 use crate::service::problem::Problem;
 use crate::service::store::StoreError;
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{FromRequestParts, Query, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use maud::html;
+use serde::de::DeserializeOwned;
 pub(crate) use session::Sessions;
 
 const STYLE: &str = include_str!("console/style.css");
@@ -35,16 +45,36 @@ const ICON: &str = include_str!("console/icon.svg");
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// The pages, below `/console`.
+macro_rules! pages {
+    ($($path:literal => $module:ident;)*) => {
+        /// Every page that is shown to who is signed in, below `/console`. Each is for all roles: pages change nothing.
+        pub const PAGES: &[&str] = &[$($path),*];
+
+        fn pages() -> Router<AppState> {
+            Router::new()$(.route($path, get($module::show)))*
+        }
+    };
+}
+
+pages! {
+    "/" => overview;
+    "/threats" => threats;
+    "/reported" => reported;
+    "/coverage" => coverage;
+    "/terminals" => terminals;
+    "/terminal" => terminal;
+    "/makers" => makers;
+    "/maker" => maker;
+    "/releases" => releases;
+    "/rollouts" => rollouts;
+    "/rollout" => rollout;
+    "/faults" => faults;
+    "/audit" => audit;
+}
+
+/// What is below `/console`.
 pub(crate) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/", get(overview::show))
-        .route("/threats", get(threats::show))
-        .route("/coverage", get(coverage::show))
-        .route("/terminals", get(terminals::show))
-        .route("/terminal", get(terminal::show))
-        .route("/releases", get(releases::show))
-        .route("/faults", get(faults::show))
+    pages()
         .route("/sign-in", get(sign_in::form).post(sign_in::enter))
         .route("/sign-out", post(sign_in::leave))
         .route("/style.css", get(style))
@@ -76,6 +106,18 @@ async fn style() -> impl IntoResponse {
 
 async fn icon() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "max-age=86400")], ICON)
+}
+
+/// What an address asks for; one that asks for what it cannot is answered by a page too.
+pub(crate) struct Address<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Address<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
+        let asked = Query::<T>::try_from_uri(&parts.uri);
+        asked.map(|Query(asked)| Address(asked)).map_err(|e| Fault::new(StatusCode::BAD_REQUEST, e.body_text()))
+    }
 }
 
 /// A page that cannot be shown, as a page.

@@ -3,13 +3,14 @@
 use crate::keys::random_hex;
 use crate::service::AppState;
 use crate::service::access::Caller;
+use crate::service::coverage::{PAGE_ROWS_MAX, cursor, page_rows};
 use crate::service::problem::Problem;
 use crate::service::store::{NewToken, token_id};
 use crate::wire::{Empty, EnrolmentToken, Sha256Hex, TOKEN_USES_MAX, TokenRequest, TokenView};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
-use serde_json::json;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
 
 const TOKEN_BYTES: usize = 16;
 
@@ -34,17 +35,30 @@ pub(crate) async fn add(State(app): State<AppState>, caller: Caller, body: Bytes
     let id = token_id(&digest.to_string());
     let group = wanted.group.as_ref().map(ToString::to_string);
     let new = NewToken { digest, uses_max: wanted.uses, expires_at, group: group.as_deref(), approval: wanted.approval };
-    app.store.add_token(&new).await?;
-    let told = json!({ "id": id, "uses": wanted.uses, "group": group, "approval": wanted.approval });
-    app.audit(&caller.who, "enrolment-token-made", &told).await?;
+    app.store.add_token(&caller.who, &new).await?;
     tracing::info!(id, uses = wanted.uses, "enrolment token {id} is made");
     Ok(Json(EnrolmentToken { token, id }))
 }
 
-/// Lists tokens, without their secrets, the newest first.
-#[utoipa::path(get, path = "/v1/enrolment-tokens", responses((status = 200, body = Vec<TokenView>)))]
-pub(crate) async fn list(State(app): State<AppState>) -> Result<Json<Vec<TokenView>>, Problem> {
-    Ok(Json(app.store.tokens().await?))
+/// What page of the tokens is asked for.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TokensAsked {
+    /// Where the last page ended: `<created_at>.<id>` of its last token.
+    after: Option<String>,
+    /// Tokens on the page: 1 to 1,000, which is also what it is if not said.
+    limit: Option<usize>,
+}
+
+/// Lists tokens, without their secrets, the newest first, a page of them: there may be one for each terminal. Code: `cursor_malformed`.
+#[utoipa::path(get, path = "/v1/enrolment-tokens", params(TokensAsked), responses((status = 200, body = Vec<TokenView>)))]
+pub(crate) async fn list(
+    State(app): State<AppState>,
+    Query(asked): Query<TokensAsked>,
+) -> Result<Json<Vec<TokenView>>, Problem> {
+    let after = asked.after.as_deref().filter(|after| !after.is_empty());
+    let after = after.map(|after| cursor(Some(after))).transpose()?;
+    Ok(Json(app.store.tokens(after, page_rows(asked.limit, PAGE_ROWS_MAX)).await?))
 }
 
 /// Revokes a token: nobody enrols with it any more. Terminals that did stay.
@@ -55,10 +69,9 @@ pub(crate) async fn revoke(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Empty>, Problem> {
-    if !app.store.revoke_token(&id).await? {
+    if !app.store.revoke_token(&caller.who, &id).await? {
         return Err(Problem::not_found("enrolment_token_unknown", "there is no enrolment token of this name"));
     }
-    app.audit(&caller.who, "enrolment-token-revoked", &json!({ "id": id })).await?;
     tracing::info!(id, "enrolment token {id} is revoked");
     Ok(Json(Empty {}))
 }
@@ -71,8 +84,7 @@ pub(crate) async fn revoke_terminal(
     caller: Caller,
     Path(terminal): Path<String>,
 ) -> Result<Json<Empty>, Problem> {
-    found(app.store.revoke_terminal(&terminal).await?)?;
-    app.audit(&caller.who, "terminal-revoked", &json!({ "terminal": terminal })).await?;
+    found(app.store.revoke_terminal(&caller.who, &terminal).await?)?;
     tracing::warn!(terminal, "terminal {terminal} is revoked");
     Ok(Json(Empty {}))
 }
@@ -85,8 +97,7 @@ pub(crate) async fn approve_terminal(
     caller: Caller,
     Path(terminal): Path<String>,
 ) -> Result<Json<Empty>, Problem> {
-    found(app.store.approve_terminal(&terminal).await?)?;
-    app.audit(&caller.who, "terminal-approved", &json!({ "terminal": terminal })).await?;
+    found(app.store.approve_terminal(&caller.who, &terminal).await?)?;
     tracing::info!(terminal, "terminal {terminal} is approved");
     Ok(Json(Empty {}))
 }
@@ -101,8 +112,7 @@ pub(crate) async fn remove_terminal(
 ) -> Result<Json<Empty>, Problem> {
     // A contact that is noted in memory only would be written for nobody.
     app.beacons.flush(&app.store).await;
-    found(app.store.remove_terminal(&terminal).await?)?;
-    app.audit(&caller.who, "terminal-removed", &json!({ "terminal": terminal })).await?;
+    found(app.store.remove_terminal(&caller.who, &terminal).await?)?;
     tracing::warn!(terminal, "terminal {terminal} is removed");
     Ok(Json(Empty {}))
 }

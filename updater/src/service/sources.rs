@@ -24,7 +24,7 @@ use crate::random;
 use crate::service::access::Caller;
 use crate::service::makers::{self, TakeIn, take_in_files};
 use crate::service::problem::Problem;
-use crate::service::publisher::{Files, Plan, PublishError};
+use crate::service::publisher::{Files, PublishError, Wanted};
 use crate::service::store::{Attempt, Source, StoreError, Validators};
 use crate::service::{App, AppState, content, news};
 use crate::tuf::{METADATA_LEN_MAX, SignedModule, role_name};
@@ -35,7 +35,6 @@ use axum::body::Bytes;
 use axum::extract::{Path as At, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use serde_json::json;
 pub(crate) use site::{Fetched, Site, SiteError, check_url};
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -51,8 +50,8 @@ use tokio::time::timeout;
 pub(crate) const SOURCES_MAX: u64 = 256;
 /// Seconds between two looks at a source.
 const EVERY_SECONDS: RangeInclusive<u64> = 10..=86_400 * 7;
-/// How long a request waits for what a source comes to.
-const NOW_ANSWERED_WITHIN: Duration = Duration::from_secs(20);
+/// Which part of the time that a request may take it waits for what a source comes to; the rest is for the answer.
+const NOW_WAITS: f64 = 0.75;
 /// Longest sleep between two looks at the tables, in which another replica may have entered a source.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Least time between two rounds in which every source is fetched from.
@@ -249,7 +248,10 @@ fn attempt(source: &Source, outcome: Result<Had, SourceError>) -> Attempt {
 async fn fetch_from(app: &AppState, source: &Source, folder: &Path) -> Result<Had, SourceError> {
     let site = Site::new(&source.said, &app.source_network)?;
     let file = format!("{}.json", role_name(&source.said.maker));
-    let (released, role) = match site.fetch(&file, &source.role, METADATA_LEN_MAX).await? {
+    // What was lost is looked for even where nothing changed.
+    let is_whole = app.store.lost_of(&source.said.maker).await?.is_empty();
+    let known = if is_whole { source.role.clone() } else { Validators::default() };
+    let (released, role) = match site.fetch(&file, &known, METADATA_LEN_MAX).await? {
         Fetched::Unchanged => (false, source.role.clone()),
         Fetched::Missing => return Err(SourceError::NoRole(file)),
         Fetched::New(role, validators) => (take_role(app, source, &site, &role, folder).await?, validators),
@@ -265,9 +267,11 @@ async fn fetch_from(app: &AppState, source: &Source, folder: &Path) -> Result<Ha
 /// Publishes a role with its files as if it had been uploaded; false when it is held already.
 async fn take_role(app: &App, source: &Source, site: &Site, role: &[u8], folder: &Path) -> Result<bool, SourceError> {
     let maker = &source.said.maker;
-    let Plan::New { new, modules, .. } = app.publisher.plan(maker, None, role).await? else { return Ok(false) };
+    let Some(Wanted { releases, modules }) = app.publisher.plan(maker, None, role).await?.wanted() else {
+        return Ok(false);
+    };
     tokio::fs::create_dir_all(folder).await.map_err(SiteError::Disk)?;
-    for release in &new {
+    for release in &releases {
         let file = format!("{}.titer", release.sha256);
         site.save(&file, release.length, &release.sha256, &folder.join(&file)).await?;
     }
@@ -277,7 +281,7 @@ async fn take_role(app: &App, source: &Source, site: &Site, role: &[u8], folder:
     }
     let taken = take_in_files(app, TakeIn { maker, statement: None, role }, async || {
         let mut files = Files::default();
-        for release in new {
+        for release in releases {
             let bytes = tokio::fs::read(folder.join(format!("{}.titer", release.sha256))).await;
             files.blobs.push((release, bytes.map_err(SiteError::Disk)?));
         }
@@ -310,22 +314,19 @@ async fn views(app: &App) -> Result<Vec<SourceView>, StoreError> {
 pub(crate) async fn add(State(app): State<AppState>, caller: Caller, body: Bytes) -> Result<Json<SourceView>, Problem> {
     let source: NewSource = serde_json::from_slice(&body).map_err(|e| Problem::bad_request("body_malformed", e))?;
     for url in [Some(&source.url), source.ask.as_ref()].into_iter().flatten() {
-        check_url(url, source.allow_plain).map_err(|e| Problem::bad_request("source_scheme", e))?;
+        check_url(url, source.allow_plain).map_err(|e| match e {
+            SiteError::Secret => Problem::bad_request("source_secret", e),
+            _ => Problem::bad_request("source_scheme", e),
+        })?;
     }
     if !EVERY_SECONDS.contains(&source.every_seconds) {
         let detail = format!("a source is looked at every {EVERY_SECONDS:?} seconds");
         return Err(Problem::bad_request("source_interval", detail));
     }
     makers::find(&app, &source.maker).await?;
-    if !app.store.put_source(&source, SOURCES_MAX).await? {
+    if !app.store.put_source(&caller.who, &source, SOURCES_MAX).await? {
         return Err(Problem::conflict("sources_too_many", format!("a service has at most {SOURCES_MAX} sources")));
     }
-    app.audit(
-        &caller.who,
-        "source-added",
-        &json!({ "maker": source.maker, "id": SourceId::of(&source.maker, &source.url) }),
-    )
-    .await?;
     tracing::info!(maker = %source.maker, url = %source.url, "{} is fetched from {}", source.maker, source.url);
     app.sources.wake.notify_one();
     let id = SourceId::of(&source.maker, &source.url);
@@ -340,10 +341,9 @@ pub(crate) async fn remove(
     At(id): At<SourceId>,
     caller: Caller,
 ) -> Result<Json<Empty>, Problem> {
-    if !app.store.remove_source(&id).await? {
+    if !app.store.remove_source(&caller.who, &id).await? {
         return Err(unknown(&id));
     }
-    app.audit(&caller.who, "source-removed", &json!({ "id": id })).await?;
     tracing::info!(%id, "source {id} is removed");
     Ok(Json(Empty {}))
 }
@@ -361,7 +361,7 @@ pub(crate) async fn now(State(app): State<AppState>, At(id): At<SourceId>) -> Re
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let _ = timeout(NOW_ANSWERED_WITHIN, ended).await;
+    let _ = timeout(app.request_time.mul_f64(NOW_WAITS), ended).await;
     let view = views(&app).await?.into_iter().find(|view| view.id == id);
     view.map(Json).ok_or_else(|| unknown(&id))
 }

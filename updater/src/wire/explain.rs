@@ -1,6 +1,6 @@
 //! Why a terminal is assigned what it is: everything that was asked on the way.
 
-use super::{Assignment, ChannelRelease, Designation, MakerName, Policy, ThreatRow, channels_text};
+use super::{Assignment, ChannelRelease, Designation, MakerName, OneOff, Policy, ThreatRow, channels_text};
 use crate::Channel;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,6 +9,8 @@ use utoipa::ToSchema;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
+    /// Has the operator given this terminal something of its own, and does that count? Asked for each.
+    OneOff,
     /// Does the terminal wish updates?
     WishesUpdates,
     /// Does a variant of each subscribed channel fit the machine?
@@ -29,6 +31,25 @@ pub enum Rule {
     PolicyInstalls,
     /// Should it not wait?
     Urgent,
+}
+
+impl Rule {
+    /// The question in words.
+    pub fn question(self) -> &'static str {
+        match self {
+            Rule::OneOff => "Has the operator given this terminal something of its own, and does that count?",
+            Rule::WishesUpdates => "Does the terminal wish updates?",
+            Rule::Fits => "Does a variant of each channel that it subscribed to fit the machine?",
+            Rule::NewestIsOpen => "Is the newest release of each channel for this terminal?",
+            Rule::NotBlocked => "Is what it runs free of blocked releases?",
+            Rule::Back => "Could channels of other makers go?",
+            Rule::ProductCures => "Does its product cure every dangerous threat?",
+            Rule::CandidateFound => "Is there a channel that could help?",
+            Rule::CandidateAccepted => "Does the terminal accept one of them?",
+            Rule::PolicyInstalls => "Does the policy let it be installed?",
+            Rule::Urgent => "Should it not wait?",
+        }
+    }
 }
 
 /// A question and its answer.
@@ -113,6 +134,8 @@ pub struct Explanation {
     pub subscribed: Vec<Channel>,
     /// Its row: what it runs.
     pub applied: Vec<ChannelRelease>,
+    /// What the operator gave it alone.
+    pub one_offs: Vec<OneOff>,
     /// Rows of the countering table for the threats that are open here, at most 200.
     pub threats: Vec<ThreatRow>,
     /// The questions, in order.

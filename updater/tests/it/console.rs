@@ -2,10 +2,15 @@
 
 use crate::support::{World, at, tables};
 use jiff::civil::date;
-use reqwest::header::{CONTENT_SECURITY_POLICY, COOKIE, LOCATION, SET_COOKIE};
+use reqwest::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
-use updater::wire::{Danger, Designation, ThreatNews, Vaccine};
+use serde_json::json;
+use sqlx::{AnyPool, AssertSqlSafe};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use updater::service::CONSOLE_PAGES;
+use updater::wire::{Danger, Designation, Role, ThreatNews, Vaccine};
+use url::Url;
 
 /// What tries to leave its place: to be an element, an attribute, an address, another direction, without end.
 const HOSTILE: [&str; 6] = [
@@ -39,6 +44,7 @@ const ELEMENTS: &[&str] = &[
     "form",
     "h1",
     "h2",
+    "h3",
     "head",
     "header",
     "html",
@@ -296,53 +302,185 @@ async fn hostile_world() -> (World, String) {
             .await
             .unwrap();
     }
+    hostile_operations(&tables, &id, &all).await;
     tables.close().await;
     (world, id)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_others_wrote_is_text_on_every_page() {
-    let (world, id) = hostile_world().await;
-    let mut browser = Browser::new(&world);
-    browser.enter(world.token()).await;
-    let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let mut pages: Vec<String> = ["", "/threats", "/threats?by=threat&sort=danger", "/coverage", "/coverage?danger=low"]
-        .into_iter()
-        .chain(["/terminals", "/terminals?sort=contact", "/terminals?lag=current", "/releases", "/faults"])
-        .map(|page| format!("/console{page}"))
-        .collect();
-    pages.push(format!("/console/terminal?id={id}"));
-    for text in HOSTILE {
-        let text = encoded(text);
-        pages.push(format!("/console/coverage?threat={text}"));
-        pages.push(format!("/console/faults?code={text}&step={text}"));
-        for page in ["threats?q", "coverage?q", "terminals?q", "terminals?runs", "threats?sort", "sign-in?next"] {
-            pages.push(format!("/console/{page}={text}"));
+/// Rollouts, blocked releases, sources, reports and an audit log whose every text is hostile.
+async fn hostile_operations(tables: &AnyPool, terminal: &str, all: &str) {
+    for (number, text) in HOSTILE.into_iter().enumerate() {
+        let rings = json!([{ "group": text, "soak_minutes": 1, "reports": 1 }, { "percent": 100 }]).to_string();
+        let (release, state, zeros) = (100 + number, ["halted", "running", "done"][number % 3], "0".repeat(64));
+        let source = format!("https://acme.example/{number}{text}").parse::<Url>().unwrap();
+        let detail = json!({ text: text, "words": all, "nested": { text: [text] } }).to_string();
+        for (sql, texts) in [
+            (
+                "INSERT INTO rollouts (maker, name, release, rings, gate, urgent, state, ring, opened_at, counted_from, words)
+                 VALUES ('acme', 'stable', NUMBER, $1, '{}', 1, $2, 0, 1700000000, 0, $3)",
+                vec![&*rings, state, text],
+            ),
+            (
+                "INSERT INTO blocked (maker, name, release, words, blocked_at)
+                 VALUES ('acme', 'stable', NUMBER, $1, 1700000000)",
+                vec![text],
+            ),
+            (
+                "INSERT INTO blamed (maker, name, release, terminal, code, at)
+                 VALUES ('acme', 'stable', NUMBER, $1, $2, 1700000000)",
+                vec![terminal, text],
+            ),
+            (
+                "INSERT INTO offers (maker, name, release, terminal, at) VALUES ('acme', 'stable', NUMBER, $1, 1700000000)",
+                vec![terminal],
+            ),
+            (
+                "INSERT INTO sources (id, maker, url, every_seconds, allow_plain, next_at, failures, last_code, last_words)
+                 VALUES ($1, 'acme', $2, 600, 0, 9000000000, 3, $3, $4)",
+                vec![&zeros[..15], source.as_str(), text, all],
+            ),
+            ("INSERT INTO threat_reports (terminal, threat, at) VALUES ($1, $2, 1700000000)", vec![terminal, text]),
+            ("INSERT INTO policies (name, body, put_at) VALUES ($1, '{}', 0)", vec![text]),
+            (
+                "INSERT INTO aliases (maker, threat, other_maker, other_threat)
+                 SELECT 'acme', threat, 'borealis', $1 FROM threats",
+                vec![text],
+            ),
+            (
+                "INSERT INTO audit (n, at, who, what, detail, previous, hash)
+                 SELECT MAX(n) + 1, 1700000000, $1, $1, $2, $3, $3 FROM audit",
+                vec![text, &detail, &zeros],
+            ),
+        ] {
+            // A source's number has 16 digits.
+            let sql = sql.replace("NUMBER", &release.to_string()).replace("VALUES ($1, 'acme'", &format!("VALUES ($1 || '{number}', 'acme'"));
+            let insert = texts.into_iter().fold(sqlx::query(AssertSqlSafe(sql)), |insert, text| insert.bind(text.to_owned()));
+            insert.execute(tables).await.unwrap();
         }
     }
-    for path in &pages {
-        let page = browser.page(path).await;
-        for (element, attributes) in elements(&page) {
-            assert!(ELEMENTS.contains(&element), "{path} has <{element}>: {page}");
-            for (name, value) in attributes {
-                assert!(ATTRIBUTES.contains(&name), "{path} has {name} in <{element}>: {page}");
-                let inside = value.starts_with("/console") || value.starts_with('#');
-                assert!(inside || !["href", "action"].contains(&name), "{path} leads to {value}");
+    for sql in [
+        "UPDATE audit_head SET n = (SELECT MAX(n) FROM audit)",
+        "UPDATE terminals SET group_name = (SELECT MIN(name) FROM policies), features = '[\"<script>\"]', pending = 1,
+         cloned_at = 1700000000, revoked_at = 1700000000",
+    ] {
+        sqlx::query(sql).execute(tables).await.unwrap();
+    }
+}
+
+/// What a page leads to and asks for.
+#[derive(Default)]
+struct Seen {
+    links: Vec<String>,
+    /// Names of what its forms and links bring along.
+    keys: BTreeSet<String>,
+}
+
+/// Looks at a page element by element: it is made of what pages are made of, and leads to pages alone.
+fn look(path: &str, page: &str) -> Seen {
+    let mut seen = Seen::default();
+    let mut asks = false;
+    for (element, attributes) in elements(page) {
+        assert!(ELEMENTS.contains(&element), "{path} has <{element}>: {page}");
+        for (name, value) in &attributes {
+            assert!(ATTRIBUTES.contains(name), "{path} has {name} in <{element}>: {page}");
+            let inside = value.starts_with("/console") || value.starts_with('#');
+            assert!(inside || !["href", "action"].contains(name), "{path} leads to {value}");
+            if element == "a" && *name == "href" && value.starts_with("/console") {
+                seen.links.push(value.replace("&amp;", "&"));
+            }
+            if element == "form" {
+                asks = *name == "method" && *value == "get" || asks && *name != "method";
+            }
+            if asks && *name == "name" {
+                seen.keys.insert((*value).to_owned());
             }
         }
-        for unseen in ['\u{202e}', '\u{202c}', '\u{200b}', '\u{feff}', '\u{7}', '\u{1b}'] {
-            // In a form, what was typed is given back as it was; elsewhere it is written out.
-            assert!(path.contains('?') || !page.contains(unseen), "{path} has {unseen:?}");
-        }
-        assert_eq!(page.matches("</html>").count(), 1, "{path}");
     }
-    let overview = browser.page("/console/threats").await;
-    assert!(overview.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "names are shown, not dropped");
-    assert!(overview.contains("missed"), "a day that passed without a cure is told");
+    for link in &seen.links {
+        let query = link.split_once('?').map_or("", |(_, query)| query);
+        seen.keys.extend(url::form_urlencoded::parse(query.as_bytes()).map(|(key, _)| key.into_owned()));
+    }
+    for unseen in ['\u{202e}', '\u{202c}', '\u{200b}', '\u{feff}', '\u{7}', '\u{1b}'] {
+        // In a form, what was typed is given back as it was; elsewhere it is written out.
+        assert!(path.contains('?') || !page.contains(unseen), "{path} has {unseen:?}");
+    }
+    assert_eq!(page.matches("</html>").count(), 1, "{path}");
+    seen
+}
 
-    for (path, status) in
-        [("/console/terminal?id=none", 404), ("/console/coverage?threat=none", 404), ("/console/terminals?after=x", 400)]
-    {
+/// The page below `/console` that an address leads to.
+fn page_of(address: &str) -> &str {
+    let path = address.split('?').next().unwrap().strip_prefix("/console").unwrap();
+    if path.is_empty() { "/" } else { path }
+}
+
+/// Follows every link, so that a page is looked at because it is there; what no link leads to, nobody would find.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_wrote_is_text_on_every_page() {
+    let (world, _) = hostile_world().await;
+    let viewer = world.operator.add_operator(&"viewer".parse().unwrap(), Role::Viewer).await.unwrap();
+    let mut browser = Browser::new(&world);
+    browser.enter(&viewer.token).await;
+    let mut pages = BTreeMap::<String, (usize, BTreeSet<String>)>::new();
+    let (mut waiting, mut known) = (vec!["/console".to_owned()], HashSet::new());
+    while let Some(address) = waiting.pop() {
+        let seen = look(&address, &browser.page(&address).await);
+        let page = pages.entry(page_of(&address).to_owned()).or_default();
+        page.0 += 1;
+        page.1.extend(seen.keys);
+        for link in seen.links {
+            // Of one kind enough to meet every hostile text.
+            let enough = pages.get(page_of(&link)).is_some_and(|(count, _)| *count > 40);
+            if !enough && known.insert(link.clone()) {
+                waiting.push(link);
+            }
+        }
+    }
+    let found: BTreeSet<_> = pages.keys().map(String::as_str).collect();
+    assert_eq!(found, CONSOLE_PAGES.iter().copied().collect(), "a viewer finds all pages, and nothing else is one");
+
+    // Whatever is typed into an address.
+    let keys: BTreeSet<_> = pages.values().flat_map(|(_, keys)| keys.clone()).collect();
+    assert!(keys.len() > 10, "{keys:?}");
+    for (page, text) in CONSOLE_PAGES.iter().flat_map(|page| HOSTILE.map(|text| (page, text))) {
+        for key in &keys {
+            let text: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+            let path = format!("/console{}?{key}={text}", page.trim_end_matches('/'));
+            let answer = browser.get(&path).await;
+            let status = answer.status().as_u16();
+            assert!([200, 400, 404].contains(&status), "{path} answers {status}");
+            assert!(answer.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().starts_with("default-src 'none'"));
+            let kind = answer.headers()[CONTENT_TYPE].to_str().unwrap().to_owned();
+            assert_eq!(kind, "text/html; charset=utf-8", "{path} answers {status}");
+            look(&path, &answer.text().await.unwrap());
+        }
+    }
+    world.operator.revoke_operator(&"viewer".parse().unwrap()).await.unwrap();
+    for page in CONSOLE_PAGES {
+        let path = format!("/console{}", page.trim_end_matches('/'));
+        assert_eq!(browser.get(&path).await.status(), StatusCode::SEE_OTHER, "{path} is shown to who may not see it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_shown_and_faults_are_pages() {
+    let (world, _) = hostile_world().await;
+    let mut browser = Browser::new(&world);
+    browser.enter(world.token()).await;
+    let threats = browser.page("/console/threats").await;
+    assert!(threats.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "names are shown, not dropped");
+    assert!(threats.contains("missed"), "a day that passed without a cure is told");
+
+    for (path, status) in [
+        ("/console/terminal?id=none", 404),
+        ("/console/coverage?threat=none", 404),
+        ("/console/maker?name=none", 404),
+        ("/console/rollout?release=acme/stable@9", 404),
+        ("/console/rollout?release=acme", 404),
+        ("/console/terminals?after=x", 400),
+        ("/console/threats?page=x", 400),
+        ("/console/terminal", 400),
+    ] {
         let answer = browser.get(path).await;
         assert_eq!(answer.status().as_u16(), status, "{path}");
         assert!(answer.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().contains("form-action 'self'"));

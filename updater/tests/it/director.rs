@@ -119,9 +119,14 @@ async fn a_plan_is_told_before_it_is_followed() {
     );
     let report = terminal.agent.update().await.unwrap();
     assert_eq!((report.outcome, report.plan.as_ref()), (Outcome::Installed, Some(&plan.id)));
-    let done = ["fetch acme/stable 2", "verify acme/stable 2", "link", "self_test", "switch"];
+    let done = ["fetch acme/stable 2", "verify acme/stable 2", "link", "self_test", "switch", "remove acme/stable 1"];
     assert_eq!(report.steps, done);
     assert_eq!(reported_plan(&world, "installed").await, (plan.id, serde_json::json!(done)));
+
+    // Who went back from it is told why nothing would be done, and the plan leads nowhere.
+    terminal.agent.rollback().unwrap();
+    let held = terminal.agent.plan().await.unwrap();
+    assert_eq!((held.steps.len(), held.held), (0, vec![at("acme/stable", 2)]));
 
     // One that fails says how far it got.
     world.publish(&maker, "acme/stable", 3, 0..52).await;

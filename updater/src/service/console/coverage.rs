@@ -1,23 +1,20 @@
 //! Who is unprotected against what: all threats, or one with its reasons, makers, course and terminals.
 
-use super::Fault;
 use super::chart;
 use super::page::{
-    ago, bar, columns, counted, danger, designation, link, nothing, number, page, pages, percent, prose, releases, table,
-    text,
+    ROWS, ago, bar, columns, counted, danger, designation, link, nothing, number, numbered, page, page_text, pages, percent,
+    prose, releases, slice, table, terminal, text,
 };
 use super::session::SignedIn;
 use super::threats::expected;
+use super::{Address, Fault};
 use crate::service::AppState;
 use crate::service::coverage::{Open, Question, Tables, by_threat, cursor, cursor_text};
 use crate::wire::{Coverage, Danger, Gap, UnprotectedTerminal};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-const ROWS: usize = 50;
-/// Threats on the page of all of them.
-const THREATS_MAX: usize = 200;
 const DAY: i64 = 24 * 3600;
 
 #[derive(Deserialize)]
@@ -28,9 +25,14 @@ pub(crate) struct Asked {
     days: Option<i64>,
     danger: Option<Danger>,
     q: Option<String>,
+    page: Option<u32>,
 }
 
-pub(crate) async fn show(State(app): State<AppState>, who: SignedIn, Query(asked): Query<Asked>) -> Result<Markup, Fault> {
+pub(crate) async fn show(
+    State(app): State<AppState>,
+    who: SignedIn,
+    Address(asked): Address<Asked>,
+) -> Result<Markup, Fault> {
     let Some(threat) = asked.threat.as_deref() else { return all(&app, &who, &asked).await };
     let tables = Tables::of(&app.store, threat).await?;
     let tables = tables.ok_or_else(|| Fault::not_found("No maker knows a threat of this name."))?;
@@ -130,7 +132,7 @@ fn listed(terminals: &[UnprotectedTerminal]) -> Markup {
             @if terminals.is_empty() { (nothing(6, "None.")) }
             @for UnprotectedTerminal { gap, row } in terminals {
                 tr {
-                    th.id scope="row" { a href=(link("/terminal", &[("id", &row.terminal)])) { (text(&row.terminal)) } }
+                    th.id scope="row" { (terminal(&row.terminal)) }
                     td { (gap.code().replace('_', " ")) }
                     td { (text(&row.facts.hardware)) }
                     td { (designation(&row.facts.designation)) }
@@ -155,6 +157,12 @@ async fn all(app: &AppState, who: &SignedIn, asked: &Asked) -> Result<Markup, Fa
         Danger::Medium => "medium and high",
         Danger::Low => "any",
     };
+    let value = |danger| match danger {
+        Danger::High => "",
+        Danger::Medium => "medium",
+        Danger::Low => "low",
+    };
+    let number = asked.page.unwrap_or(0);
     let body = html! {
         h1 { "Coverage" }
         p.lead { "Threats by how many of " (counted(heard, "terminal", "terminals")) " run no cure." }
@@ -167,8 +175,10 @@ async fn all(app: &AppState, who: &SignedIn, asked: &Asked) -> Result<Markup, Fa
             } }
             button type="submit" { "Show" }
         }
-        (rows(&open, heard))
-        @if open.len() > THREATS_MAX { p.muted { "The first " (THREATS_MAX) " of " (open.len()) "; search for others." } }
+        (rows(slice(&open, number), heard))
+        (numbered(number, open.len() as u64, |page| {
+            link("/coverage", &[("q", &q), ("danger", value(least)), ("page", &page_text(page))])
+        }))
     };
     Ok(page(who, "/coverage", "Coverage", &body))
 }
@@ -180,7 +190,7 @@ fn rows(open: &[Open], heard: u64) -> Markup {
         &columns(&names),
         &html! {
             @if open.is_empty() { (nothing(7, "No threat is like that.")) }
-            @for threat in open.iter().take(THREATS_MAX) {
+            @for threat in open {
                 tr {
                     th scope="row" { a href=(link("/coverage", &[("threat", &threat.threat)])) { (text(&threat.threat)) } }
                     td { (danger(threat.danger)) }

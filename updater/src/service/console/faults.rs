@@ -1,15 +1,17 @@
 //! Trouble that terminals report, in groups: one line for what may have happened a thousand times.
 
-use super::Fault;
-use super::page::{ago, at, columns, counted, link, nothing, number, page, pages, prose, table, text, words};
+use super::page::{
+    ROWS, ago, at, columns, counted, link, nothing, number, numbered, page, page_text, pages, prose, slice, table, terminal,
+    text, words,
+};
 use super::session::SignedIn;
+use super::{Address, Fault};
 use crate::service::AppState;
-use crate::service::store::console::{FaultGroup, Report};
-use axum::extract::{Query, State};
+use crate::service::store::console::{FAULTS_MAX, FaultGroup, Report};
+use axum::extract::State;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-const ROWS: usize = 50;
 const DAY: i64 = 24 * 3600;
 
 #[derive(Deserialize)]
@@ -18,33 +20,52 @@ pub(crate) struct Asked {
     step: Option<String>,
     before: Option<i64>,
     days: Option<i64>,
+    q: Option<String>,
+    page: Option<u32>,
 }
 
-pub(crate) async fn show(State(app): State<AppState>, who: SignedIn, Query(asked): Query<Asked>) -> Result<Markup, Fault> {
+pub(crate) async fn show(
+    State(app): State<AppState>,
+    who: SignedIn,
+    Address(asked): Address<Asked>,
+) -> Result<Markup, Fault> {
     let body = if let Some(code) = &asked.code {
         let step = asked.step.as_deref().unwrap_or("");
         let reports = app.store.troubles(code, step, asked.before.unwrap_or(i64::MAX), ROWS).await?;
         one(code, step, &asked, &reports)
     } else {
         let days = asked.days.unwrap_or(30).clamp(1, 800);
-        groups(days, &app.store.faults(super::page::now() - days * DAY).await?)
+        let q = asked.q.as_deref().unwrap_or("").trim();
+        let mut faults = app.store.faults(super::page::now() - days * DAY).await?;
+        let has = |text: &str| text.to_lowercase().contains(&q.to_lowercase());
+        faults.retain(|fault| has(&fault.code) || has(&fault.step));
+        groups(days, q, asked.page.unwrap_or(0), &faults)
     };
     Ok(page(&who, "/faults", "Faults", &body))
 }
 
-fn groups(days: i64, faults: &[FaultGroup]) -> Markup {
+fn groups(days: i64, q: &str, page: u32, faults: &[FaultGroup]) -> Markup {
+    let address = |days: i64, page: u32| {
+        let days = if days == 30 { String::new() } else { days.to_string() };
+        link("/faults", &[("q", q), ("days", &days), ("page", &page_text(page))])
+    };
     html! {
         h1 { "Faults" }
         p.lead { "What terminals reported in the last "
             @for (place, (span, name)) in [(1, "day"), (7, "week"), (30, "month"), (365, "year")].iter().enumerate() {
                 @if place > 0 { " · " }
-                @if *span == days { b { (name) } } @else { a href=(link("/faults", &[("days", &span.to_string())])) { (name) } }
+                @if *span == days { b { (name) } } @else { a href=(address(*span, 0)) { (name) } }
             }
             ". A fault is one code at one step."
         }
+        form.find role="search" method="get" {
+            label { "Code or step" input type="search" name="q" value=(q); }
+            @if days != 30 { input type="hidden" name="days" value=(days); }
+            button type="submit" { "Find" }
+        }
         (table("Faults", &columns(&["code", "step", "#terminals", "#times", "first", "last"]), &html! {
-            @if faults.is_empty() { (nothing(6, "None was reported.")) }
-            @for fault in faults {
+            @if faults.is_empty() { (nothing(6, "None is like that.")) }
+            @for fault in slice(faults, page) {
                 tr {
                     th scope="row" {
                         a href=(link("/faults", &[("code", &fault.code), ("step", &fault.step)])) { (named(&fault.code)) }
@@ -57,6 +78,8 @@ fn groups(days: i64, faults: &[FaultGroup]) -> Markup {
                 }
             }
         }))
+        @if faults.len() == FAULTS_MAX { p.muted { "The " (FAULTS_MAX) " that most terminals reported are looked at." } }
+        (numbered(page, faults.len() as u64, |page| address(days, page)))
     }
 }
 
@@ -72,7 +95,7 @@ fn one(code: &str, step: &str, asked: &Asked, reports: &[Report]) -> Markup {
             @for report in reports {
                 tr {
                     td.nowrap { (at(report.at)) }
-                    th.id scope="row" { a href=(link("/terminal", &[("id", &report.terminal)])) { (text(&report.terminal)) } }
+                    th.id scope="row" { (terminal(&report.terminal)) }
                     td.words { @if let Some(said) = &report.words { (words(said)) } }
                 }
             }

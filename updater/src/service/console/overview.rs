@@ -1,6 +1,7 @@
 //! What an operator looks at first: is the fleet current, is it heard of, is anything open?
 
 use super::Fault;
+use super::attention;
 use super::lag::{GROUPS, Published};
 use super::page::{ago, bar, columns, counted, danger, link, nothing, number, page, percent, table, text};
 use super::session::SignedIn;
@@ -8,7 +9,7 @@ use crate::service::AppState;
 use crate::service::coverage::{Open, by_threat};
 use crate::service::store::console::FaultGroup;
 use crate::service::store::coverage::Fleet;
-use crate::wire::Danger;
+use crate::wire::{Danger, RolloutState};
 use axum::extract::State;
 use maud::{Markup, html};
 use std::collections::HashMap;
@@ -31,14 +32,18 @@ pub(crate) async fn show(State(app): State<AppState>, who: SignedIn) -> Result<M
     }
     let never = app.store.silent_since(1).await?;
     let published = Published::new(&held);
+    let attention = attention::list(&app, &fleet, &held).await?;
+    let halted = app.store.rollouts_counted(RolloutState::Halted, "").await?;
     let body = html! {
         h1 { "Overview" }
         dl.tiles {
             (tile("Terminals", &number(fleet.terminals()), "/terminals", ""))
             (tile("Channels", &number(newest.len() as u64), "/releases", ""))
+            (tile("Rollouts halted", &number(halted), "/rollouts", if halted == 0 { "good" } else { "bad" }))
             (tile("Dangerous threats open", &number(open.len() as u64), "/coverage", if open.is_empty() { "good" } else { "bad" }))
             (tile("Kinds of fault, last day", &number(faults.len() as u64), "/faults", if faults.is_empty() { "good" } else { "warn" }))
         }
+        section { h2 { "Needs attention" } (attention) }
         div.columns {
             section { h2 { "How current" } (lags(&fleet, &published)) }
             section { h2 { "Last heard of" } (contacts(fleet.terminals(), &silent, never)) }
@@ -134,7 +139,7 @@ fn faults_shown(faults: &[FaultGroup]) -> Markup {
             tr {
                 th scope="row" { a href=(link("/faults", &[("code", &fault.code), ("step", &fault.step)])) { (text(&fault.code)) } }
                 td { (text(&fault.step)) }
-                td.n { (counted(fault.terminals.unsigned_abs(), "terminal", "terminals")) }
+                td.n { (number(fault.terminals.unsigned_abs())) }
                 td { (ago(Some(fault.last))) }
             }
         }

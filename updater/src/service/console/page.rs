@@ -11,20 +11,28 @@ pub(crate) const ADDRESS: &str = "/console";
 const SHOWN_MAX: usize = 60;
 /// Characters of somebody's text that is shown in a line of its own.
 const UNFOLDED_MAX: usize = 160;
+/// Digits of a terminal's number that lists show.
+const TERMINAL_SHOWN: usize = 12;
 /// Longer text has itself for a title.
 const TITLED_FROM: usize = 16;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
+/// Rows of a list on one page.
+pub(crate) const ROWS: usize = 50;
+
 /// What the menu leads to: address below [`ADDRESS`] and name.
-const MENU: [(&str, &str); 6] = [
+const MENU: [(&str, &str); 9] = [
     ("", "Overview"),
     ("/threats", "Countering table"),
     ("/coverage", "Coverage"),
     ("/terminals", "Terminals"),
+    ("/makers", "Makers"),
     ("/releases", "Releases"),
+    ("/rollouts", "Rollouts"),
     ("/faults", "Faults"),
+    ("/audit", "Audit log"),
 ];
 
 /// A page of somebody who is signed in; `here` is its entry in the menu.
@@ -166,10 +174,15 @@ pub(crate) fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 
-/// A time as date and minute.
+/// A time as date and minute, with the seconds and how long ago it is in its title.
 pub(crate) fn at(seconds: i64) -> Markup {
     let Ok(time) = jiff::Timestamp::from_second(seconds) else { return html! { "–" } };
-    html! { time datetime=(time) { (time.strftime("%Y-%m-%d %H:%M")) } }
+    let title = format!("{}, {} ago", exactly(time), span(now() - seconds));
+    html! { time.nowrap datetime=(time) title=(title) { (time.strftime("%Y-%m-%d %H:%M")) } }
+}
+
+fn exactly(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// How long ago a time is, with the time itself in its title.
@@ -177,7 +190,7 @@ pub(crate) fn ago(seconds: Option<i64>) -> Markup {
     let Some(time) = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok()) else {
         return html! { span.tag.bad { "never" } };
     };
-    html! { time datetime=(time) title=(time.strftime("%Y-%m-%d %H:%M:%S UTC")) { (span(now() - time.as_second())) " ago" } }
+    html! { time.nowrap datetime=(time) title=(exactly(time)) { (span(now() - time.as_second())) " ago" } }
 }
 
 /// Seconds in the largest unit that fits.
@@ -235,15 +248,25 @@ pub(crate) fn releases(releases: &[ChannelRelease]) -> Markup {
 
 /// A table that scrolls by itself where it is wider than the page.
 pub(crate) fn table(caption: &str, head: &Markup, rows: &Markup) -> Markup {
+    grouped(caption, head, &html! { tbody { (rows) } })
+}
+
+/// A table whose rows are in groups, each of which is a [`group`].
+pub(crate) fn grouped(caption: &str, head: &Markup, groups: &Markup) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(caption) {
             table {
                 caption.unseen { (caption) }
                 thead { tr { (head) } }
-                tbody { (rows) }
+                (groups)
             }
         }
     }
+}
+
+/// Rows below a line that says what they have in common.
+pub(crate) fn group(columns: u32, name: &Markup, rows: &Markup) -> Markup {
+    html! { tbody { tr.group { th colspan=(columns) scope="rowgroup" { (name) } } (rows) } }
 }
 
 /// A row that says why there are no others.
@@ -279,6 +302,64 @@ pub(crate) fn columns(names: &[&str]) -> Markup {
         @for name in names {
             @if let Some(name) = name.strip_prefix('#') { th.n scope="col" { (name) } } @else { th scope="col" { (name) } }
         }
+    }
+}
+
+/// The rows of a page of those that are all at hand.
+pub(crate) fn slice<T>(rows: &[T], page: u32) -> &[T] {
+    let first = rows.len().min(page as usize * ROWS);
+    &rows[first..rows.len().min(first + ROWS)]
+}
+
+/// How many rows before a page of a list whose pages have numbers, the first 0.
+pub(crate) fn before(page: u32) -> u64 {
+    u64::from(page) * ROWS as u64
+}
+
+/// Which rows of `all` a page has, and where the others are; `link` makes a page's address.
+pub(crate) fn numbered(page: u32, all: u64, link: impl Fn(u32) -> String) -> Markup {
+    let (first, last) = (before(page) + 1, before(page + 1).min(all));
+    html! {
+        @if all > ROWS as u64 || page > 0 {
+            nav.pages aria-label="Rows" {
+                @if page > 0 { a rel="prev" href=(link(page - 1)) { "← Rows before" } } @else { span {} }
+                span.muted { @if first <= last { (number(first)) " to " (number(last)) " of " (number(all)) } @else { "no more rows" } }
+                @if last < all { a rel="next" href=(link(page + 1)) { "Next rows →" } } @else { span {} }
+            }
+        }
+    }
+}
+
+/// A page's number as a link has it; nothing for the first.
+pub(crate) fn page_text(page: u32) -> String {
+    if page == 0 { String::new() } else { page.to_string() }
+}
+
+/// A digest, of which the beginning is enough for eyes.
+pub(crate) fn digest(digest: &crate::wire::Sha256Hex) -> Markup {
+    let whole = digest.to_string();
+    html! { code title=(whole) { (whole[..12]) "…" } }
+}
+
+/// A terminal's number, which leads to its page. Lists show the beginning of it.
+pub(crate) fn terminal(id: &str) -> Markup {
+    let whole = visible(id);
+    let short: String = whole.chars().take(TERMINAL_SHOWN).collect();
+    html! {
+        a href=(link("/terminal", &[("id", id)])) title=(whole) { bdi { (short) @if short.len() < whole.len() { "…" } } }
+    }
+}
+
+/// A release of a channel.
+pub(crate) fn release(at: &ChannelRelease) -> Markup {
+    html! { span.nowrap { (at.channel.to_string()) " " b { (at.release) } } }
+}
+
+/// A part that needs nobody's attention when it is none of the whole.
+pub(crate) fn share_of(part: u64, whole: u64, class: &str) -> Markup {
+    html! {
+        @if part == 0 { span.muted { "0" } }
+        @else { span class=(class) { (number(part)) } " " span.muted { "(" (percent(part, whole)) ")" } }
     }
 }
 

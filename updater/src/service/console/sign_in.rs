@@ -1,14 +1,14 @@
 //! The sign-in page, and signing out.
 
-use super::Fault;
 use super::page::{self, ADDRESS};
 use super::session::{SignedIn, cookie, cookie_of, role_of};
+use super::{Address, Fault};
 use crate::keys::{random_hex, same_secret};
 use crate::service::AppState;
 use crate::service::problem::Problem;
 use crate::service::request::Peer;
 use axum::Extension;
-use axum::extract::{Form, Query, State};
+use axum::extract::{Form, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use maud::html;
@@ -37,7 +37,7 @@ pub(crate) struct Leave {
     form: String,
 }
 
-pub(crate) async fn form(State(app): State<AppState>, Query(asked): Query<Asked>) -> Result<Response, Fault> {
+pub(crate) async fn form(State(app): State<AppState>, Address(asked): Address<Asked>) -> Result<Response, Fault> {
     shown(&app, StatusCode::OK, None, asked.next.as_deref().unwrap_or(ADDRESS))
 }
 

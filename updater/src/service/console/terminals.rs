@@ -1,26 +1,34 @@
 //! The user table.
 
-use super::Fault;
 use super::lag::{GROUPS, Published};
-use super::page::{ago, columns, counted, designation, link, nothing, page, pages, releases, sorted_by, table, text};
+use super::page::{
+    ROWS, ago, columns, counted, designation, link, nothing, page, pages, releases, sorted_by, table, terminal, text,
+};
 use super::session::SignedIn;
+use super::{Address, Fault};
 use crate::decide::UserRow;
 use crate::service::AppState;
 use crate::service::coverage::{cursor, cursor_text};
 use crate::service::operator::sought;
 use crate::service::store::coverage::{Fleet, UNHEARD};
-use crate::service::store::listing::{After, Listed, Terminals};
+use crate::service::store::listing::{After, Listed, Mark, Terminals};
 use crate::wire::TerminalRow;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-const ROWS: usize = 50;
+/// What terminals can be marked with: the word in addresses, and words for people.
+const MARKS: [(Mark, &str, &str); 3] = [
+    (Mark::Pending, "pending", "waits for approval"),
+    (Mark::Copied, "copied", "seen in copies, or put back"),
+    (Mark::Revoked, "revoked", "revoked"),
+];
 
 #[derive(Deserialize)]
 pub(crate) struct Asked {
     q: Option<String>,
     sort: Option<String>,
+    /// A group of lag, or a mark.
     lag: Option<String>,
     /// `maker/name RELEASE`: only those that run it.
     runs: Option<String>,
@@ -39,13 +47,22 @@ impl Asked {
     }
 }
 
-pub(crate) async fn show(State(app): State<AppState>, who: SignedIn, Query(asked): Query<Asked>) -> Result<Markup, Fault> {
+pub(crate) async fn show(
+    State(app): State<AppState>,
+    who: SignedIn,
+    Address(asked): Address<Asked>,
+) -> Result<Markup, Fault> {
     app.beacons.flush(&app.store).await;
     let after = cursor(asked.after.as_deref())?;
     let (fleet, held) = (app.store.fleet().await?, app.store.held_releases().await?);
     let published = Published::new(&held);
     let sort = Asked::part(asked.sort.as_ref());
-    let (rows, next) = if let Some(which) = configurations(&asked, &fleet, &published) {
+    let (rows, next) = if let Some((mark, ..)) = MARKS.iter().find(|(_, word, _)| *word == Asked::part(asked.lag.as_ref())) {
+        let of = Terminals::Marked(*mark);
+        let rows = app.store.terminals_page(&of, &after, ROWS).await?;
+        let next = rows.last().map(|last| of.after(last));
+        (rows, next)
+    } else if let Some(which) = configurations(&asked, &fleet, &published) {
         let rows = app.store.terminals_of(&which, &after, ROWS).await?;
         let next = rows.last().map(|last| (last.configuration, last.row.terminal.clone()));
         (rows, next)
@@ -97,10 +114,11 @@ fn form(asked: &Asked) -> Markup {
             label { "Number, hardware, system or channel" input type="search" name="q" value=(Asked::part(asked.q.as_ref())); }
             button type="submit" { "Find" }
         }
-        form.find method="get" aria-label="By lag" {
-            label { "Lag" select name="lag" {
+        form.find method="get" aria-label="By lag or mark" {
+            label { "Lag or mark" select name="lag" {
                 option value="" { "any" }
                 @for (group, words) in GROUPS { option value=(group) selected[group == lag] { (words) } }
+                @for (_, mark, words) in MARKS { option value=(mark) selected[mark == lag] { (words) } }
             } }
             @if let Some(runs) = asked.runs.as_deref().filter(|runs| !runs.is_empty()) {
                 label { "Runs" input type="text" name="runs" value=(runs); }
@@ -127,7 +145,7 @@ fn listed(asked: &Asked, sort: &str, rows: &[Listed], published: &Published<'_>)
             @if rows.is_empty() { (nothing(10, "No terminal is like that.")) }
             @for Listed { row, .. } in rows {
                 tr {
-                    th.id scope="row" { a href=(link("/terminal", &[("id", &row.terminal)])) { (text(&row.terminal)) } }
+                    th.id scope="row" { (terminal(&row.terminal)) }
                     td {
                         @if row.last_contact.is_some() { (published.lag(&held_by(row)).shown(now)) }
                         @else { span.muted { "–" } }
@@ -136,8 +154,9 @@ fn listed(asked: &Asked, sort: &str, rows: &[Listed], published: &Published<'_>)
                     td { (releases(&row.applied)) }
                     td { (designation(&row.facts.designation)) }
                     td {
+                        (marks(row))
                         @if let Some(code) = &row.trouble { span.tag.bad { (text(code)) } }
-                        @else { span.muted { "–" } }
+                        @else if !marked(row) { span.muted { "–" } }
                     }
                     td { (reason(row.reason.as_deref())) }
                     td { (text(&row.facts.hardware)) }
@@ -147,6 +166,19 @@ fn listed(asked: &Asked, sort: &str, rows: &[Listed], published: &Published<'_>)
             }
         },
     )
+}
+
+fn marked(row: &TerminalRow) -> bool {
+    row.pending || row.cloned_at.is_some() || row.revoked_at.is_some()
+}
+
+/// What the operator is to look at in a row, by word and colour.
+pub(crate) fn marks(row: &TerminalRow) -> Markup {
+    html! {
+        @if row.pending { span.tag.warn { "waits for approval" } " " }
+        @if row.cloned_at.is_some() { span.tag.bad { "copies" } " " }
+        @if row.revoked_at.is_some() { span.tag.bad { "revoked" } " " }
+    }
 }
 
 /// What a row says of the terminal, as decisions see it.

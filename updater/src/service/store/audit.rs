@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::{Any, FromRow, Transaction};
 
 impl Store {
-    /// Appends to the log within a transaction, as its last statement before the commit.
+    /// Appends to the log within a transaction, as its last statement before the commit, or before the number that a commit gives a change.
     ///
     /// The last, because it locks the head of the log until then: transactions that locked the head first and rows that another holds after
     /// it could wait for each other.
@@ -62,7 +62,7 @@ impl Store {
 }
 
 #[derive(FromRow)]
-struct AuditSql {
+pub(super) struct AuditSql {
     n: i64,
     at: i64,
     who: String,
@@ -73,7 +73,7 @@ struct AuditSql {
 }
 
 impl AuditSql {
-    fn read(self) -> Result<AuditRow, StoreError> {
+    pub(super) fn read(self) -> Result<AuditRow, StoreError> {
         let AuditSql { n, at, who, what, detail, previous, hash } = self;
         Ok(AuditRow { n: nat(n)?, at, who, what, detail, previous: previous.parse()?, hash: hash.parse()? })
     }

@@ -1,5 +1,6 @@
 //! Tokens, and terminals that come with one.
 
+use super::listing::After;
 use super::terminals::subscribed_text;
 use super::{Store, StoreError, int, nat, now};
 use crate::keys::PublicKey;
@@ -64,31 +65,44 @@ pub(crate) fn token_id(digest: &str) -> String {
 }
 
 impl Store {
-    pub(crate) async fn add_token(&self, token: &NewToken<'_>) -> Result<(), StoreError> {
+    /// Enters a token.
+    pub(crate) async fn add_token(&self, by: &str, token: &NewToken<'_>) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
         let insert = sqlx::query(
             "INSERT INTO enrolment_tokens (sha256, created_at, uses_max, expires_at, token_group, approval)
              VALUES ($1, $2, $3, $4, $5, $6)",
         );
         let insert = insert.bind(token.digest.to_string()).bind(now()).bind(int(token.uses_max)?).bind(token.expires_at);
-        insert.bind(token.group).bind(i64::from(token.approval)).execute(&self.pool).await?;
-        Ok(())
+        insert.bind(token.group).bind(i64::from(token.approval)).execute(&mut *tx).await?;
+        let id = token_id(&token.digest.to_string());
+        let told = json!({ "id": id, "uses": token.uses_max, "group": token.group, "approval": token.approval });
+        self.audit_in(&mut tx, by, "enrolment-token-made", &told).await?;
+        Ok(tx.commit().await?)
     }
 
-    /// Every token, the newest first.
-    pub(crate) async fn tokens(&self) -> Result<Vec<TokenView>, StoreError> {
+    /// Tokens, the newest first: the first `limit`, or those after the time and name of the last one of a page.
+    pub(crate) async fn tokens(&self, after: Option<After>, limit: usize) -> Result<Vec<TokenView>, StoreError> {
+        let (time, id) = after.unwrap_or((i64::MAX, String::new()));
         let rows = sqlx::query_as::<_, TokenSql>(
             "SELECT sha256, token_group, uses, uses_max, created_at, expires_at, revoked_at, approval FROM enrolment_tokens
-             ORDER BY created_at DESC, sha256",
+             WHERE created_at <= $1 AND (created_at < $1 OR sha256 < $2) ORDER BY created_at DESC, sha256 DESC LIMIT $3",
         );
+        let rows = rows.bind(time).bind(id).bind(super::listing::rows(limit));
         rows.fetch_all(&self.pool).await?.into_iter().map(TokenSql::view).collect()
     }
 
     /// From now on nobody enrols with this token; false when there is none of this name. One that is revoked stays so.
-    pub(crate) async fn revoke_token(&self, id: &str) -> Result<bool, StoreError> {
+    pub(crate) async fn revoke_token(&self, by: &str, id: &str) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
         let revoke = sqlx::query(
             "UPDATE enrolment_tokens SET revoked_at = COALESCE(revoked_at, $1) WHERE substr(sha256, 1, 16) = $2",
         );
-        Ok(revoke.bind(now()).bind(id).execute(&self.pool).await?.rows_affected() > 0)
+        if revoke.bind(now()).bind(id).execute(&mut *tx).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.audit_in(&mut tx, by, "enrolment-token-revoked", &json!({ "id": id })).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Uses a token for the terminal with this key: a new one, which gets the number `terminal`, or one that is enrolled

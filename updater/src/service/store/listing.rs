@@ -13,6 +13,16 @@ use sqlx::query::QueryAs;
 use sqlx::{Any, AssertSqlSafe, FromRow};
 use std::collections::VecDeque;
 
+macro_rules! listed {
+    ($rest:literal) => {
+        concat!(
+            "SELECT t.*, c.body AS configured, (SELECT r.code FROM reports r WHERE r.terminal = t.terminal ORDER BY r.id DESC
+             LIMIT 1) AS trouble FROM terminals t LEFT JOIN configurations c ON c.id = t.configuration AND c.id <> 0 WHERE ",
+            $rest
+        )
+    };
+}
+
 /// A row of the user table with the number of its configuration.
 pub(crate) struct Listed {
     pub(crate) row: TerminalRow,
@@ -29,8 +39,37 @@ pub(crate) enum Terminals {
     Silent,
     /// Those whose number begins so, by number.
     Numbered(String),
+    /// Those with a mark, by number.
+    Marked(Mark),
     /// Those of this hardware, system or scanner, or with one of these configurations, by time of enrolment.
     Like(String, Vec<i64>),
+}
+
+/// What an operator is to look at in a terminal's row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// It waits for approval.
+    Pending,
+    /// There are copies of it, or it was put back.
+    Copied,
+    /// Its calls are refused.
+    Revoked,
+}
+
+impl Mark {
+    /// As a condition, which is word for word that of an index.
+    fn condition(self) -> &'static str {
+        match self {
+            Mark::Pending => "t.pending = 1",
+            Mark::Copied => "t.cloned_at IS NOT NULL",
+            Mark::Revoked => "t.revoked_at IS NOT NULL",
+        }
+    }
+
+    /// Those with the mark after the terminal $1, at most $2.
+    pub(super) fn page(self) -> String {
+        format!(listed!("{} AND t.terminal > $1 ORDER BY t.terminal LIMIT $2"), self.condition())
+    }
 }
 
 /// Where a page begins: after the row with these. The number of seconds or of the configuration, and the terminal.
@@ -47,20 +86,10 @@ impl Terminals {
         let number = match self {
             Terminals::All | Terminals::Like(..) => listed.row.enrolled_at,
             Terminals::Silent => listed.row.last_contact.unwrap_or(0),
-            Terminals::Numbered(_) => 0,
+            Terminals::Numbered(_) | Terminals::Marked(_) => 0,
         };
         (number, listed.row.terminal.clone())
     }
-}
-
-macro_rules! listed {
-    ($rest:literal) => {
-        concat!(
-            "SELECT t.*, c.body AS configured, (SELECT r.code FROM reports r WHERE r.terminal = t.terminal ORDER BY r.id DESC
-             LIMIT 1) AS trouble FROM terminals t LEFT JOIN configurations c ON c.id = t.configuration AND c.id <> 0 WHERE ",
-            $rest
-        )
-    };
 }
 
 impl Store {
@@ -91,6 +120,9 @@ impl Store {
                 // The digit after the last: numbers are hexadecimal.
                 let end = format!("{prefix}g");
                 self.listed(sqlx::query_as(numbered).bind(terminal).bind(prefix).bind(end).bind(limit)).await
+            }
+            Terminals::Marked(mark) => {
+                self.listed(sqlx::query_as(AssertSqlSafe(mark.page())).bind(terminal).bind(limit)).await
             }
             Terminals::Like(text, configurations) => {
                 let sql = format!(
@@ -152,6 +184,12 @@ impl Store {
     pub(crate) async fn threat(&self, threat: &str) -> Result<Vec<ThreatRow>, StoreError> {
         let sql = with_records("SELECT * FROM threats WHERE threat = $1 AND withdrawn = 0", "maker");
         read_rows(sqlx::query_as::<_, ThreatSql>(AssertSqlSafe(sql)).bind(threat).fetch_all(&self.pool).await?)
+    }
+
+    /// How many terminals have a mark. Looks only at those, by an index.
+    pub(crate) async fn marked(&self, mark: Mark) -> Result<u64, StoreError> {
+        let sql = format!("SELECT COUNT(*) FROM terminals t WHERE {}", mark.condition());
+        super::nat(sqlx::query_as::<_, (i64,)>(AssertSqlSafe(sql)).fetch_one(&self.pool).await?.0)
     }
 
     /// How many terminals were last heard of before this time, in seconds since 1970. Looks only at those, by an index.

@@ -1,8 +1,31 @@
 //! Rollouts, and who was told of what is rolled out.
 
-use super::{Store, StoreError, channel_release, from_word, int, nat, now, word};
+use super::{Store, StoreError, channel_release, from_word, int, nat, word};
 use crate::wire::{ChannelRelease, Progress, Rollout, RolloutState};
+use serde_json::json;
 use sqlx::FromRow;
+
+/// Of an offer `o` to a terminal `t`: 1 where the terminal runs the release or a later one.
+macro_rules! installed {
+    () => {
+        "CASE WHEN EXISTS (SELECT 1 FROM applied a WHERE a.terminal = o.terminal AND a.maker = o.maker
+         AND a.name = o.name AND a.release >= o.release) THEN 1 ELSE 0 END"
+    };
+}
+/// 1 where it reported trouble with it since $4.
+macro_rules! trouble {
+    () => {
+        "CASE WHEN EXISTS (SELECT 1 FROM blamed b WHERE b.terminal = o.terminal AND b.maker = o.maker
+         AND b.name = o.name AND b.release = o.release AND b.at >= $4) THEN 1 ELSE 0 END"
+    };
+}
+/// 1 where it was told before $5 and not heard of since.
+macro_rules! silent {
+    () => {
+        "CASE WHEN o.at < $5 AND COALESCE(t.last_contact, 0) < $5 THEN 1 ELSE 0 END"
+    };
+}
+pub(super) use {installed, silent, trouble};
 
 impl Store {
     /// Every rollout, by channel and release.
@@ -19,10 +42,10 @@ impl Store {
         row.fetch_optional(&self.pool).await?.map(RolloutSql::read).transpose()
     }
 
-    /// Enters a rollout; one that is there already is left as it is, unless `anew`. Returns whether this was entered.
-    pub(crate) async fn start_rollout(&self, rollout: &Rollout, anew: bool) -> Result<bool, StoreError> {
+    /// Enters a rollout: by an operator anew, by the policy only where there is none yet. Returns whether this was entered.
+    pub(crate) async fn start_rollout(&self, rollout: &Rollout, by: Option<&str>) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let conflict = if anew {
+        let conflict = if by.is_some() {
             "ON CONFLICT (maker, name, release) DO UPDATE SET rings = excluded.rings, gate = excluded.gate, urgent = excluded.urgent,
              state = excluded.state, ring = excluded.ring, opened_at = excluded.opened_at, counted_from = excluded.counted_from,
              words = excluded.words"
@@ -47,12 +70,19 @@ impl Store {
             .bind(&rollout.words)
             .execute(&mut *tx)
             .await?;
+        if entered.rows_affected() == 0 {
+            return Ok(false);
+        }
+        if let Some(by) = by {
+            self.audit_in(&mut tx, by, "rollout-started", &json!(rollout)).await?;
+        }
         self.commit_change(tx).await?;
-        Ok(entered.rows_affected() > 0)
+        Ok(true)
     }
 
-    /// Changes a rollout if it still is as `from` says, so that of two who judge it one is heard. Returns whether it was.
-    pub(crate) async fn step_rollout(&self, from: &Rollout, to: &Rollout) -> Result<bool, StoreError> {
+    /// Changes a rollout if it still is as `from` says, so that of two who judge it one is heard. Returns whether it was. What is changed by an
+    /// operator or halts is in the audit log, by `by`.
+    pub(crate) async fn step_rollout(&self, by: &str, from: &Rollout, to: &Rollout) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let stepped = sqlx::query(
             "UPDATE rollouts SET state = $1, ring = $2, opened_at = $3, counted_from = $4, words = $5
@@ -71,38 +101,33 @@ impl Store {
         .bind(from.opened_at)
         .execute(&mut *tx)
         .await?;
+        if stepped.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let what = match to.state {
+            RolloutState::Halted => Some("rollout-halted"),
+            _ if from.state == RolloutState::Halted => Some("rollout-resumed"),
+            _ => None,
+        };
+        if let Some(what) = what {
+            self.audit_in(&mut tx, by, what, &json!({ "at": to.at, "words": to.words })).await?;
+        }
         self.commit_change(tx).await?;
-        Ok(stepped.rows_affected() > 0)
-    }
-
-    /// Keeps that a terminal was told of a release; the first time counts.
-    pub(crate) async fn offer(&self, terminal: &str, at: &ChannelRelease) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO offers (maker, name, release, terminal, at) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (maker, name, release, terminal) DO NOTHING",
-        )
-        .bind(at.channel.maker())
-        .bind(at.channel.name())
-        .bind(int(at.release)?)
-        .bind(terminal)
-        .bind(now())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        Ok(true)
     }
 
     /// What became of the terminals that were told of a release since its rollout counts. Contacts that are not written yet count as none.
     pub(crate) async fn progress(&self, rollout: &Rollout, at: i64) -> Result<Progress, StoreError> {
-        let counts = sqlx::query_as::<_, (i64, i64, i64, i64)>(
-            "SELECT COUNT(*),
-             CAST(COALESCE(SUM(CASE WHEN EXISTS (SELECT 1 FROM applied a WHERE a.terminal = o.terminal AND a.maker = o.maker
-                 AND a.name = o.name AND a.release >= o.release) THEN 1 ELSE 0 END), 0) AS BIGINT),
-             CAST(COALESCE(SUM(CASE WHEN EXISTS (SELECT 1 FROM blamed b WHERE b.terminal = o.terminal AND b.maker = o.maker
-                 AND b.name = o.name AND b.release = o.release AND b.at >= $4) THEN 1 ELSE 0 END), 0) AS BIGINT),
-             CAST(COALESCE(SUM(CASE WHEN o.at < $5 AND COALESCE(t.last_contact, 0) < $5 THEN 1 ELSE 0 END), 0) AS BIGINT)
-             FROM offers o JOIN terminals t ON t.terminal = o.terminal
-             WHERE o.maker = $1 AND o.name = $2 AND o.release = $3",
-        )
+        let counts = sqlx::query_as::<_, (i64, i64, i64, i64)>(concat!(
+            "SELECT COUNT(*), CAST(COALESCE(SUM(",
+            installed!(),
+            "), 0) AS BIGINT), CAST(COALESCE(SUM(",
+            trouble!(),
+            "), 0) AS BIGINT), CAST(COALESCE(SUM(",
+            silent!(),
+            "), 0) AS BIGINT) FROM offers o JOIN terminals t ON t.terminal = o.terminal
+             WHERE o.maker = $1 AND o.name = $2 AND o.release = $3"
+        ))
         .bind(rollout.at.channel.maker())
         .bind(rollout.at.channel.name())
         .bind(int(rollout.at.release)?)
@@ -120,7 +145,7 @@ impl Store {
             .bind(at.channel.maker())
             .bind(at.channel.name())
             .bind(int(at.release)?)
-            .execute(&self.pool)
+            .execute(&self.writer)
             .await?;
         Ok(())
     }
@@ -135,19 +160,19 @@ impl Store {
         .bind(rollout.at.channel.name())
         .bind(int(rollout.at.release)?)
         .bind(silent_before(rollout, at))
-        .execute(&self.pool)
+        .execute(&self.writer)
         .await?;
         Ok(())
     }
 }
 
 /// Who was not heard of since then is silent at `now`.
-fn silent_before(rollout: &Rollout, now: i64) -> i64 {
+pub(super) fn silent_before(rollout: &Rollout, now: i64) -> i64 {
     now.saturating_sub(i64::try_from(rollout.gate.silent_minutes.saturating_mul(60)).unwrap_or(i64::MAX))
 }
 
 #[derive(FromRow)]
-struct RolloutSql {
+pub(super) struct RolloutSql {
     maker: String,
     name: String,
     release: i64,
@@ -162,7 +187,7 @@ struct RolloutSql {
 }
 
 impl RolloutSql {
-    fn read(self) -> Result<Rollout, StoreError> {
+    pub(super) fn read(self) -> Result<Rollout, StoreError> {
         Ok(Rollout {
             at: channel_release(&self.maker, &self.name, self.release)?,
             rings: serde_json::from_str(&self.rings)?,
