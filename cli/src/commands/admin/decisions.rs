@@ -226,7 +226,7 @@ fn print_explanation(explained: &Explanation) {
     say!("  group       {}", group.as_deref().unwrap_or("-"));
     say!("  policy      {policy_name}");
     say!("  machine     {} {}, scanner {}", machine.hardware, machine.os, machine.engine_version);
-    say!("  accepts     {}", code(designation));
+    say!("  accepts     {}", designation);
     say!("  subscribed  {}", subscribed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     say!("  runs        {}", super::releases(applied));
     say!();
