@@ -79,8 +79,8 @@ async fn long_lists_are_read_along_an_index() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir).await;
     for (sql, index) in [
-        (super::rollouts::PAGE, "rollouts_by_state"),
-        (super::rollouts::TROUBLES, "sqlite_autoindex_blamed_1"),
+        (rollouts::PAGE, "rollouts_by_state"),
+        (rollouts::TROUBLES, "sqlite_autoindex_blamed_1"),
         (TROUBLES, "reports_of_a_kind"),
         (REPORTS_OF, "reports_by_terminal"),
         (FAULTS, "reports_by_outcome"),
