@@ -341,8 +341,8 @@ async fn hostile_operations(tables: &AnyPool, terminal: &str, all: &str) {
             ),
             ("INSERT INTO threat_reports (terminal, threat, at) VALUES ($1, $2, 1700000000)", vec![terminal, text]),
             (
-                "INSERT INTO one_offs (terminal, maker, name, until_at, why, who, given_at)
-                 VALUES ($1, 'acme', 'c' || 'NUMBER', 9000000000, $2, $2, 1700000000)",
+                "INSERT INTO one_offs (maker, terminal, name, until_at, why, who, given_at)
+                 VALUES ('acme', $1, 'c' || 'NUMBER', 9000000000, $2, $2, 1700000000)",
                 vec![terminal, text],
             ),
             ("INSERT INTO policies (name, body, put_at) VALUES ($1, '{}', 0)", vec![text]),
