@@ -93,7 +93,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 pub use store::{Database, StoreError};
 pub use tls::{TlsError, TlsFiles};
 use tokio::net::TcpListener;
@@ -107,6 +107,11 @@ const PUBLICATIONS_MAX: usize = 2;
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 /// How often the files of the certificate are looked at.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(10);
+/// Longest sleep between two looks at whether a new timestamp is due.
+const RESIGN_LOOK_EVERY: Duration = Duration::from_mins(1);
+/// How often terminals that reported are looked at, and how long others have the tables between two steps of that.
+const REPORTS_EVERY: Duration = Duration::from_mins(1);
+const REPORTS_PAUSE: Duration = Duration::from_millis(20);
 
 /// Where and how to serve.
 #[derive(Clone, Debug)]
@@ -129,6 +134,9 @@ pub struct Config {
     pub poll_every: Duration,
     /// How often running rollouts are judged. 5 seconds.
     pub rollouts_every: Duration,
+    /// Since when terminals could reach this service or another that it takes over from at once: seconds since 1970. Silence of before counts
+    /// against no rollout. None: since its start.
+    pub heard_since: Option<i64>,
     /// Whether browsers come by TLS, here or at a proxy in front: cookies of the console are then sent over TLS alone. No.
     pub console_over_tls: bool,
     /// How often the fleet is counted for coverage over time. 15 minutes.
@@ -186,6 +194,7 @@ impl Config {
             sweep_grace: releases::SWEEP_GRACE,
             poll_every: Duration::from_mins(10),
             rollouts_every: Duration::from_secs(5),
+            heard_since: None,
             console_over_tls: false,
             census_every: Duration::from_mins(15),
             mark_file: None,
@@ -478,6 +487,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
     let times = Times {
         timestamp_every: config.timestamp_every,
         rollouts_every: config.rollouts_every,
+        heard_since: config.heard_since,
         objects_looked_at_every: config.objects_looked_at_every,
         shutdown_grace: config.shutdown_grace,
     };
@@ -492,6 +502,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
 struct Times {
     timestamp_every: Duration,
     rollouts_every: Duration,
+    heard_since: Option<i64>,
     objects_looked_at_every: Duration,
     shutdown_grace: Duration,
 }
@@ -510,6 +521,7 @@ async fn run(
     };
     let resign = tokio::spawn(resign(app.clone(), times.timestamp_every, until(stopped.clone())));
     let noting = tokio::spawn(note_contacts(app.clone()));
+    let forgetting = tokio::spawn(forget_reports(app.clone()));
     let following = tokio::spawn(follow(app.clone()));
     let counting = tokio::spawn(coverage::census::keep(app.clone(), app.census_every));
     let watching = tls.clone().map(|tls| tokio::spawn(watch_certificate(tls)));
@@ -520,7 +532,7 @@ async fn run(
     makers_in.spawn(names::run(app.clone()));
     makers_in.spawn(news::watch_promises(app.clone()));
     makers_in.spawn(look_for_lost(app.clone(), times.objects_looked_at_every));
-    let judging = tokio::spawn(judge_rollouts(app.clone(), times.rollouts_every));
+    let judging = tokio::spawn(judge_rollouts(app.clone(), times.rollouts_every, times.heard_since));
     let served = tokio::select! {
         served = &mut server => served,
         () = shutdown => {
@@ -539,6 +551,7 @@ async fn run(
     };
     resign.abort();
     noting.abort();
+    forgetting.abort();
     following.abort();
     judging.abort();
     counting.abort();
@@ -552,14 +565,22 @@ async fn run(
     served.map_err(|e| ServeError::Failed(e.to_string()))
 }
 
-/// Signs a new timestamp every now and then. A failure is logged and tried again at the next turn: readers have the old one.
+/// Signs a new timestamp every now and then, by the clock that readers go by: after a sleep of the machine, which no timer counts, what was signed
+/// before may have expired. A failure is logged and tried again at the next turn: readers have the old one.
 async fn resign(app: AppState, every: Duration, stopped: impl Future<Output = ()>) {
     tokio::pin!(stopped);
+    let look_every = every.min(RESIGN_LOOK_EVERY);
+    let mut signed = SystemTime::now();
     loop {
         tokio::select! {
             () = &mut stopped => return,
-            () = tokio::time::sleep(every) => {}
+            () = tokio::time::sleep(look_every) => {}
         }
+        // An error means that the clock was put back.
+        if signed.elapsed().is_ok_and(|since| since + look_every / 2 < every) {
+            continue;
+        }
+        signed = SystemTime::now();
         if let Err(error) = app.publisher.renew().await {
             tracing::error!(%error, "no new timestamp could be signed; readers keep the last one");
         }
@@ -577,10 +598,12 @@ async fn look_for_lost(app: AppState, every: Duration) {
 }
 
 /// Judges running rollouts now and then. A failure is logged and tried again at the next turn.
-async fn judge_rollouts(app: AppState, every: Duration) {
+async fn judge_rollouts(app: AppState, every: Duration, heard_since: Option<i64>) {
+    let mut hearing = rollout::Hearing::new(heard_since, every, rollout::now());
     loop {
         tokio::time::sleep(every).await;
-        if let Err(error) = rollout::judge(&app).await {
+        if let Err(error) = rollout::judge(&app, &mut hearing).await {
+            hearing.was_deaf(rollout::now());
             tracing::error!(%error, "rollouts could not be judged; they stay as they are");
         }
     }
@@ -593,6 +616,32 @@ async fn note_contacts(app: AppState) {
         tokio::time::sleep(CONTACTS_EVERY).await;
         app.beacons.flush(&app.store).await;
         app.limits.forget();
+    }
+}
+
+/// Forgets old reports of terminals that reported since the last turn. What came before the start is forgotten when its terminal reports again.
+async fn forget_reports(app: AppState) {
+    let mut seen = None;
+    loop {
+        match came_to_newest(&app.store, seen).await {
+            Ok(newest) => seen = Some(newest),
+            Err(error) => tracing::warn!(%error, "old reports could not be forgotten; it is tried again in a minute"),
+        }
+        tokio::time::sleep(REPORTS_EVERY).await;
+    }
+}
+
+/// Forgets old reports from the report `seen` on, and returns the newest.
+async fn came_to_newest(store: &Store, seen: Option<i64>) -> Result<i64, StoreError> {
+    let Some(mut seen) = seen else { return store.newest_report().await };
+    loop {
+        let came_to = store.forget_reports(seen).await?;
+        if came_to <= seen {
+            return Ok(came_to);
+        }
+        seen = came_to;
+        // There is no hurry, and others want the tables.
+        tokio::time::sleep(REPORTS_PAUSE).await;
     }
 }
 

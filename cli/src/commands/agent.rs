@@ -185,6 +185,9 @@ fn print_probe(probe: &Probe) {
 
 fn print_plan(plan: &Plan) {
     say!("the service says: {} ({})", plan.words, plan.reason.code());
+    for held in &plan.held {
+        say!("{} release {} is held back here, after a rollback or a refusal", held.channel, held.release);
+    }
     if plan.steps.is_empty() {
         say!("nothing to do");
         return;

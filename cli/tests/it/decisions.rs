@@ -46,7 +46,12 @@ fn an_operator_puts_policies_rolls_out_blocks_and_asks_why() {
     admin(0, "rollout start acme/main@2 --percent 100");
     bench.expect(0, "agent update --state terminal");
 
-    admin(0, "release block acme/main@2 --words hangs");
+    // Which release is meant in a hurry may be misspelt.
+    let astray = admin(0, "release block acme/mian@2");
+    assert!(astray.err.contains("release 2 of acme/mian was never published here"), "{}", astray.err);
+    admin(0, "release unblock acme/mian@2");
+    let meant = admin(0, "release block acme/main@2 --words hangs");
+    assert!(!meant.err.contains("never published"), "{}", meant.err);
     assert_eq!(admin(0, "release blocked --json").json()[0]["words"], "hangs");
     let warned = bench.expect(0, "agent update --state terminal --json").json();
     assert_eq!(warned[0]["warnings"][0]["code"], "release_blocked");

@@ -38,6 +38,9 @@ pub struct Plan {
     pub words: String,
     /// The steps, in order; none when there is nothing to do.
     pub steps: Vec<PlanStep>,
+    /// Assigned releases that are held back here, after a rollback or because the owner declined them: they stay out of the steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<ChannelRelease>,
 }
 
 /// One step of a [`Plan`].
@@ -119,7 +122,8 @@ pub(crate) fn plan(
     let from = in_force.iter().map(|runs| (runs.channel.to_string(), runs.release)).collect::<Vec<_>>();
     let told = serde_json::to_vec(&(generation, from, &assignment.channels, held)).expect("a plan is plain JSON");
     let id = Sha256Hex::of(&told).to_string()[..ID_DIGITS].to_owned();
-    Plan { id, generation, reason: assignment.reason, words: assignment.words.clone(), steps }
+    let held = assignment.channels.iter().filter(|at| held.contains(at)).cloned().collect();
+    Plan { id, generation, reason: assignment.reason, words: assignment.words.clone(), steps, held }
 }
 
 #[cfg(test)]

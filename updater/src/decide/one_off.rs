@@ -66,7 +66,7 @@ impl Prepared {
         let info = self.channel(channel).ok_or(Void::NotListed)?;
         let is_listed = |release: u64| info.releases.iter().any(|listed| listed.release == release);
         let newest = || info.releases.iter().rev().map(|listed| listed.release).find(|at| info.blocked(*at).is_none());
-        let last = || info.releases.last().map(|listed| Void::Blocked(listed.release)).unwrap_or(Void::NotListed);
+        let last = || info.releases.last().map_or(Void::NotListed, |listed| Void::Blocked(listed.release));
         let mut release = match one_off.release {
             Some(release) => release,
             None => newest().ok_or_else(last)?,

@@ -47,6 +47,19 @@ pub struct Tables {
     pub rings_since: i64,
 }
 
+impl Tables {
+    /// How far each channel came: its newest release, also if that was withdrawn since.
+    fn newest_by_channel(&self) -> HashMap<&str, u64> {
+        let listed = self.releases.iter().map(|listed| &listed.at);
+        let mut newest = HashMap::new();
+        for at in listed.chain(self.withdrawn.iter().map(|withdrawn| &withdrawn.at)) {
+            let most = newest.entry(at.channel.as_str()).or_insert(at.release);
+            *most = (*most).max(at.release);
+        }
+        newest
+    }
+}
+
 /// [`Tables`] made ready for decisions. `Send` and `Sync`; never changes.
 #[derive(Debug)]
 pub struct Prepared {
@@ -118,8 +131,11 @@ impl Prepared {
         let at_least = [Danger::Low, Danger::Medium, Danger::High];
         let at_least = at_least.map(|least| threats.partition_point(|(_, danger)| *danger >= least));
         let number = threats.iter().enumerate().map(|(number, (name, _))| (*name, number)).collect::<HashMap<_, _>>();
-        let records =
-            super::record::records(&tables.threats, |row| threat_id(&tables.threat_ids, row), &tables.false_positives, now);
+        let came_to = tables.newest_by_channel();
+        let is_published =
+            |at: &ChannelRelease| came_to.get(at.channel.as_str()).is_some_and(|newest| *newest >= at.release);
+        let threat_id_of = |row| threat_id(&tables.threat_ids, row);
+        let records = super::record::records(&tables.threats, threat_id_of, is_published, &tables.false_positives, now);
         let active = tables.rollouts.iter().filter(|rollout| rollout.state != crate::wire::RolloutState::Done);
         let active = active.map(|rollout| (rollout.at.channel.to_string(), rollout.at.release)).collect();
         let channels = channels(&tables, &number, &records);

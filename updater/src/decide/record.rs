@@ -3,8 +3,11 @@
 //! The days of a threat run from its first discovery by whichever maker to the maker's cure. A threat that is not cured yet is not left out,
 //! which would favour makers who leave the hard ones, nor taken for one that never will be, which would punish whoever says early what they
 //! know: it is *censored* at its age, and the median is that of Kaplan and Meier. With it a further threat without a cure never makes a median smaller.
+//!
+//! A cure counts when the release that is named for it was published. Until then it is a promise, whatever the maker calls it: else the best
+//! record would be that of whoever promises most.
 
-use crate::wire::{MakerRecord, ThreatRow};
+use crate::wire::{ChannelRelease, MakerRecord, ThreatRow};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -20,10 +23,11 @@ struct Case {
 }
 
 /// Records of all makers in the table, the best first: by the median, then by how many they cured, then by how seldom they flagged a clean
-/// file, then by name.
+/// file, then by name. `is_published` says whether a channel came as far as a release.
 pub(super) fn records<'a>(
     threats: &'a [ThreatRow],
     threat_id: impl Fn(&'a ThreatRow) -> &'a str,
+    is_published: impl Fn(&ChannelRelease) -> bool,
     false_positives: &BTreeMap<String, u64>,
     now: i64,
 ) -> Vec<MakerRecord> {
@@ -36,7 +40,7 @@ pub(super) fn records<'a>(
     let mut cases = BTreeMap::<&str, (&ThreatRow, Vec<Case>)>::new();
     for row in threats {
         let discovered = first[threat_id(row)];
-        let cure = row.news.vaccine.as_ref().map(|cure| cure.date);
+        let cure = row.news.vaccine.as_ref().filter(|cure| is_published(&cure.since)).map(|cure| cure.date);
         let days = days_between(discovered, cure.unwrap_or(today));
         let of_maker = cases.entry(row.maker.as_str()).or_insert_with(|| (row, Vec::new()));
         of_maker.1.push(Case { days, uncured: cure.is_none() });

@@ -153,6 +153,12 @@ fn the_maker_with_the_better_record_is_chosen() {
     let as_soon = [threat("b", "x", Some((2, at("b/product", 1)))), threat("c", "x", Some((2, at("c/product", 1))))];
     let threats = [&as_soon[..], &slow].concat();
     assert_eq!(decide(&runs, tables(&threats, &newest)).channels, [at("b/product", 5)]);
+    // A cure in a release that never came is a promise, however soon.
+    let promised = ["y", "z", "w"].map(|name| threat("c", name, Some((0, at("c/product", 9)))));
+    let threats = [&as_soon[..], &promised].concat();
+    assert_eq!(decide(&runs, tables(&threats, &newest)).channels, [at("b/product", 5)]);
+    let came = [&newest[..], &[at("c/product", 9)]].concat();
+    assert_eq!(decide(&runs, tables(&threats, &came)).channels, [at("c/product", 9)]);
     // Equal in all: by name, and where one flagged clean files, the other.
     assert_eq!(decide(&runs, tables(&as_soon, &newest)).channels, [at("b/product", 5)]);
     let mut wrong = tables(&as_soon, &newest);

@@ -3,6 +3,7 @@
 use super::Operator;
 use crate::http::HttpError;
 use crate::wire::{EnrolmentToken, TokenRequest, TokenView};
+use crate::words::query;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -29,7 +30,22 @@ impl Operator {
     /// # Errors
     /// [`HttpError`].
     pub async fn tokens(&self) -> Result<Vec<TokenView>, HttpError> {
-        self.client.call(Method::GET, "/v1/enrolment-tokens", self.proof(), Vec::new()).await
+        let mut tokens = Vec::new();
+        while let Some(more) = self.tokens_after(tokens.last()).await? {
+            tokens.extend(more);
+        }
+        Ok(tokens)
+    }
+
+    /// The next tokens after `last`, or the first; nothing when there are no more.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn tokens_after(&self, last: Option<&TokenView>) -> Result<Option<Vec<TokenView>>, HttpError> {
+        let after = last.map(|token| format!("{}.{}", token.created_at, token.id)).unwrap_or_default();
+        let path = query("/v1/enrolment-tokens", &[("after", &after)]);
+        let tokens: Vec<_> = self.client.call(Method::GET, &path, self.proof(), Vec::new()).await?;
+        Ok(Some(tokens).filter(|tokens| !tokens.is_empty()))
     }
 
     /// Has nobody enrol with this token any more; terminals that did stay.

@@ -3,12 +3,14 @@
 use crate::keys::random_hex;
 use crate::service::AppState;
 use crate::service::access::Caller;
+use crate::service::coverage::{PAGE_ROWS_MAX, cursor, page_rows};
 use crate::service::problem::Problem;
 use crate::service::store::{NewToken, token_id};
 use crate::wire::{Empty, EnrolmentToken, Sha256Hex, TOKEN_USES_MAX, TokenRequest, TokenView};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
 
 const TOKEN_BYTES: usize = 16;
 
@@ -38,10 +40,25 @@ pub(crate) async fn add(State(app): State<AppState>, caller: Caller, body: Bytes
     Ok(Json(EnrolmentToken { token, id }))
 }
 
-/// Lists tokens, without their secrets, the newest first.
-#[utoipa::path(get, path = "/v1/enrolment-tokens", responses((status = 200, body = Vec<TokenView>)))]
-pub(crate) async fn list(State(app): State<AppState>) -> Result<Json<Vec<TokenView>>, Problem> {
-    Ok(Json(app.store.tokens().await?))
+/// What page of the tokens is asked for.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TokensAsked {
+    /// Where the last page ended: `<created_at>.<id>` of its last token.
+    after: Option<String>,
+    /// Tokens on the page: 1 to 1,000, which is also what it is if not said.
+    limit: Option<usize>,
+}
+
+/// Lists tokens, without their secrets, the newest first, a page of them: there may be one for each terminal. Code: `cursor_malformed`.
+#[utoipa::path(get, path = "/v1/enrolment-tokens", params(TokensAsked), responses((status = 200, body = Vec<TokenView>)))]
+pub(crate) async fn list(
+    State(app): State<AppState>,
+    Query(asked): Query<TokensAsked>,
+) -> Result<Json<Vec<TokenView>>, Problem> {
+    let after = asked.after.as_deref().filter(|after| !after.is_empty());
+    let after = after.map(|after| cursor(Some(after))).transpose()?;
+    Ok(Json(app.store.tokens(after, page_rows(asked.limit, PAGE_ROWS_MAX)).await?))
 }
 
 /// Revokes a token: nobody enrols with it any more. Terminals that did stay.

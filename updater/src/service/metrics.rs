@@ -22,6 +22,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tough::schema::{Signed, Timestamp};
 
@@ -67,6 +68,8 @@ pub(crate) struct Metrics {
     check_ins: Family<OfCode, Counter>,
     results: Family<OfKind, Counter>,
     publications: Counter,
+    terminal_writes: Counter,
+    terminal_commits: Counter,
     /// Connections that are open.
     pub(crate) connections: Gauge,
     /// Connections that were closed because their address had too many.
@@ -95,6 +98,8 @@ impl Default for Metrics {
             check_ins: Family::default(),
             results: Family::default(),
             publications: Counter::default(),
+            terminal_writes: Counter::default(),
+            terminal_commits: Counter::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             watchers: Gauge::default(),
@@ -115,6 +120,9 @@ impl Default for Metrics {
         registry.register("check_ins", "Check-ins, by the reason of the assignment", check_ins.clone());
         registry.register("results", "Acknowledgements of terminals, by outcome", results.clone());
         registry.register("publications", "Publications that were taken", publications.clone());
+        let Metrics { registry, terminal_writes, terminal_commits, .. } = &mut metrics;
+        registry.register("terminal_writes", "Check-ins and results that were written", terminal_writes.clone());
+        registry.register("terminal_commits", "Commits that they took", terminal_commits.clone());
         let Metrics { registry, connections, connections_refused, watchers, requests_running, requests_waiting, .. } =
             &mut metrics;
         registry.register("connections", "Open connections", connections.clone());
@@ -196,6 +204,9 @@ impl Metrics {
             self.timestamp_left.set(timestamp.signed.expires.as_second() - now.as_second());
             self.timestamp_age.set(signed.map_or(-1, |signed| now.as_second() - signed));
         }
+        let (writes, commits) = app.store.written();
+        self.terminal_writes.inner().store(writes, Ordering::Relaxed);
+        self.terminal_commits.inner().store(commits, Ordering::Relaxed);
         let [running, waiting, terminals, addresses] = app.limits.load().map(|load| i64::try_from(load).unwrap_or(i64::MAX));
         self.requests_running.set(running);
         self.requests_waiting.set(waiting);

@@ -102,7 +102,7 @@ pub(crate) async fn report(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<ThreatReported>, Problem> {
-    let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
+    let (counter, _) = verify(&app, &terminal, &uri, &headers, &body).await?;
     let report: ThreatReport = serde_json::from_slice(&body).map_err(|e| Problem::bad_request("body_malformed", e))?;
     check_name(&report.threat)?;
     match app.store.put_threat_report(&terminal, counter, &report, REPORTS_A_DAY_MAX).await? {

@@ -130,6 +130,17 @@ impl Polls {
         self.rows().remove(terminal);
     }
 
+    /// Keeps a row as a call with this counter has just written it. `row_changes` is [`Store::row_changes`] before it was read.
+    pub(crate) fn keep(&self, terminal: &str, standing: Standing, row: Arc<UserRow>, counter: u64, row_changes: u64) {
+        let mut rows = self.rows();
+        // On PostgreSQL calls may be done in another order than their rows were written in.
+        if rows.find(terminal).is_some_and(|known| known.counter > counter) {
+            rows.remove(terminal);
+        } else {
+            rows.insert(terminal.to_owned(), Known { standing, row, counter, row_changes, decided: None }, ROWS_MAX);
+        }
+    }
+
     fn rows(&self) -> MutexGuard<'_, Rows> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -17,10 +17,13 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
+use std::time::Duration;
 
 /// Terminals by which a rollout is judged: 10,000 tell a share of 1 % from one of 2 %, and are counted every few seconds. Those that come later are
 /// not noted.
 const TOLD_ENOUGH: u64 = 10_000;
+/// A look at rollouts that comes so much later than it should means that the service was not there.
+const GAP_SECONDS: i64 = 60;
 
 /// Every rollout with its counts; those of one that is done are kept no longer.
 #[utoipa::path(get, path = "/v1/rollouts", responses((status = 200, body = Vec<RolloutView>)))]
@@ -100,8 +103,45 @@ async fn change(app: &AppState, caller: &Caller, before: &Rollout, after: Rollou
     Ok(Json(after))
 }
 
+/// Since when terminals could be heard, as far as this process knows. A terminal that was not heard of while there was nobody to hear it has
+/// not fallen silent: else every rollout would be halted by an outage of the service itself, or of the machine that it runs on.
+#[derive(Debug)]
+pub(crate) struct Hearing {
+    since: i64,
+    looked_at: i64,
+    /// Seconds between two looks beyond which nobody was here in between.
+    gap: i64,
+}
+
+impl Hearing {
+    /// Begins at `since`, which is now unless another was here before; looked at every so often from `now` on. Both in seconds since 1970.
+    pub(crate) fn new(since: Option<i64>, every: Duration, now: i64) -> Self {
+        let gap = GAP_SECONDS.saturating_add(every.as_secs().try_into().unwrap_or(i64::MAX));
+        Hearing { since: since.unwrap_or(now), looked_at: now, gap }
+    }
+
+    /// Notes that the service is here. It was not if the last look was long ago, or lies ahead: then it was asleep, or its clock was put.
+    fn look(&mut self, now: i64) {
+        if !(0..=self.gap).contains(&now.saturating_sub(self.looked_at)) {
+            self.since = now;
+        }
+        self.looked_at = now;
+    }
+
+    /// Begins anew: what terminals said could not be written down.
+    pub(crate) fn was_deaf(&mut self, now: i64) {
+        (self.since, self.looked_at) = (now, now);
+    }
+
+    /// Whether a terminal that was not heard of for as long as this gate allows is silent.
+    fn is_long_enough(&self, gate: &Gate, now: i64) -> bool {
+        now.saturating_sub(self.since) >= i64::try_from(gate.silent_minutes.saturating_mul(60)).unwrap_or(i64::MAX)
+    }
+}
+
 /// Begins rollouts that are due and takes every step that is. Reads two small tables where there are neither rings nor running rollouts.
-pub(crate) async fn judge(app: &AppState) -> Result<(), StoreError> {
+pub(crate) async fn judge(app: &AppState, hearing: &mut Hearing) -> Result<(), StoreError> {
+    hearing.look(now());
     let (policies, rings_since) = app.store.policies().await?;
     let rollouts = app.store.rollouts().await?;
     if !policies.default.rollout.rings.is_empty() {
@@ -113,7 +153,10 @@ pub(crate) async fn judge(app: &AppState) -> Result<(), StoreError> {
     }
     app.beacons.flush(&app.store).await;
     for rollout in running {
-        let progress = app.store.progress(rollout, now()).await?;
+        let mut progress = app.store.progress(rollout, now()).await?;
+        if !hearing.is_long_enough(&rollout.gate, now()) {
+            progress.silent = 0;
+        }
         app.beacons.put_enough(&rollout.at, progress.told >= TOLD_ENOUGH);
         if let Some(next) = rings::step(rollout, &progress, now())
             && app.store.step_rollout("service", rollout, &next).await?
@@ -165,6 +208,37 @@ fn log(rollout: &Rollout) {
     }
 }
 
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     jiff::Timestamp::now().as_second()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_counts_from_when_somebody_could_hear() {
+        let gate = Gate { silent_minutes: 60, ..Gate::default() };
+        let mut hearing = Hearing::new(None, Duration::from_secs(5), 1_000);
+        let look = |hearing: &mut Hearing, now| {
+            hearing.look(now);
+            hearing.is_long_enough(&gate, now)
+        };
+        let every = |from: i64, to: i64| (from..=to).step_by(5);
+        assert!(every(1_005, 4_595).all(|now| !look(&mut hearing, now)), "an hour is not over");
+        assert!(look(&mut hearing, 4_600));
+        // A look that is late by less than the gap is no gap.
+        assert!(look(&mut hearing, 4_665));
+        assert!(!look(&mut hearing, 4_731), "nobody was here for 66 seconds");
+        assert!(every(4_735, 8_330).all(|now| !look(&mut hearing, now)));
+        assert!(look(&mut hearing, 8_335));
+        assert!(!look(&mut hearing, 8_334), "the clock was put back");
+        assert!(
+            Hearing::new(Some(0), Duration::from_secs(5), 3_600).is_long_enough(&gate, 3_600),
+            "another was here before"
+        );
+        hearing.was_deaf(8_340);
+        assert!(!hearing.is_long_enough(&gate, 8_340 + 3_599));
+        assert!(hearing.is_long_enough(&gate, 8_340 + 3_600));
+    }
 }

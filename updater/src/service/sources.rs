@@ -50,8 +50,8 @@ use tokio::time::timeout;
 pub(crate) const SOURCES_MAX: u64 = 256;
 /// Seconds between two looks at a source.
 const EVERY_SECONDS: RangeInclusive<u64> = 10..=86_400 * 7;
-/// How long a request waits for what a source comes to.
-const NOW_ANSWERED_WITHIN: Duration = Duration::from_secs(20);
+/// Which part of the time that a request may take it waits for what a source comes to; the rest is for the answer.
+const NOW_WAITS: f64 = 0.75;
 /// Longest sleep between two looks at the tables, in which another replica may have entered a source.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Least time between two rounds in which every source is fetched from.
@@ -314,7 +314,10 @@ async fn views(app: &App) -> Result<Vec<SourceView>, StoreError> {
 pub(crate) async fn add(State(app): State<AppState>, caller: Caller, body: Bytes) -> Result<Json<SourceView>, Problem> {
     let source: NewSource = serde_json::from_slice(&body).map_err(|e| Problem::bad_request("body_malformed", e))?;
     for url in [Some(&source.url), source.ask.as_ref()].into_iter().flatten() {
-        check_url(url, source.allow_plain).map_err(|e| Problem::bad_request("source_scheme", e))?;
+        check_url(url, source.allow_plain).map_err(|e| match e {
+            SiteError::Secret => Problem::bad_request("source_secret", e),
+            _ => Problem::bad_request("source_scheme", e),
+        })?;
     }
     if !EVERY_SECONDS.contains(&source.every_seconds) {
         let detail = format!("a source is looked at every {EVERY_SECONDS:?} seconds");
@@ -358,7 +361,7 @@ pub(crate) async fn now(State(app): State<AppState>, At(id): At<SourceId>) -> Re
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let _ = timeout(NOW_ANSWERED_WITHIN, ended).await;
+    let _ = timeout(app.request_time.mul_f64(NOW_WAITS), ended).await;
     let view = views(&app).await?.into_iter().find(|view| view.id == id);
     view.map(Json).ok_or_else(|| unknown(&id))
 }

@@ -1,9 +1,10 @@
 //! The tables, in SQLite (the default, in the data folder) or PostgreSQL. Knows no HTTP.
 //!
 //! What was answered for is on the disk: SQLite with WAL and `synchronous=FULL`, PostgreSQL with its own log. Every change is one
-//! transaction; in SQLite it is `BEGIN IMMEDIATE`, so that writers wait for each other at its begin and readers never wait; in PostgreSQL it
-//! is read committed, and every change names, in its own `WHERE` or `ON CONFLICT`, the state that it is a change of. `docs/service.md` has
-//! what that means for several replicas on one database.
+//! transaction. SQLite has one connection that writes, so that writers take turns in the order they came, and readers never wait; its
+//! transactions are `BEGIN IMMEDIATE`, in case somebody else has the file open. In PostgreSQL they are read committed, and every change names, in
+//! its own `WHERE` or `ON CONFLICT`, the state that it is a change of. `docs/service.md` has what that means for several replicas on one
+//! database. What terminals' calls write is committed in groups (`groups.rs`).
 //!
 //! One text of SQL for both. It keeps to what both understand: `$1` for values, 64-bit integers, text and bytes, `ON CONFLICT … DO UPDATE`,
 //! no scalar `MAX`, sums cast to `BIGINT`. Only the schemas differ, in the names of types: `migrations/sqlite` and `migrations/postgres`.
@@ -11,10 +12,13 @@
 //! tested; the texts differ in nothing that speed asks for.
 
 mod audit;
+mod calls;
+mod change;
 pub(crate) mod console;
 pub(crate) mod coverage;
 mod director;
 mod enrolment;
+mod groups;
 mod lease;
 pub(crate) mod listing;
 mod lost;
@@ -24,6 +28,7 @@ mod one_offs;
 mod operators;
 mod policy;
 mod publications;
+mod reports;
 mod rollout;
 mod sizes;
 mod sources;
@@ -33,8 +38,12 @@ mod threats;
 use crate::Channel;
 use crate::keys::KeyError;
 use crate::wire::{ChannelRelease, ShapeError};
+pub(crate) use calls::Held;
+use change::Change;
+pub(crate) use change::Put;
 pub(crate) use director::KeptAssignment;
 pub(crate) use enrolment::{Enrolment, NewToken, token_id};
+use groups::{Groups, QUEUE_MAX, Waiting, Written};
 pub(crate) use lease::{Fence, LeaseRow};
 pub(crate) use names::{NAMES_IN_ONE_GO, Unnamed};
 pub(crate) use one_offs::OneOffPut;
@@ -44,7 +53,7 @@ use serde::de::DeserializeOwned;
 pub(crate) use sizes::Sizes;
 pub(crate) use sources::{Attempt, Source, Validators};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyPool, Executor, Transaction};
+use sqlx::{Any, AnyPool, Connection, Executor, Transaction};
 use std::fmt;
 use std::io::Read;
 use std::net::IpAddr;
@@ -52,9 +61,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-pub(crate) use terminals::{CheckInTaken, Standing, Terminal};
+pub(crate) use terminals::{Standing, Terminal};
 pub(crate) use threats::{Reported, Told};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use url::Url;
 
 const CONNECTIONS_MAX: u32 = 8;
@@ -114,6 +123,9 @@ pub enum StoreError {
         "the connection to the database at `{0}` may not be encrypted; leave `sslmode` away, or say `disable` if that network is trusted"
     )]
     Unprotected(String),
+    /// What writes changes of terminals met a bug; whether the change was written is not known.
+    #[error("a change of a terminal's row was given up")]
+    Unwritten,
     /// Another replica signs.
     #[error("another replica of the service signs")]
     Fenced,
@@ -158,8 +170,14 @@ impl From<serde_json::Error> for StoreError {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
+    /// For reading.
     pool: AnyPool,
+    /// For writing: in SQLite one connection, for which writers queue; in PostgreSQL the same as for reading.
+    writer: AnyPool,
     dialect: Dialect,
+    /// To the task that writes what terminals' calls change.
+    queue: mpsc::Sender<Waiting>,
+    written: Arc<Written>,
     /// The newest number of a change that is known here.
     changes: Arc<watch::Sender<u64>>,
     /// The same of changes that operators make to rows of terminals.
@@ -171,7 +189,7 @@ impl Store {
     pub(crate) async fn open(database: &Database) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let options = AnyPoolOptions::new().max_connections(CONNECTIONS_MAX);
-        let (dialect, pool) = match database {
+        let (dialect, writer, pool) = match database {
             Database::Sqlite(path) => {
                 check_sqlite(path)?;
                 let options = options.after_connect(|connection, _| {
@@ -180,15 +198,34 @@ impl Store {
                         Ok(())
                     })
                 });
-                (Dialect::Sqlite, options.connect_with(sqlite_at(path)?).await?)
+                let writer = options.clone().max_connections(1).after_release(|connection, _| {
+                    Box::pin(async move {
+                        // The worst failures, as of a full disk, end a transaction behind the library's back, and such a connection would begin no
+                        // other one. The ping has it do what it put off: to roll back what was given up.
+                        if connection.is_in_transaction() {
+                            connection.ping().await?;
+                        }
+                        Ok(!connection.is_in_transaction())
+                    })
+                });
+                let writer = writer.connect_with(sqlite_at(path)?).await?;
+                (Dialect::Sqlite, writer, options.connect_with(sqlite_at(path)?).await?)
             }
-            Database::Postgres(url) => (Dialect::Postgres, options.connect_with(postgres_at(url)?).await?),
+            Database::Postgres(url) => {
+                let pool = options.connect_with(postgres_at(url)?).await?;
+                (Dialect::Postgres, pool.clone(), pool)
+            }
         };
         match dialect {
-            Dialect::Sqlite => sqlx::migrate!("migrations/sqlite").run(&pool).await?,
-            Dialect::Postgres => sqlx::migrate!("migrations/postgres").run(&pool).await?,
+            Dialect::Sqlite => sqlx::migrate!("migrations/sqlite").run(&writer).await?,
+            Dialect::Postgres => sqlx::migrate!("migrations/postgres").run(&writer).await?,
         }
-        let store = Store { pool, dialect, changes: Arc::default(), row_changes: Arc::default() };
+        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+        let (changes, written) = (Arc::default(), Arc::default());
+        let groups = Groups { writer, dialect, changes, written };
+        let Groups { writer, changes, written, .. } = groups.clone();
+        tokio::spawn(groups.run(waiting));
+        let store = Store { pool, writer, dialect, queue, written, changes, row_changes: Arc::default() };
         store.look().await?;
         Ok(store)
     }
@@ -242,24 +279,58 @@ impl Store {
     }
 
     fn know(&self, number: u64) {
-        self.changes.send_if_modified(|known| {
-            let grows = number > *known;
-            *known = number.max(*known);
-            grows
-        });
+        know(&self.changes, number);
+    }
+
+    /// Writes what a terminal's call changes, and returns when it is on the disk. `settled` is called before, and also when nobody waits
+    /// for this any more.
+    pub(crate) async fn put(
+        &self,
+        change: Change,
+        settled: impl FnOnce(&Result<Put, StoreError>) + Send + 'static,
+    ) -> Result<Put, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting { change, settled: Box::new(settled), answer };
+        let is_sent = self.queue.send(waiting).await.is_ok();
+        match answered.await {
+            Ok(put) => put,
+            Err(_) if is_sent => Err(StoreError::Unwritten),
+            Err(_) => Err(sqlx::Error::PoolClosed.into()),
+        }
+    }
+
+    /// Changes by calls of terminals that were written, and commits that they took.
+    pub(crate) fn written(&self) -> (u64, u64) {
+        self.written.counts()
     }
 
     pub(crate) async fn close(&self) {
+        self.writer.close().await;
         self.pool.close().await;
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
-        let begin = match self.dialect {
+        self.dialect.begin(&self.writer).await
+    }
+}
+
+impl Dialect {
+    async fn begin(self, writer: &AnyPool) -> Result<Transaction<'static, Any>, StoreError> {
+        let begin = match self {
             Dialect::Sqlite => "BEGIN IMMEDIATE",
             Dialect::Postgres => "BEGIN",
         };
-        Ok(self.pool.begin_with(begin).await?)
+        Ok(writer.begin_with(begin).await?)
     }
+}
+
+/// Notes the number of a change, unless a later one is known.
+fn know(changes: &watch::Sender<u64>, number: u64) {
+    changes.send_if_modified(|known| {
+        let grows = number > *known;
+        *known = number.max(*known);
+        grows
+    });
 }
 
 /// What every SQLite database begins with, as its file format says.

@@ -1,12 +1,13 @@
 //! What terminals call. Each request is signed by the terminal's key and counted.
 
-use crate::keys::{PublicKey, random_hex};
+use crate::keys::random_hex;
+use crate::service::beacon::Tables;
 use crate::service::director::{Asked, freshness};
 use crate::service::problem::Problem;
-use crate::service::store::{CheckInTaken, Enrolment, Standing};
-use crate::service::{AppState, counter_of};
+use crate::service::store::{Enrolment, Held, Put, Standing, StoreError};
+use crate::service::{App, AppState, counter_of};
 use crate::wire::{
-    Acknowledge, ChannelRelease, CheckIn, CheckedIn, Designation, Empty, Enrol, Enrolled, Reported, Sha256Hex,
+    Acknowledge, Assignment, ChannelRelease, CheckIn, CheckedIn, Designation, Empty, Enrol, Enrolled, Reported, Sha256Hex,
     TerminalFacts, check_group,
 };
 use crate::words::printable;
@@ -15,6 +16,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 
 const TERMINAL_ID_BYTES: usize = 16;
 /// Most channels and features of a terminal.
@@ -71,27 +73,11 @@ pub(crate) async fn check_in(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<CheckedIn>, Problem> {
-    let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
+    let (counter, held) = verify(&app, &terminal, &uri, &headers, &body).await?;
     let report: CheckIn = parse(&body)?;
     sensible(&report.facts, &report.applied)?;
     let freshness = freshness()?;
-    let taken = app.store.check_in(&terminal, counter, &report, &freshness).await;
-    app.polls.forget(&terminal);
-    match taken? {
-        CheckInTaken::Replayed(last) => return Err(Problem::replayed(counter, last)),
-        CheckInTaken::Yes { is_copy: false } => {}
-        CheckInTaken::Yes { is_copy: true } => {
-            tracing::warn!(terminal, "there are two copies of terminal {terminal}, or it was put back to an older state");
-        }
-    }
-    let tables = app.beacons.tables(&app.store).await?;
-    // As it is written now, so that the idle poll decides of the same.
-    let (_, row) = app.polls.read(&app.store, &terminal).await?;
-    let assignment = tables.decide(&row);
-    app.store.put_reason(&terminal, &assignment).await?;
-    for at in app.beacons.to_be_noted(&tables, &assignment) {
-        app.store.offer(&terminal, at).await?;
-    }
+    let (tables, assignment) = take_check_in(&app, held, counter, &report, &freshness).await?;
     tracing::info!(terminal, reason = assignment.reason.code(), "terminal {terminal} is told: {}", assignment.words);
     app.metrics.checked_in(assignment.reason.code());
     let beacon = Some(tables.tag(&assignment));
@@ -117,15 +103,12 @@ pub(crate) async fn acknowledge(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Empty>, Problem> {
-    let counter = verify(&app, &terminal, &uri, &headers, &body).await?;
+    let (counter, held) = verify(&app, &terminal, &uri, &headers, &body).await?;
     let Reported { result, plan, steps } = parse::<Reported<Acknowledge>>(&body)?;
     let plan = plan.as_deref().map(printable);
     let steps = steps.iter().take(STEPS_MAX).map(|step| printable(step)).collect();
     let report = Reported { result: result.shown(), plan, steps };
-    let taken = app.store.acknowledge(&terminal, counter, &report).await;
-    app.polls.forget(&terminal);
-    taken?.map_err(|last| Problem::replayed(counter, last))?;
-    app.store.blame(&terminal, &report.result).await?;
+    take_result(&app, held, counter, &report).await?;
     match report.result {
         Acknowledge::Installed { generation, .. } => {
             app.metrics.resulted("installed");
@@ -143,20 +126,84 @@ pub(crate) async fn acknowledge(
     Ok(Json(Empty {}))
 }
 
-/// The counter of a call that a terminal signed, which may call.
+/// Writes a check-in with what the terminal is told; returns that, and what it was decided by.
+async fn take_check_in(
+    app: &AppState,
+    mut held: Held,
+    counter: u64,
+    report: &CheckIn,
+    freshness: &str,
+) -> Result<(Arc<Tables>, Assignment), Problem> {
+    let terminal = held.terminal.clone();
+    loop {
+        not_replayed(&held, counter)?;
+        // Taken before reading: what operators change meanwhile is read again by the next poll.
+        let row_changes = app.store.row_changes();
+        let runs = app.store.runs(&terminal).await?;
+        let one_offs = app.store.one_offs_of(&terminal).await?;
+        let tables = app.beacons.tables(&app.store).await?;
+        let checked_in = held.checked_in(&runs, one_offs, counter, report, freshness)?;
+        let (row, is_copy, standing) = (checked_in.row.clone(), checked_in.is_copy, held.standing);
+        let assignment = tables.decide(&row);
+        let change = checked_in.told(&assignment, &app.beacons.to_be_noted(&tables, &assignment))?;
+        let (polls_of, named) = (app.clone(), terminal.clone());
+        // The row as it is written now, so that the idle poll decides of the same.
+        let settled = move |put: &Result<Put, StoreError>| match put {
+            Ok(Put::Written) => polls_of.polls.keep(&named, standing, row, counter, row_changes),
+            _ => polls_of.polls.forget(&named),
+        };
+        match app.store.put(change, settled).await? {
+            Put::Written if is_copy => {
+                tracing::warn!(
+                    terminal,
+                    "there are two copies of terminal {terminal}, or it was put back to an older state"
+                );
+                return Ok((tables, assignment));
+            }
+            Put::Written => return Ok((tables, assignment)),
+            Put::Overtaken => held = held_again(app, &terminal).await?,
+        }
+    }
+}
+
+/// Writes what came of an assignment.
+async fn take_result(app: &AppState, mut held: Held, counter: u64, report: &Reported<Acknowledge>) -> Result<(), Problem> {
+    let terminal = held.terminal.clone();
+    loop {
+        not_replayed(&held, counter)?;
+        let change = held.acknowledged(&app.store.runs(&terminal).await?, counter, report)?;
+        let (polls_of, named) = (app.clone(), terminal.clone());
+        match app.store.put(change, move |_| polls_of.polls.forget(&named)).await? {
+            Put::Written => return Ok(()),
+            Put::Overtaken => held = held_again(app, &terminal).await?,
+        }
+    }
+}
+
+fn not_replayed(held: &Held, counter: u64) -> Result<(), Problem> {
+    if counter > held.counter { Ok(()) } else { Err(Problem::replayed(counter, held.counter)) }
+}
+
+/// The row once more, as another call of the same terminal came first.
+async fn held_again(app: &App, terminal: &str) -> Result<Held, Problem> {
+    let held = app.store.held(terminal).await?.ok_or_else(unknown)?;
+    may_call(held.standing)?;
+    Ok(held)
+}
+
+/// The counter of a call that a terminal signed, and its row; only of one that may call.
 pub(crate) async fn verify(
     app: &AppState,
     terminal: &str,
     uri: &Uri,
     headers: &HeaderMap,
     body: &[u8],
-) -> Result<u64, Problem> {
-    let known: Option<(PublicKey, Standing)> = app.store.terminal_key(terminal).await?;
-    let (key, standing) = known.ok_or_else(unknown)?;
-    let counter = counter_of(headers, &[key], &Method::POST, uri.path(), body)?;
-    may_call(standing)?;
+) -> Result<(u64, Held), Problem> {
+    let held = app.store.held(terminal).await?.ok_or_else(unknown)?;
+    let counter = counter_of(headers, &[held.key], &Method::POST, uri.path(), body)?;
+    may_call(held.standing)?;
     app.limits.terminal(terminal)?;
-    Ok(counter)
+    Ok((counter, held))
 }
 
 /// Refuses terminals that the operator revoked or has still to approve. To be asked after the signature, so that nobody else hears of it.

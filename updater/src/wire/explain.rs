@@ -37,7 +37,7 @@ impl Rule {
     /// The question in words.
     pub fn question(self) -> &'static str {
         match self {
-            Rule::OneOff => "Does what the operator gave this terminal alone count?",
+            Rule::OneOff => "Has the operator given this terminal something of its own, and does that count?",
             Rule::WishesUpdates => "Does the terminal wish updates?",
             Rule::Fits => "Does a variant of each channel that it subscribed to fit the machine?",
             Rule::NewestIsOpen => "Is the newest release of each channel for this terminal?",

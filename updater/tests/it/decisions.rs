@@ -24,7 +24,7 @@ fn news(threat: &str, since: Option<ChannelRelease>) -> ThreatNews {
 
 /// Rollouts are judged at once.
 fn judging_often(config: Config) -> Config {
-    Config { rollouts_every: Duration::from_millis(50), ..config }
+    Config { rollouts_every: Duration::from_millis(50), heard_since: Some(0), ..config }
 }
 
 /// Two makers, of whom only the second cures a virus, and a terminal that runs the first one's product.
@@ -38,6 +38,15 @@ async fn world_with_a_virus(designation: Designation) -> (World, Maker, Maker, T
     a.news(&world.url, &news("virus-a", None)).await.unwrap();
     b.news(&world.url, &news("virus-a", Some(at("maker-b/product", 1)))).await.unwrap();
     (world, a, b, terminal)
+}
+
+async fn judged_world_with_one_terminal(change: impl FnOnce(Config) -> Config) -> (World, Maker, Terminal) {
+    let world = World::with(change).await;
+    let maker = world.maker("acme").await;
+    world.publish(&maker, "acme/stable", 1, 0..100).await;
+    let terminal = world.terminal("one", &["acme/stable"], Designation::Own).await;
+    terminal.agent.update().await.unwrap();
+    (world, maker, terminal)
 }
 
 async fn update(terminal: &Terminal) -> (Outcome, Reason) {
@@ -167,7 +176,7 @@ async fn a_release_goes_to_its_canaries_first_and_halts_on_their_trouble() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canary_that_falls_silent_halts_its_rollout() {
-    let (world, maker, terminal) = world_with_one_terminal(100).await;
+    let (world, maker, terminal) = judged_world_with_one_terminal(judging_often).await;
     world.publish(&maker, "acme/stable", 2, 0..101).await;
     let two = at("acme/stable", 2);
     let start = RolloutStart { at: two.clone(), rings: vec![Ring::percent(100)], gate: None };
@@ -179,6 +188,29 @@ async fn a_canary_that_falls_silent_halts_its_rollout() {
     world.sql(&format!("UPDATE offers SET at = at - {hours}")).await;
     let halted = rollout(&world, &two, |view| view.rollout.state == RolloutState::Halted).await;
     assert!(halted.rollout.words.contains("silent"), "{}", halted.rollout.words);
+}
+
+/// Whoever could not be heard has not fallen silent: an outage of the service is no verdict on a release.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_the_service_halts_no_rollout() {
+    let just_started = |config| Config { heard_since: None, ..judging_often(config) };
+    let (world, maker, terminal) = judged_world_with_one_terminal(just_started).await;
+    world.publish(&maker, "acme/stable", 2, 0..101).await;
+    let two = at("acme/stable", 2);
+    let slow = Ring { soak_minutes: 60, ..Ring::percent(100) };
+    world.operator.start_rollout(&RolloutStart { at: two.clone(), rings: vec![slow], gate: None }).await.unwrap();
+    assert_eq!(update(&terminal).await, (Outcome::Installed, Reason::Refresh));
+    let hours = 4 * 3600;
+    world.sql(&format!("UPDATE terminals SET last_contact = last_contact - {hours}")).await;
+    world.sql(&format!("UPDATE offers SET at = at - {hours}")).await;
+    // Judged some twenty times since.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let view = rollout(&world, &two, |_| true).await;
+    assert_eq!(
+        (view.progress.silent, view.rollout.state),
+        (1, RolloutState::Running),
+        "shown, and not held against the release"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -123,6 +123,11 @@ async fn a_plan_is_told_before_it_is_followed() {
     assert_eq!(report.steps, done);
     assert_eq!(reported_plan(&world, "installed").await, (plan.id, serde_json::json!(done)));
 
+    // Who went back from it is told why nothing would be done, and the plan leads nowhere.
+    terminal.agent.rollback().unwrap();
+    let held = terminal.agent.plan().await.unwrap();
+    assert_eq!((held.steps.len(), held.held), (0, vec![at("acme/stable", 2)]));
+
     // One that fails says how far it got.
     world.publish(&maker, "acme/stable", 3, 0..52).await;
     let plan = terminal.agent.plan().await.unwrap();

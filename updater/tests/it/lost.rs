@@ -39,7 +39,9 @@ async fn what_the_service_lost_comes_again_with_the_next_publication() {
     let stored = |content: &[u8]| fs::read(object(&world, content)).unwrap();
     let all = fs::read_dir(world.object("o")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
     assert_eq!(all.len(), 4, "two blobs, a document and a delta");
-    all.iter().for_each(|path| fs::remove_file(path).unwrap());
+    for path in &all {
+        fs::remove_file(path).unwrap();
+    }
     fs::write(object(&world, DOCUMENT), "what").unwrap();
     assert_eq!(world.operator.sweep(true).await.unwrap().lost, 3, "the delta is forgotten");
     terminal.agent.update().await.unwrap_err();

@@ -117,6 +117,8 @@ async fn faults_of_a_site() {
         (Mood::Refuses(429, Some("7200")), "http_429"),
         (Mood::Refuses(404, None), "source_empty"),
         (Mood::Refuses(500, None), "http_500"),
+        // After a fault the files are asked for without a condition: unchanged is no answer to that.
+        (Mood::Refuses(304, None), "answer_unreadable"),
         (Mood::Hangs, "answer_too_slow"),
         (Mood::Endless, "answer_too_long"),
         (Mood::LeadsTo("/sigs/round".to_owned()), "redirect_refused"),
@@ -178,6 +180,17 @@ async fn one_sources_fault_delays_no_other() {
     world.publish(&well, "c/stable", 2, 0..10).await;
 }
 
+/// Who has a slow source fetched is told that it is being fetched, before the request has taken too long itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_source_is_told_of_in_time() {
+    let world = World::with(|config| Config { request_time: Duration::from_secs(2), ..config }).await;
+    let (_, site) = maker_with_site(&world, "acme").await;
+    site.is(Mood::Hangs);
+    let view = world.operator.add_source(&source("acme", &site)).await.unwrap();
+    let view = world.operator.fetch_source(&view.id).await.unwrap();
+    assert!(view.running && view.last_code.is_none(), "{view:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sources_are_checked_listed_and_removed() {
     let world = World::new().await;
@@ -187,6 +200,8 @@ async fn sources_are_checked_listed_and_removed() {
     let plain = NewSource { url: "http://sigs.example/".parse().unwrap(), ..good.clone() };
     assert_eq!(code(&plain).await, "source_scheme");
     assert_eq!(code(&NewSource { ask: Some("file:///etc/passwd".parse().unwrap()), ..good.clone() }).await, "source_scheme");
+    let secret = NewSource { url: "https://me:word@sigs.example/".parse().unwrap(), ..good.clone() };
+    assert_eq!(code(&secret).await, "source_secret");
     assert_eq!(code(&NewSource { every_seconds: 1, ..good.clone() }).await, "source_interval");
     assert_eq!(code(&NewSource { maker: "nobody".parse().unwrap(), ..good.clone() }).await, "maker_unknown");
 

@@ -1,13 +1,14 @@
 //! `titer admin` on decisions: policies, rollouts, blocked releases, needs, groups, and why.
 
 use crate::args::admin::{DecisionCommand, PolicyCommand, ReleaseCommand, RolloutCommand};
-use crate::output::{read, say, write_json};
+use crate::output::{read, remark, say, write_json};
 use anyhow::Context;
 use serde::Serialize;
 use std::path::Path;
 use updater::operator::Operator;
 use updater::wire::{
-    Blocked, Explanation, MakerRecord, Needs, Policy, Ring, Rollout, RolloutStart, RolloutView, check_rings,
+    Blocked, ChannelRelease, Explanation, KeptRelease, MakerRecord, Needs, Policy, Ring, Rollout, RolloutStart, RolloutView,
+    check_rings,
 };
 
 /// Runs one of them.
@@ -121,6 +122,7 @@ async fn release(operator: &Operator, command: &ReleaseCommand, json: bool) -> a
         ReleaseCommand::Block { at, words } => {
             operator.block(&Blocked { at: at.0.clone(), words: words.clone().unwrap_or_default() }).await?;
             say!("{at} is blocked: terminals leave it at their next contact, as far as they can");
+            remark_unknown(operator, &at.0).await;
         }
         ReleaseCommand::Unblock { at } => {
             operator.unblock(&at.0).await?;
@@ -138,6 +140,21 @@ async fn release(operator: &Operator, command: &ReleaseCommand, json: bool) -> a
         }
     }
     Ok(())
+}
+
+/// A release may be blocked before it comes, so a slip of the pen is no error; but whoever blocks in a hurry must learn that it stops nothing.
+async fn remark_unknown(operator: &Operator, at: &ChannelRelease) {
+    let ChannelRelease { channel, release } = at;
+    let is_it = |kept: &KeptRelease| kept.release == *at;
+    match operator.releases(Some(channel)).await {
+        Ok(kept) if !kept.iter().any(is_it) => remark!(
+            "warning: release {release} of {channel} was never published here; if that is misspelt, nothing is stopped yet: `titer admin release list`"
+        ),
+        Ok(_) => {}
+        Err(error) => {
+            remark!("warning: whether release {release} of {channel} was ever published could not be asked: {error}")
+        }
+    }
 }
 
 fn text(file: &Path) -> anyhow::Result<String> {

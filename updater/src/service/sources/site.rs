@@ -28,6 +28,8 @@ pub(crate) enum SiteError {
     Http(#[from] HttpError),
     #[error("`{0}` is neither https, nor http on this machine; `--plain` allows http")]
     Scheme(Url),
+    #[error("an address with a name or a password in it is not taken: it is shown to whoever may look, and logged")]
+    Secret,
     #[error("{url} leads to `{location}`, which is not followed")]
     Redirect { url: Url, location: String },
     #[error("{url} has another content than {expected}")]
@@ -41,6 +43,7 @@ impl SiteError {
         match self {
             SiteError::Http(e) => e.code(),
             SiteError::Scheme(_) => "source_scheme",
+            SiteError::Secret => "source_secret",
             SiteError::Redirect { .. } => "redirect_refused",
             SiteError::Content { .. } => "blob_refused",
             SiteError::Disk(_) => "disk_failed",
@@ -50,6 +53,9 @@ impl SiteError {
 
 /// Refuses addresses that the service does not ask.
 pub(crate) fn check_url(url: &Url, allow_plain: bool) -> Result<(), SiteError> {
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(SiteError::Secret);
+    }
     let here = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -106,9 +112,16 @@ impl Site {
 
     /// A file of the folder, of at most `limit` bytes, unless it is still what `known` says.
     pub(crate) async fn fetch(&self, name: &str, known: &Validators, limit: u64) -> Result<Fetched, SiteError> {
-        let answer = self.ask(self.file(name)?, conditions(known)).await?;
+        let conditions = conditions(known);
+        let is_asked_whether = !conditions.is_empty();
+        let answer = self.ask(self.file(name)?, conditions).await?;
         match answer.status() {
-            StatusCode::NOT_MODIFIED => Ok(Fetched::Unchanged),
+            StatusCode::NOT_MODIFIED if is_asked_whether => Ok(Fetched::Unchanged),
+            // Unchanged since what? Taken for an answer, it would be one for ever, from a site of which nothing ever came.
+            StatusCode::NOT_MODIFIED => {
+                let reason = "status 304, unchanged, answers a request without a condition".to_owned();
+                Err(HttpError::Unreadable { url: self.file(name)?.into(), reason }.into())
+            }
             StatusCode::NOT_FOUND | StatusCode::GONE => Ok(Fetched::Missing),
             _ => {
                 let validators = validators(&answer);
@@ -179,6 +192,11 @@ mod tests {
         }
         for bad in ["http://sigs.example/", "http://10.0.0.1/", "file:///etc/passwd", "ftp://sigs.example/", "data:,x"] {
             assert_eq!(check(bad, false), Err("source_scheme".to_owned()), "{bad}");
+        }
+        for secret in ["https://me:word@sigs.example/", "https://me@sigs.example/", "http://:word@127.0.0.1/"] {
+            assert_eq!(check(secret, true), Err("source_secret".to_owned()), "{secret}");
+            let error = check_url(&secret.parse().unwrap(), true).unwrap_err().to_string();
+            assert!(!error.contains("word@") && !error.contains("me@"), "{error}");
         }
         assert_eq!(check("http://sigs.example/", true), Ok(()));
         assert!(check("gopher://sigs.example/", true).is_err());

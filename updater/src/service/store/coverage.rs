@@ -1,7 +1,8 @@
 //! Configurations: what terminals accept and run, of which a fleet has few; how many have each, now and over time.
 
 use super::listing::numbers;
-use super::{Store, StoreError, channel, channel_release, nat};
+use super::{Store, StoreError, channel, nat};
+use crate::Channel;
 use crate::decide::UserRow;
 use crate::wire::{ChannelRelease, Designation, Sha256Hex};
 use serde::{Deserialize, Serialize};
@@ -106,7 +107,7 @@ impl Store {
         )
         .bind(at)
         .bind(serde_json::to_string(&counts)?)
-        .execute(&self.pool)
+        .execute(&self.writer)
         .await?;
         Ok(())
     }
@@ -137,48 +138,54 @@ impl Store {
     }
 }
 
-/// Points a terminal to the configuration that its row amounts to; to be called when any of it was written.
-pub(super) async fn configure(tx: &mut Transaction<'_, Any>, terminal: &str) -> Result<(), StoreError> {
-    let row = sqlx::query_as::<_, (String, String, i64)>(
-        "SELECT designation, subscribed, configuration FROM terminals WHERE terminal = $1",
-    );
-    let Some((designation, subscribed, held)) = row.bind(terminal).fetch_optional(&mut **tx).await? else { return Ok(()) };
-    let applied = sqlx::query_as::<_, (String, String, i64)>(
-        "SELECT maker, name, release FROM applied WHERE terminal = $1 ORDER BY maker, name",
-    );
-    let applied = applied.bind(terminal).fetch_all(&mut **tx).await?;
-    let mut designation: Designation = serde_json::from_str(&designation)?;
-    if let Designation::List(makers) = &mut designation {
-        makers.sort();
-        makers.dedup();
-    }
-    let mut subscribed: Vec<String> = serde_json::from_str(&subscribed)?;
-    subscribed.sort();
-    subscribed.dedup();
-    let applied = applied.iter().map(|(maker, name, release)| channel_release(maker, name, *release));
-    let body = Body { designation, subscribed, applied: applied.collect::<Result<_, _>>()? };
-    let id = configuration_of(tx, &serde_json::to_string(&body)?).await?;
-    if id != held {
-        sqlx::query("UPDATE terminals SET configuration = $1 WHERE terminal = $2")
-            .bind(id)
-            .bind(terminal)
-            .execute(&mut **tx)
-            .await?;
-    }
-    Ok(())
+/// A configuration as it is kept, with its digest.
+pub(super) struct ConfigurationBody {
+    sha256: String,
+    text: String,
 }
 
-async fn configuration_of(tx: &mut Transaction<'_, Any>, body: &str) -> Result<i64, StoreError> {
-    let sha256 = Sha256Hex::of(body.as_bytes()).to_string();
+impl ConfigurationBody {
+    /// `applied` ascends by channel.
+    pub(super) fn new(
+        designation: &Designation,
+        subscribed: &[Channel],
+        applied: &[ChannelRelease],
+    ) -> Result<Self, StoreError> {
+        let mut designation = designation.clone();
+        if let Designation::List(makers) = &mut designation {
+            makers.sort();
+            makers.dedup();
+        }
+        let mut subscribed = subscribed.iter().map(ToString::to_string).collect::<Vec<_>>();
+        subscribed.sort();
+        subscribed.dedup();
+        let text = serde_json::to_string(&Body { designation, subscribed, applied: applied.to_vec() })?;
+        Ok(ConfigurationBody { sha256: Sha256Hex::of(text.as_bytes()).to_string(), text })
+    }
+
+    pub(super) fn sha256(&self) -> &str {
+        &self.sha256
+    }
+}
+
+/// Points a terminal, whose row this transaction has, to a configuration, which is entered where it is new.
+pub(super) async fn configure(
+    tx: &mut Transaction<'_, Any>,
+    terminal: &str,
+    body: &ConfigurationBody,
+) -> Result<(), StoreError> {
     loop {
-        let known = sqlx::query_as::<_, (i64,)>("SELECT id FROM configurations WHERE sha256 = $1").bind(&sha256);
-        if let Some((id,)) = known.fetch_optional(&mut **tx).await? {
-            return Ok(id);
+        let known = sqlx::query(
+            "UPDATE terminals SET configuration = (SELECT c.id FROM configurations c WHERE c.sha256 = $1)
+             WHERE terminal = $2 AND EXISTS (SELECT 1 FROM configurations c WHERE c.sha256 = $1)",
+        );
+        if known.bind(&body.sha256).bind(terminal).execute(&mut **tx).await?.rows_affected() > 0 {
+            return Ok(());
         }
         // Somebody else may do the same; then theirs is found.
         sqlx::query("INSERT INTO configurations (sha256, body) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-            .bind(&sha256)
-            .bind(body)
+            .bind(&body.sha256)
+            .bind(&body.text)
             .execute(&mut **tx)
             .await?;
     }

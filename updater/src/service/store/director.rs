@@ -40,14 +40,14 @@ impl Store {
              expires_at = excluded.expires_at, document = excluded.document WHERE assignments.number < excluded.number",
         );
         let put = put.bind(cohort).bind(int(kept.number)?).bind(int(kept.root)?).bind(kept.expires_at);
-        let put = put.bind(serde_json::to_string(&kept.document)?).execute(&self.pool).await?;
+        let put = put.bind(serde_json::to_string(&kept.document)?).execute(&self.writer).await?;
         // Each by itself: in one transaction, two replicas could wait for each other's rows.
-        sqlx::query("DELETE FROM assignments WHERE expires_at < $1").bind(now()).execute(&self.pool).await?;
+        sqlx::query("DELETE FROM assignments WHERE expires_at < $1").bind(now()).execute(&self.writer).await?;
         sqlx::query(
             "DELETE FROM assignments WHERE number <= (SELECT number FROM assignments ORDER BY number DESC LIMIT 1 OFFSET $1)",
         )
         .bind(ASSIGNMENTS_MAX)
-        .execute(&self.pool)
+        .execute(&self.writer)
         .await?;
         Ok(put.rows_affected() == 1)
     }

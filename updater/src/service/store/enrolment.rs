@@ -1,5 +1,6 @@
 //! Tokens, and terminals that come with one.
 
+use super::listing::After;
 use super::terminals::subscribed_text;
 use super::{Store, StoreError, int, nat, now};
 use crate::keys::PublicKey;
@@ -79,12 +80,14 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Every token, the newest first.
-    pub(crate) async fn tokens(&self) -> Result<Vec<TokenView>, StoreError> {
+    /// Tokens, the newest first: the first `limit`, or those after the time and name of the last one of a page.
+    pub(crate) async fn tokens(&self, after: Option<After>, limit: usize) -> Result<Vec<TokenView>, StoreError> {
+        let (time, id) = after.unwrap_or((i64::MAX, String::new()));
         let rows = sqlx::query_as::<_, TokenSql>(
             "SELECT sha256, token_group, uses, uses_max, created_at, expires_at, revoked_at, approval FROM enrolment_tokens
-             ORDER BY created_at DESC, sha256",
+             WHERE created_at <= $1 AND (created_at < $1 OR sha256 < $2) ORDER BY created_at DESC, sha256 DESC LIMIT $3",
         );
+        let rows = rows.bind(time).bind(id).bind(super::listing::rows(limit));
         rows.fetch_all(&self.pool).await?.into_iter().map(TokenSql::view).collect()
     }
 

@@ -51,14 +51,14 @@ impl Store {
             "UPDATE leases SET holder = $1, fence = fence + 1, beat = 0
              WHERE lease = 'signing' AND holder = $2 AND fence = $3 AND beat = $4",
         );
-        let taken = taken.bind(replica).bind(&seen.holder).bind(seen.fence).bind(seen.beat).execute(&self.pool).await?;
+        let taken = taken.bind(replica).bind(&seen.holder).bind(seen.fence).bind(seen.beat).execute(&self.writer).await?;
         Ok((taken.rows_affected() == 1).then_some(Fence(seen.fence + 1)))
     }
 
     /// A sign of life; false when the lease is lost.
     pub(crate) async fn keep_lease(&self, fence: Fence) -> Result<bool, StoreError> {
         let kept = sqlx::query("UPDATE leases SET beat = beat + 1 WHERE lease = 'signing' AND fence = $1 AND holder <> ''");
-        Ok(kept.bind(fence.0).execute(&self.pool).await?.rows_affected() == 1)
+        Ok(kept.bind(fence.0).execute(&self.writer).await?.rows_affected() == 1)
     }
 
     /// Gives the lease back; nothing happens when it is lost. `shown`: the metadata shows all that the tables hold. If it did not before,

@@ -28,7 +28,7 @@ impl Store {
              WHERE NOT EXISTS (SELECT 1 FROM named_releases n WHERE n.maker = r.maker AND n.name = r.name AND n.release = r.release)
              ON CONFLICT DO NOTHING",
         )
-        .execute(&self.pool)
+        .execute(&self.writer)
         .await?;
         let next = sqlx::query_as::<_, (String, String, i64, String)>(
             "SELECT r.maker, r.name, r.release, r.sha256 FROM named_releases n
@@ -94,7 +94,7 @@ impl Store {
 
     /// Has the database learn what the table of names holds, after many came: else it may read all of it to find one.
     pub(crate) async fn analyze_names(&self) -> Result<(), StoreError> {
-        sqlx::query("ANALYZE names").execute(&self.pool).await?;
+        sqlx::query("ANALYZE names").execute(&self.writer).await?;
         Ok(())
     }
 

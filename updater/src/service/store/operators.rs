@@ -66,7 +66,7 @@ impl Store {
         let at = now();
         if row.revoked_at.is_none() && row.last_used.is_none_or(|last| last + USE_NOTED_EVERY <= at) {
             let note = sqlx::query("UPDATE operators SET last_used = $1 WHERE name = $2").bind(at).bind(row.name.as_str());
-            note.execute(&self.pool).await?;
+            note.execute(&self.writer).await?;
         }
         Ok(Some(row))
     }

@@ -4,16 +4,21 @@ use super::{Store, StoreError, channel, channel_release, int, nat, now};
 use crate::Channel;
 use crate::decide::{ListedRelease, Tables, UserRow};
 use crate::wire::{
-    Acknowledge, Blocked, ChannelNeeds, ChannelRelease, DEFAULT_POLICY, Needs, Policies, Policy, TerminalFacts,
+    Blocked, ChannelNeeds, ChannelRelease, DEFAULT_POLICY, Designation, Needs, Policies, Policy, TerminalFacts,
 };
 use serde_json::json;
-use sqlx::{Any, FromRow, Transaction};
+use sqlx::FromRow;
 use std::collections::BTreeMap;
 
 /// A self-test that refuses a release because of a file that was clean.
-const FLAGS_CLEAN: &str = "self_test_flags_clean";
+pub(super) const FLAGS_CLEAN: &str = "self_test_flags_clean";
 /// Trouble that says nothing of a release: its owner's wish.
 const NO_FAULT: [&str; 2] = ["held_back", "declined"];
+
+/// Whether trouble with this code speaks against a release.
+pub(super) fn is_fault(code: &str) -> bool {
+    !NO_FAULT.contains(&code)
+}
 
 impl Store {
     /// Everything that decisions are made of and that is the same for all terminals.
@@ -179,73 +184,6 @@ impl Store {
         let rows = rows.bind(FLAGS_CLEAN).fetch_all(&self.pool).await?;
         rows.into_iter().map(|(maker, count)| Ok((maker, nat(count)?))).collect()
     }
-
-    /// Keeps whom a terminal's trouble accuses: of what it was last told the releases that it does not run; those that it runs, if there are no others.
-    pub(crate) async fn blame(&self, terminal: &str, result: &Acknowledge) -> Result<(), StoreError> {
-        let Acknowledge::Trouble { code, .. } = result else { return Ok(()) };
-        if NO_FAULT.contains(&code.as_str()) {
-            return Ok(());
-        }
-        let told = sqlx::query_as::<_, (Option<String>,)>("SELECT told FROM terminals WHERE terminal = $1");
-        let Some((Some(told),)) = told.bind(terminal).fetch_optional(&self.pool).await? else { return Ok(()) };
-        let told: Vec<ChannelRelease> = serde_json::from_str(&told)?;
-        let applied = self.terminal(terminal).await?.map(|terminal| terminal.row.applied).unwrap_or_default();
-        let new = told.iter().filter(|at| !applied.contains(at)).collect::<Vec<_>>();
-        let accused = if new.is_empty() { told.iter().collect() } else { new };
-        let mut tx = self.begin().await?;
-        for at in accused {
-            sqlx::query(
-                "INSERT INTO blamed (maker, name, release, terminal, code, at) VALUES ($1, $2, $3, $4, $5, $6)
-                 ON CONFLICT (maker, name, release, terminal, code) DO UPDATE SET at = excluded.at",
-            )
-            .bind(at.channel.maker())
-            .bind(at.channel.name())
-            .bind(int(at.release)?)
-            .bind(terminal)
-            .bind(code)
-            .bind(now())
-            .execute(&mut *tx)
-            .await?;
-        }
-        // A maker's record changes by that alone.
-        if code == FLAGS_CLEAN { self.commit_change(tx).await } else { Ok(tx.commit().await?) }
-    }
-}
-
-/// Writes what a terminal says of its machine, beyond what every row has.
-pub(super) async fn put_machine(
-    tx: &mut Transaction<'_, Any>,
-    terminal: &str,
-    facts: &TerminalFacts,
-) -> Result<(), StoreError> {
-    sqlx::query("UPDATE terminals SET memory_bytes = $1, features = $2, wished_group = $3 WHERE terminal = $4")
-        .bind(facts.memory_bytes.map(int).transpose()?)
-        .bind(serde_json::to_string(&facts.features)?)
-        .bind(&facts.group)
-        .bind(terminal)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
-}
-
-/// Keeps since when a terminal runs each of its channels; to be called after they were written.
-pub(super) async fn note_stays(tx: &mut Transaction<'_, Any>, terminal: &str) -> Result<(), StoreError> {
-    sqlx::query(
-        "DELETE FROM stays WHERE terminal = $1 AND NOT EXISTS (SELECT 1 FROM applied a WHERE a.terminal = stays.terminal
-         AND a.maker = stays.maker AND a.name = stays.name)",
-    )
-    .bind(terminal)
-    .execute(&mut **tx)
-    .await?;
-    sqlx::query(
-        "INSERT INTO stays (terminal, maker, name, since) SELECT terminal, maker, name, CAST($2 AS BIGINT) FROM applied
-         WHERE terminal = $1 ON CONFLICT (terminal, maker, name) DO NOTHING",
-    )
-    .bind(terminal)
-    .bind(now())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }
 
 /// What decisions need of a row of the user table.
@@ -269,18 +207,32 @@ pub(super) struct RowSql {
 impl RowSql {
     pub(super) const COLUMNS: &str = "counter, designation, subscribed, hardware, os, engine_version, memory_bytes, features, wished_group, group_name,\n         enrolled_group, pending, revoked_at";
 
+    pub(super) fn designation(&self) -> Result<Designation, StoreError> {
+        Ok(serde_json::from_str(&self.designation)?)
+    }
+
+    pub(super) fn subscribed(&self) -> Result<Vec<Channel>, StoreError> {
+        super::terminals::read_subscribed(&self.subscribed)
+    }
+
+    /// The group that operators gave the terminal; else its own word counts.
+    pub(super) fn set_group(&self) -> Option<String> {
+        self.group_name.clone().or_else(|| self.enrolled_group.clone())
+    }
+
     /// `applied` is maker, name, release and since when.
     pub(super) fn read(
         self,
         terminal: &str,
         applied: Vec<(String, String, i64, Option<i64>)>,
     ) -> Result<UserRow, StoreError> {
+        let (designation, subscribed, group) = (self.designation()?, self.subscribed()?, self.set_group());
         let facts = TerminalFacts {
             hardware: self.hardware,
             os: self.os,
             engine_version: self.engine_version,
-            designation: serde_json::from_str(&self.designation)?,
-            subscribed: super::terminals::read_subscribed(&self.subscribed)?,
+            designation,
+            subscribed,
             memory_bytes: self.memory_bytes.map(nat).transpose()?,
             features: self.features.map(|features| serde_json::from_str(&features)).transpose()?.unwrap_or_default(),
             group: self.wished_group,
@@ -292,6 +244,6 @@ impl RowSql {
             releases.push(at);
         }
         let row = UserRow::of(terminal, &facts, releases);
-        Ok(UserRow { stays, group: self.group_name.or(self.enrolled_group).or(row.group), ..row })
+        Ok(UserRow { stays, group: group.or(row.group), ..row })
     }
 }

@@ -1,6 +1,6 @@
 //! Rollouts, and who was told of what is rolled out.
 
-use super::{Store, StoreError, channel_release, from_word, int, nat, now, word};
+use super::{Store, StoreError, channel_release, from_word, int, nat, word};
 use crate::wire::{ChannelRelease, Progress, Rollout, RolloutState};
 use serde_json::json;
 use sqlx::FromRow;
@@ -116,22 +116,6 @@ impl Store {
         Ok(true)
     }
 
-    /// Keeps that a terminal was told of a release; the first time counts.
-    pub(crate) async fn offer(&self, terminal: &str, at: &ChannelRelease) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO offers (maker, name, release, terminal, at) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (maker, name, release, terminal) DO NOTHING",
-        )
-        .bind(at.channel.maker())
-        .bind(at.channel.name())
-        .bind(int(at.release)?)
-        .bind(terminal)
-        .bind(now())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
     /// What became of the terminals that were told of a release since its rollout counts. Contacts that are not written yet count as none.
     pub(crate) async fn progress(&self, rollout: &Rollout, at: i64) -> Result<Progress, StoreError> {
         let counts = sqlx::query_as::<_, (i64, i64, i64, i64)>(concat!(
@@ -161,7 +145,7 @@ impl Store {
             .bind(at.channel.maker())
             .bind(at.channel.name())
             .bind(int(at.release)?)
-            .execute(&self.pool)
+            .execute(&self.writer)
             .await?;
         Ok(())
     }
@@ -176,7 +160,7 @@ impl Store {
         .bind(rollout.at.channel.name())
         .bind(int(rollout.at.release)?)
         .bind(silent_before(rollout, at))
-        .execute(&self.pool)
+        .execute(&self.writer)
         .await?;
         Ok(())
     }

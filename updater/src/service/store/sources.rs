@@ -59,7 +59,8 @@ impl Store {
         .bind(now())
         .execute(&mut *tx)
         .await?;
-        self.audit_in(&mut tx, by, "source-added", &json!({ "maker": source.maker, "id": id })).await?;
+        let told = json!({ "maker": source.maker, "id": id, "url": source.url, "ask": source.ask });
+        self.audit_in(&mut tx, by, "source-added", &told).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -107,7 +108,7 @@ impl Store {
             sqlx::query("UPDATE sources SET next_at = $1, last_tried = $2 WHERE id = $3 AND (next_at <= $2 OR $4 = 1)");
         let at = now();
         let taken = taken.bind(at.saturating_add_unsigned(seconds)).bind(at).bind(id.as_str()).bind(i64::from(at_once));
-        if taken.execute(&self.pool).await?.rows_affected() == 0 {
+        if taken.execute(&self.writer).await?.rows_affected() == 0 {
             return Ok(None);
         }
         let row = sqlx::query_as::<_, SourceSql>("SELECT * FROM sources WHERE id = $1").bind(id.as_str());
@@ -133,7 +134,7 @@ impl Store {
         .bind(news.etag.clone())
         .bind(news.modified.clone())
         .bind(id.as_str())
-        .execute(&self.pool)
+        .execute(&self.writer)
         .await?;
         Ok(())
     }

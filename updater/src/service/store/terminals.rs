@@ -1,12 +1,10 @@
 //! The user table.
 
-use super::coverage::configure;
-use super::policy::{RowSql, note_stays, put_machine};
+use super::policy::RowSql;
 use super::{Store, StoreError, channel, int, nat, now};
 use crate::Channel;
 use crate::decide::UserRow;
-use crate::keys::PublicKey;
-use crate::wire::{Acknowledge, Assignment, ChannelRelease, CheckIn, Reported, TerminalFacts, TerminalRow};
+use crate::wire::{ChannelRelease, TerminalFacts, TerminalRow};
 use serde_json::json;
 use sqlx::{Any, FromRow, Transaction};
 use std::collections::HashMap;
@@ -22,22 +20,13 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
-    fn of(pending: i64, revoked_at: Option<i64>) -> Self {
+    pub(super) fn of(pending: i64, revoked_at: Option<i64>) -> Self {
         match (revoked_at, pending) {
             (Some(_), _) => Standing::Revoked,
             (None, 0) => Standing::Active,
             (None, _) => Standing::Pending,
         }
     }
-}
-
-/// What became of a check-in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CheckInTaken {
-    /// It is written. A copy said what neither the last answer nor the one before it told this terminal to say.
-    Yes { is_copy: bool },
-    /// Its counter was used; nothing is written. The last one that was taken.
-    Replayed(u64),
 }
 
 /// The part of a terminal's row that an idle poll needs.
@@ -49,15 +38,6 @@ pub(crate) struct Terminal {
 }
 
 impl Store {
-    /// Who a terminal is and how it stands.
-    pub(crate) async fn terminal_key(&self, terminal: &str) -> Result<Option<(PublicKey, Standing)>, StoreError> {
-        let row = sqlx::query_as::<_, (String, i64, Option<i64>)>(
-            "SELECT public_key, pending, revoked_at FROM terminals WHERE terminal = $1",
-        );
-        let row = row.bind(terminal).fetch_optional(&self.pool).await?;
-        row.map(|(key, pending, revoked_at)| Ok((key.parse()?, Standing::of(pending, revoked_at)))).transpose()
-    }
-
     /// What an idle poll needs of a terminal.
     pub(crate) async fn terminal(&self, terminal: &str) -> Result<Option<Terminal>, StoreError> {
         let select = format!("SELECT {} FROM terminals WHERE terminal = $1", RowSql::COLUMNS);
@@ -96,39 +76,6 @@ impl Store {
             .await?;
         }
         Ok(tx.commit().await?)
-    }
-
-    /// Writes a terminal's row as it reported it, and `freshness` as what it must say next time.
-    pub(crate) async fn check_in(
-        &self,
-        terminal: &str,
-        counter: u64,
-        report: &CheckIn,
-        freshness: &str,
-    ) -> Result<CheckInTaken, StoreError> {
-        let mut tx = self.begin().await?;
-        if !take_counter(&mut tx, terminal, counter).await? {
-            return Ok(CheckInTaken::Replayed(last_counter(&mut tx, terminal).await?));
-        }
-        let is_copy = !take_freshness(&mut tx, terminal, &report.freshness, freshness).await?;
-        let facts = &report.facts;
-        sqlx::query(
-            "UPDATE terminals SET hardware = $1, os = $2, engine_version = $3, designation = $4, subscribed = $5
-             WHERE terminal = $6",
-        )
-        .bind(&facts.hardware)
-        .bind(&facts.os)
-        .bind(&facts.engine_version)
-        .bind(serde_json::to_string(&facts.designation)?)
-        .bind(subscribed_text(facts)?)
-        .bind(terminal)
-        .execute(&mut *tx)
-        .await?;
-        put_machine(&mut tx, terminal, facts).await?;
-        put_applied(&mut tx, terminal, &report.applied).await?;
-        configure(&mut tx, terminal).await?;
-        tx.commit().await?;
-        Ok(CheckInTaken::Yes { is_copy })
     }
 
     /// Refuses all calls of a terminal from now on; false when there is none of this number.
@@ -180,54 +127,6 @@ impl Store {
         self.commit_row_change(tx).await?;
         Ok(true)
     }
-
-    /// Keeps what a terminal was told, for the operator's view.
-    pub(crate) async fn put_reason(&self, terminal: &str, assignment: &Assignment) -> Result<(), StoreError> {
-        sqlx::query("UPDATE terminals SET reason = $1, words = $2, told = $3 WHERE terminal = $4")
-            .bind(assignment.reason.code())
-            .bind(&assignment.words)
-            .bind(serde_json::to_string(&assignment.channels)?)
-            .bind(terminal)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
-
-    /// Records a terminal's result; returns the last counter that was taken, and records nothing, for one that was used.
-    pub(crate) async fn acknowledge(
-        &self,
-        terminal: &str,
-        counter: u64,
-        reported: &Reported<Acknowledge>,
-    ) -> Result<Result<(), u64>, StoreError> {
-        let mut tx = self.begin().await?;
-        if !take_counter(&mut tx, terminal, counter).await? {
-            return Ok(Err(last_counter(&mut tx, terminal).await?));
-        }
-        let insert = "INSERT INTO reports (terminal, at, plan, steps, outcome, generation, step, code, words)
-                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        let steps = if reported.steps.is_empty() { None } else { Some(serde_json::to_string(&reported.steps)?) };
-        let report = sqlx::query(insert).bind(terminal).bind(now()).bind(&reported.plan).bind(steps);
-        let none = None::<&str>;
-        match &reported.result {
-            Acknowledge::Installed { generation, applied } => {
-                let report = report.bind("installed").bind(int(*generation)?).bind(none).bind(none).bind(none);
-                report.execute(&mut *tx).await?;
-                put_applied(&mut tx, terminal, applied).await?;
-                configure(&mut tx, terminal).await?;
-            }
-            Acknowledge::Staged { generation, .. } => {
-                let report = report.bind("staged").bind(int(*generation)?).bind(none).bind(none).bind(none);
-                report.execute(&mut *tx).await?;
-            }
-            Acknowledge::Trouble { step, code, words } => {
-                let report = report.bind("trouble").bind(None::<i64>).bind(step).bind(code).bind(words);
-                report.execute(&mut *tx).await?;
-            }
-        }
-        tx.commit().await?;
-        Ok(Ok(()))
-    }
 }
 
 pub(super) async fn take_counter(tx: &mut Transaction<'_, Any>, terminal: &str, counter: u64) -> Result<bool, StoreError> {
@@ -245,62 +144,6 @@ pub(super) async fn take_counter(tx: &mut Transaction<'_, Any>, terminal: &str, 
 pub(super) async fn last_counter(tx: &mut Transaction<'_, Any>, terminal: &str) -> Result<u64, StoreError> {
     let held = sqlx::query_scalar::<_, i64>("SELECT counter FROM terminals WHERE terminal = $1");
     nat(held.bind(terminal).fetch_optional(&mut **tx).await?.unwrap_or(0))
-}
-
-/// How long one remark on copies of a terminal is enough, in seconds.
-const COPY_TOLD_EVERY: i64 = 24 * 3600;
-
-/// Takes what a terminal says against what it was told to say, and keeps `next` for the next time. Returns false, and makes a remark in the
-/// row and once a day among the reports, when it is neither what the last answer said nor what it said itself last time: two copies of the
-/// terminal take turns, or it was put back to an older state. An answer that was lost makes it say the same again, which is in order.
-async fn take_freshness(tx: &mut Transaction<'_, Any>, terminal: &str, said: &str, next: &str) -> Result<bool, StoreError> {
-    let held = sqlx::query_as::<_, (String, String, Option<i64>)>(
-        "SELECT freshness, freshness_before, cloned_at FROM terminals WHERE terminal = $1",
-    );
-    let (told, before, cloned_at) = held.bind(terminal).fetch_one(&mut **tx).await?;
-    let is_one = said == told || said == before;
-    let now = now();
-    // What is kept has the length that this service gives; anything else can be no answer of its own.
-    let said = if said.len() <= next.len() { said } else { "" };
-    sqlx::query(
-        "UPDATE terminals SET freshness = $1, freshness_before = $2,
-         cloned_at = CASE WHEN $3 = 1 THEN cloned_at ELSE $4 END WHERE terminal = $5",
-    )
-    .bind(next)
-    .bind(said)
-    .bind(i64::from(is_one))
-    .bind(now)
-    .bind(terminal)
-    .execute(&mut **tx)
-    .await?;
-    if !is_one && cloned_at.is_none_or(|at| now - at >= COPY_TOLD_EVERY) {
-        let insert = sqlx::query(
-            "INSERT INTO reports (terminal, at, outcome, step, code, words) VALUES ($1, $2, 'trouble', 'check-in', $3, $4)",
-        );
-        let words = "two copies of this terminal check in, or it was put back to an older state";
-        insert.bind(terminal).bind(now).bind(COPY_CODE).bind(words).execute(&mut **tx).await?;
-    }
-    Ok(is_one)
-}
-
-/// Code of the remark on copies among a terminal's reports.
-const COPY_CODE: &str = "terminal_cloned";
-
-async fn put_applied(tx: &mut Transaction<'_, Any>, terminal: &str, applied: &[ChannelRelease]) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM applied WHERE terminal = $1").bind(terminal).execute(&mut **tx).await?;
-    for at in applied {
-        sqlx::query(
-            "INSERT INTO applied (terminal, maker, name, release) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (terminal, maker, name) DO UPDATE SET release = excluded.release",
-        )
-        .bind(terminal)
-        .bind(at.channel.maker())
-        .bind(at.channel.name())
-        .bind(int(at.release)?)
-        .execute(&mut **tx)
-        .await?;
-    }
-    note_stays(tx, terminal).await
 }
 
 #[derive(FromRow)]

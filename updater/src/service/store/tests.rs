@@ -5,7 +5,7 @@ use super::*;
 use crate::disk::Disk;
 use crate::keys::SigningKey;
 use crate::service::lease::{Lease, LeaseTimes};
-use crate::wire::{CheckIn, Danger, Designation, MakerName, Sha256Hex, TerminalFacts, ThreatNews};
+use crate::wire::{Assignment, CheckIn, Danger, Designation, MakerName, Reason, Sha256Hex, TerminalFacts, ThreatNews};
 use std::collections::HashMap;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -205,16 +205,14 @@ async fn the_user_table_takes_each_counter_once_from_whichever_replica() {
             let again = one.enrol(&second, "another", &key, 2, &facts).await.unwrap();
             assert_eq!(again, Enrolment::Accepted(terminal.clone()));
 
-            let report = CheckIn { facts: facts.clone(), applied: Vec::new(), freshness: String::new() };
             let mut asks = Vec::new();
             for at in 0..8 {
-                let (store, terminal, report) = (if at % 2 == 0 { &one } else { &two }, terminal.clone(), report.clone());
-                let store = store.clone();
-                asks.push(tokio::spawn(async move { store.check_in(&terminal, 7, &report, "f").await.unwrap() }));
+                let (store, terminal) = (if at % 2 == 0 { &one } else { &two }.clone(), terminal.clone());
+                asks.push(tokio::spawn(async move { check_in(&store, &terminal, 7).await }));
             }
             let mut taken = 0;
             for ask in asks {
-                taken += usize::from(ask.await.unwrap() == CheckInTaken::Yes { is_copy: false });
+                taken += usize::from(ask.await.unwrap().is_some());
             }
             assert_eq!(taken, 1, "{database:?}");
         }
@@ -251,8 +249,102 @@ fn a_connection_to_another_machine_is_proven_and_encrypted_unless_it_is_said() {
     assert!(!format!("{:?}", Database::Postgres("postgres://me:secret@h/d".to_owned())).contains("secret"));
 }
 
+mod writing;
+
+/// A check-in as its handler does it; the counter of the row that it was decided of, or `None` where its own was used.
+async fn check_in(store: &Store, terminal: &str, counter: u64) -> Option<u64> {
+    loop {
+        let held = store.held(terminal).await.unwrap().unwrap();
+        if counter <= held.counter {
+            return None;
+        }
+        let change = change(store, &held, counter, "linux").await;
+        match store.put(change, |_| {}).await.unwrap() {
+            Put::Written => return Some(held.counter),
+            Put::Overtaken => {}
+        }
+    }
+}
+
+/// The change of a check-in with this system.
+async fn change(store: &Store, held: &Held, counter: u64, os: &str) -> Change {
+    let facts = TerminalFacts { os: os.to_owned(), ..facts("1") };
+    let report = CheckIn { facts, applied: Vec::new(), freshness: String::new() };
+    let runs = store.runs(&held.terminal).await.unwrap();
+    let (channels, words) = (Vec::new(), String::new());
+    let told = Assignment { channels, reason: Reason::Current, words, urgent: false, earliest: None, until: None };
+    held.checked_in(&runs, Vec::new(), counter, &report, "f").unwrap().told(&told, &[]).unwrap()
+}
+
+/// Enters terminals of these names.
+async fn enrol(tables: &Tables, store: &Store, names: &[String]) {
+    for name in names {
+        let token = Sha256Hex::of(name.as_bytes());
+        store.add_token("operator:test", &one_use(token)).await.unwrap();
+        store.enrol(&token, name, &tables.key(name).public(), 1, &facts("1")).await.unwrap();
+    }
+}
+
 fn one_use(digest: Sha256Hex) -> NewToken<'static> {
     NewToken { digest, uses_max: 1, expires_at: None, group: None, approval: false }
+}
+
+/// Of each terminal the newest reports are kept, however many come and from how many at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn old_reports_are_forgotten() {
+    let tables = Tables::new().await;
+    for database in &tables.databases {
+        let store = Store::open(database).await.unwrap();
+        let count = async |terminal: &str| {
+            let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM reports WHERE terminal = $1");
+            count.bind(terminal).fetch_one(&store.pool).await.unwrap()
+        };
+        let report = async |terminal: &str, times: i64| {
+            let mut tx = store.begin().await.unwrap();
+            for _ in 0..times {
+                let insert = sqlx::query("INSERT INTO reports (terminal, at, outcome) VALUES ($1, $2, 'installed')");
+                insert.bind(terminal).bind(now()).execute(&mut *tx).await.unwrap();
+            }
+            tx.commit().await.unwrap();
+        };
+        let forget = async |mut after: i64| {
+            let mut looks = 0;
+            loop {
+                let came_to = store.forget_reports(after).await.unwrap();
+                looks += 1;
+                if came_to <= after {
+                    return (came_to, looks);
+                }
+                after = came_to;
+            }
+        };
+        for terminal in ["quiet", "busy", "old"] {
+            let insert = sqlx::query(
+                "INSERT INTO terminals (terminal, public_key, counter, hardware, os, engine_version, designation, subscribed, enrolled_at)
+                 VALUES ($1, $1, 0, '', '', '', '\"own\"', '[]', 0)",
+            );
+            insert.bind(terminal).execute(&store.pool).await.unwrap();
+        }
+        let kept = reports::REPORTS_KEPT;
+        assert_eq!(forget(0).await.0, 0, "there is nothing yet");
+        report("old", kept + 5).await;
+        let before = store.newest_report().await.unwrap();
+        report("quiet", kept).await;
+        report("busy", 3_000).await;
+        report("quiet", 1).await;
+        let newest = store.newest_report().await.unwrap();
+        let (came_to, looks) = forget(before).await;
+        assert_eq!((came_to, looks), (newest, 5), "a thousand at a time, and once more to see that there are none");
+        assert_eq!((count("quiet").await, count("busy").await), (kept, kept));
+        assert_eq!(count("old").await, kept + 5, "who has not reported since is not looked at");
+        let oldest = sqlx::query_scalar::<_, i64>("SELECT MIN(id) FROM reports WHERE terminal = 'busy'");
+        let oldest = oldest.fetch_one(&store.pool).await.unwrap();
+        assert_eq!(oldest, newest - kept, "the newest are kept, and the last of all is another's");
+        assert_eq!(forget(newest).await, (newest, 1));
+        // The newest rows are gone with their terminal, and their numbers may come again.
+        assert_eq!(forget(newest + 50).await.0, newest);
+        store.close().await;
+    }
 }
 
 /// A certificate for this name by an authority of its own, and that authority in PEM.

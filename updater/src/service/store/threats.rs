@@ -179,7 +179,7 @@ impl Store {
                 .bind(now())
                 .bind(row.maker.as_str())
                 .bind(&row.news.threat)
-                .execute(&self.pool)
+                .execute(&self.writer)
                 .await?;
         }
         Ok(missed)
@@ -246,7 +246,7 @@ impl Store {
              ON CONFLICT (threat) DO UPDATE SET at = excluded.at WHERE asked.at <= $3",
         );
         let at = now();
-        let taken = taken.bind(threat).bind(at).bind(at.saturating_sub_unsigned(every)).execute(&self.pool).await?;
+        let taken = taken.bind(threat).bind(at).bind(at.saturating_sub_unsigned(every)).execute(&self.writer).await?;
         Ok(taken.rows_affected() == 1)
     }
 }

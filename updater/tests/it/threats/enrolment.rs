@@ -117,6 +117,35 @@ async fn an_enrolment_token_is_used_once_too_often() {
     assert_eq!(rows(&world).await.len(), 2, "nobody else is enrolled");
 }
 
+/// There may be a token for each terminal, so they come in pages.
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_listed_by_pages() {
+    let world = World::new().await;
+    assert!(world.operator.tokens().await.unwrap().is_empty());
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        made.push(world.operator.make_token(&TokenRequest::default()).await.unwrap().id);
+    }
+    // As if the tokens were older, two of each second.
+    for (index, id) in made.iter().enumerate() {
+        world.sql(&format!("UPDATE enrolment_tokens SET created_at = {} WHERE sha256 LIKE '{id}%'", index / 2)).await;
+    }
+    let all = world.operator.tokens().await.unwrap();
+    let ids = |tokens: &[updater::wire::TokenView]| tokens.iter().map(|token| token.id.clone()).collect::<Vec<_>>();
+    assert!(all.is_sorted_by_key(|token| std::cmp::Reverse(token.created_at)) && all.len() == 5);
+    let mut one_by_one = Vec::new();
+    while let Some(more) = world.operator.tokens_after(one_by_one.last()).await.unwrap() {
+        one_by_one.push(more[0].clone());
+        assert_eq!(ids(&more), ids(&all[one_by_one.len() - 1..]), "what follows is the rest");
+    }
+    assert_eq!(ids(&one_by_one), ids(&all));
+    let web = world.url.join("/v1/enrolment-tokens?after=yesterday").unwrap();
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let refused = client.get(web).bearer_auth(world.token()).send().await.unwrap();
+    assert_eq!(refused.status(), 400);
+    assert!(refused.text().await.unwrap().contains("cursor_malformed"));
+}
+
 /// Row 39. Whoever has a stolen key speaks for the terminal until it is revoked, and for nobody then; nor does the key enrol again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stolen_terminal_key_is_revoked() {
