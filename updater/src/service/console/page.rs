@@ -177,7 +177,9 @@ pub(crate) fn now() -> i64 {
 /// A time as date and minute, with the seconds and how long ago it is in its title.
 pub(crate) fn at(seconds: i64) -> Markup {
     let Ok(time) = jiff::Timestamp::from_second(seconds) else { return html! { "–" } };
-    let title = format!("{}, {} ago", exactly(time), span(now() - seconds));
+    let passed = now() - seconds;
+    let distance = if passed < 0 { format!("in {}", span(-passed)) } else { format!("{} ago", span(passed)) };
+    let title = format!("{}, {distance}", exactly(time));
     html! { time.nowrap datetime=(time) title=(title) { (time.strftime("%Y-%m-%d %H:%M")) } }
 }
 
@@ -378,6 +380,18 @@ pub(crate) fn pages(first: Option<&str>, next: Option<&str>) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A time is a number in some table: whatever it is, the page is shown.
+    #[test]
+    fn every_number_can_be_shown_as_a_time() {
+        let (first, last) = (jiff::Timestamp::MIN.as_second(), jiff::Timestamp::MAX.as_second());
+        for seconds in [0, -1, first, last, first - 1, last + 1, i64::MIN, i64::MAX] {
+            let is_time = (first..=last).contains(&seconds);
+            assert_eq!(at(seconds).into_string().contains("<time"), is_time, "{seconds}");
+            assert_eq!(ago(Some(seconds)).into_string().contains("never"), !is_time, "{seconds}");
+        }
+        assert!(at(last).into_string().contains("9999-12-30") && at(first).into_string().contains("-9999-01-02"));
+    }
 
     #[test]
     fn nothing_that_somebody_wrote_acts_on_a_page() {
