@@ -394,6 +394,9 @@ pub(crate) enum AdminCommand {
         /// Count them, and remove nothing
         #[arg(long)]
         dry_run: bool,
+        /// Read every object, to find those that were damaged
+        #[arg(long)]
+        read: bool,
     },
     /// Fetch makers' releases from their own sites, or from other services.
     Source(SourceArgs),
@@ -510,6 +513,14 @@ pub(crate) enum AgentCommand {
     },
     /// Show what is installed and what the service last said.
     Status,
+    /// Show what this terminal asked the service, was answered and did, oldest first.
+    ///
+    /// Each request has the id that the service's log has it by. A few thousand lines are kept.
+    Journal {
+        /// Only so many lines, the newest
+        #[arg(long, value_name = "N")]
+        last: Option<usize>,
+    },
     /// Show the files that what is in force has besides signatures: documents, samples, packages of the scanner.
     Modules,
     /// Show one of these files, or write it elsewhere. It is never run.

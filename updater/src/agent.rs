@@ -21,6 +21,7 @@
 //! <state>/poll.json         tag of what was last assigned, for the idle poll
 //! <state>/backoff.json      who asked to be left alone, and until when
 //! <state>/parts/<sha256>    downloads that broke off
+//! <state>/journal.jsonl     what was asked, answered and done, for people; journal.old.jsonl what came before
 //! <state>/tmp/              scratch
 //! <state>/lock              one agent at a time
 //! ```
@@ -45,6 +46,7 @@ mod fetch;
 mod follow;
 mod generation;
 mod import;
+mod journal;
 mod machine;
 mod metadata;
 mod modules;
@@ -65,7 +67,7 @@ mod window;
 
 use crate::Channel;
 use crate::disk::{Checkpoint, Disk, DiskError, Lock};
-use crate::http::{Client, Network, Proof};
+use crate::http::{Client, HttpError, Network, Proof, is_request_id};
 use crate::keys::SigningKey;
 use crate::random;
 use crate::tuf::{self, TufError};
@@ -79,6 +81,7 @@ pub use fetch::Transfer;
 use follow::Session;
 pub use generation::{Installed, Manifest};
 pub use import::Imported;
+pub use journal::{JournalEntry, JournalEvent, journal};
 use metadata::Source;
 pub use modules::{FetchedModule, InstalledModule, modules};
 pub use plan::{Plan, PlanStep};
@@ -346,7 +349,7 @@ impl Agent {
             return Err(AgentError::AlreadyEnrolled { terminal: identity.terminal, service });
         }
         let expected = root_of_token(&enrolment.token)?;
-        let client = Client::with(&enrolment.service, &self.network)?;
+        let client = self.client(&enrolment.service)?;
         let root = client.get("/metadata/1.root.json", tuf::METADATA_LEN_MAX, &mut |_| {}).await?;
         let found = Sha256Hex::of(&root);
         if found != expected {
@@ -433,6 +436,10 @@ impl Agent {
         let session = self.session(settings, identity, installed, stage_only)?;
         let updated = self.update_in(&session, fully || fell_back.is_some()).await;
         self.note_end(updated.is_err());
+        session.journal.note(match &updated {
+            Ok(report) => JournalEvent::Ended { outcome: report.outcome.code().to_owned(), words: None },
+            Err(error) => JournalEvent::Ended { outcome: error.code().to_owned(), words: Some(error.to_string()) },
+        });
         updated.map(|report| UpdateReport { fell_back, ..report })
     }
 
@@ -443,9 +450,29 @@ impl Agent {
         installed: Option<Manifest>,
         stage_only: bool,
     ) -> Result<Session, AgentError> {
-        let source = Source::Service(Client::with(&identity.service, &self.network)?);
+        let source = Source::Service(self.client(&identity.service)?);
+        let (journal, progress) = (self.state.journal(), Mutex::default());
         let key = SigningKey::load(&self.state.disk, &self.state.key_path())?;
-        Ok(Session { installed, source, key, settings, stage_only, identity, progress: Mutex::default() })
+        Ok(Session { installed, source, key, settings, stage_only, identity, progress, journal })
+    }
+
+    /// A client whose requests are written in the journal.
+    fn client(&self, service: &Url) -> Result<Client, HttpError> {
+        let journal = self.state.journal();
+        let teller = move |method: &Method, path: &str, seen: Result<(u16, Option<&str>), &HttpError>| {
+            let (method, path) = (method.to_string(), path.to_owned());
+            journal.note(match seen {
+                Ok((status, request)) => {
+                    // Another's text, of any bytes; what is not plain is no id of a service of this kind.
+                    let request = request.filter(|id| is_request_id(id.as_bytes())).map(str::to_owned);
+                    JournalEvent::Asked { method, path, status: Some(status), request, code: None }
+                }
+                Err(error) => {
+                    JournalEvent::Asked { method, path, status: None, request: None, code: Some(error.code().to_owned()) }
+                }
+            });
+        };
+        Ok(Client::with(service, &self.network)?.telling(Arc::new(teller)))
     }
 
     /// What the next update would do. Checks in, as an update does, and fetches and changes nothing that is installed.
@@ -464,6 +491,7 @@ impl Agent {
         let session = self.session(settings, identity, installed, false)?;
         let (told, counter) = self.noting(SERVICE, self.check_in(&session).await)?;
         let order = self.noting(SERVICE, self.take(&session, &told, counter).await)?;
+        follow::check_order(&session, &order)?;
         self.plan_of(&session, &order)
     }
 

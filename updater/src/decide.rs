@@ -17,12 +17,15 @@
 //! back only when that shrinks nothing; so after going back there is nothing that it could leave for again. Tables that change are held
 //! off by the minimum stay, which is asked before each way back.
 //!
+//! What the operator gives one terminal alone goes before the policy, and after all that goes before that (`one_off`).
+//!
 //! Three steps, each in a file: what it would run without help (`product`, `variant`), what could go (`back`), what could help
 //! (`candidates`, by the makers' `record`). What is the same for all terminals is computed once, in a [`Prepared`]; a decision then works on
 //! bit sets. [`Prepared::explain`] is the same code with a listener (`trace`), so that it cannot tell another story.
 
 mod back;
 mod candidates;
+mod one_off;
 mod prepared;
 mod product;
 mod record;
@@ -33,8 +36,10 @@ mod variant;
 
 use crate::Channel;
 use crate::wire::{
-    Assignment, ChannelRelease, Danger, Designation, Explanation, Machine, Policy, Reason, Rule, Sha256Hex, TerminalFacts,
+    Assignment, ChannelRelease, Danger, Designation, Explanation, Machine, OneOff, Policy, Reason, Rule, Sha256Hex,
+    TerminalFacts,
 };
+pub use one_off::Void;
 use prepared::Scope;
 pub use prepared::{ListedRelease, Prepared, Tables};
 use product::{Product, Target, Why};
@@ -52,6 +57,8 @@ pub struct UserRow {
     pub applied: Vec<ChannelRelease>,
     /// Since when it runs each channel: seconds since 1970. One that is not here runs since just now.
     pub stays: Vec<(Channel, i64)>,
+    /// What the operator gave it alone, ascending by channel; also what is over by now.
+    pub one_offs: Vec<OneOff>,
     /// What it says of its machine.
     pub machine: Machine,
     /// Its group: the operator's word, else its own.
@@ -63,8 +70,8 @@ pub struct UserRow {
 impl UserRow {
     /// A row that says nothing of its machine.
     pub fn new(designation: Designation, subscribed: Vec<Channel>, applied: Vec<ChannelRelease>) -> Self {
-        let (stays, machine, group, bucket) = (Vec::new(), Machine::default(), None, 0);
-        UserRow { designation, subscribed, applied, stays, machine, group, bucket }
+        let (stays, one_offs, machine, group, bucket) = (Vec::new(), Vec::new(), Machine::default(), None, 0);
+        UserRow { designation, subscribed, applied, stays, one_offs, machine, group, bucket }
     }
 
     /// The row of the terminal with this number, that says this of itself.
@@ -132,6 +139,7 @@ impl Prepared {
             designation: row.designation.clone(),
             subscribed: row.subscribed.clone(),
             applied: applied(row),
+            one_offs: row.one_offs.clone(),
             threats: self.rows_of(&trail.open),
             tried: trail.tried,
             candidates: trail.candidates,
@@ -142,8 +150,10 @@ impl Prepared {
     fn assign<T: Trace>(&self, row: &UserRow, now: i64, trace: &mut T) -> Assignment {
         let (_, policy) = self.policies.of(row.group.as_deref());
         let case = Case { tables: self, row, policy, now, scope: self.scope(policy.danger) };
-        let assignment = case.channels_and_reason(trace);
-        case.hinted(assignment, trace)
+        case.trace_one_offs(trace);
+        let given = case.given();
+        let assignment = case.channels_and_reason(&given, trace);
+        case.hinted(case.with_given(assignment, &given), trace)
     }
 }
 
@@ -158,8 +168,8 @@ struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    fn channels_and_reason<T: Trace>(&self, trace: &mut T) -> Assignment {
-        let product = self.product();
+    fn channels_and_reason<T: Trace>(&self, given: &[Target<'a>], trace: &mut T) -> Assignment {
+        let product = self.product(given);
         let wishes = self.row.designation.wishes_updates();
         trace.tried(Rule::WishesUpdates, wishes, || format!("its designation is {:?}", self.row.designation));
         if !wishes {

@@ -2,19 +2,24 @@
 //!
 //! ```text
 //! {"payload":"<JSON text>","signatures":[{"key":"<hex>","signature":"<hex>"}]}
-//! signed bytes = "titer-assignment-v1\n" PAYLOAD, or "titer-membership-v1\n" PAYLOAD
+//! signed bytes = "titer-KIND-v1\n" PAYLOAD, where KIND is assignment, one-off or membership
 //! ```
 //!
 //! An assignment is the same for all terminals that are to be told the same, its cohort, so it is signed once and not for each of them. A
 //! membership ties one terminal to it, by one answer to one check-in. Both must hold, so that neither an assignment of others, nor an older
 //! one, nor an answer of before is followed. What they say is still no more than a choice among what makers signed.
 //!
+//! A one-off takes the place of the assignment for one terminal. It names that and the check-in itself, so that no one-off of before can be put
+//! beside a membership of today.
+//!
 //! The text that came is what is verified, and it is read only then. Rejected: canonical JSON, which is one more thing that two sides can do
 //! differently.
 
 use crate::Channel;
 use crate::keys::{PublicKey, SigningKey};
-use crate::wire::{AssignmentDocument, DocumentSignature, Membership, SignedDocument};
+use crate::wire::{
+    AssignedBlob, Assignment, AssignmentDocument, DocumentSignature, Membership, OneOffDocument, SignedDocument,
+};
 use crate::words::printable;
 use jiff::Timestamp as Time;
 use serde::de::DeserializeOwned;
@@ -27,6 +32,7 @@ const SIGNATURES_MAX: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Assignment,
+    OneOff,
     Membership,
 }
 
@@ -34,6 +40,7 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Kind::Assignment => "assignment",
+            Kind::OneOff => "one-off",
             Kind::Membership => "membership",
         }
     }
@@ -91,6 +98,28 @@ pub enum DirectorError {
         /// The counter that was sent.
         expected: u64,
     },
+    /// A one-off is meant for another terminal.
+    #[error("the one-off is for terminal {found}, this is {expected}")]
+    OneOffOfAnother {
+        /// Whose it is.
+        found: String,
+        /// Who asked.
+        expected: String,
+    },
+    /// A one-off answers another check-in than the one just made.
+    #[error("the one-off answers check-in {found}, {expected} was asked")]
+    OneOffReplayed {
+        /// The counter in it.
+        found: u64,
+        /// The counter that was sent.
+        expected: u64,
+    },
+    /// The time of a one-off is over.
+    #[error("the one-off expired at {at}")]
+    OneOffExpired {
+        /// When.
+        at: Time,
+    },
     /// There was a newer one for this cohort.
     #[error("the assignment of cohort {cohort} has number {found}, {least} or more is expected")]
     RolledBack {
@@ -118,6 +147,9 @@ impl DirectorError {
             DirectorError::Expired { .. } => "assignment_expired",
             DirectorError::OfAnother { .. } => "assignment_of_another",
             DirectorError::Replayed { .. } => "assignment_replayed",
+            DirectorError::OneOffOfAnother { .. } => "one_off_of_another",
+            DirectorError::OneOffReplayed { .. } => "one_off_replayed",
+            DirectorError::OneOffExpired { .. } => "one_off_expired",
             DirectorError::RolledBack { .. } => "assignment_rolled_back",
             DirectorError::Disagrees(_) => "assignment_disagrees",
             DirectorError::Drops(_) => "assignment_drops_product",
@@ -170,37 +202,77 @@ pub(crate) struct Inquiry<'a> {
     pub(crate) now: Time,
 }
 
-/// Verifies both documents of an answer. Whether the assignment's number is behind what was seen of its cohort is left to the caller, who
+/// What a terminal is told, whichever document says so.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub(crate) assignment: Assignment,
+    pub(crate) blobs: Vec<AssignedBlob>,
+    pub(crate) member: Membership,
+    /// Cohort and number of an assignment; `None` for a one-off, which nothing can come before or after.
+    pub(crate) number: Option<(String, u64)>,
+}
+
+/// Verifies both documents of an answer. Whether an assignment's number is behind what was seen of its cohort is left to the caller, who
 /// keeps those.
 pub(crate) fn verify(
     trust: &Trust,
-    assignment: &SignedDocument,
+    told: &SignedDocument,
     membership: &SignedDocument,
     inquiry: &Inquiry<'_>,
-) -> Result<(AssignmentDocument, Membership), DirectorError> {
+) -> Result<Verified, DirectorError> {
     let member: Membership = trust.open(Kind::Membership, membership)?;
-    let told: AssignmentDocument = trust.open(Kind::Assignment, assignment)?;
+    if member.cohort == member.terminal {
+        return verify_one_off(trust, told, member, inquiry);
+    }
+    let told: AssignmentDocument = trust.open(Kind::Assignment, told)?;
+    check_member(&member, inquiry)?;
+    if told.cohort != member.cohort {
+        return Err(of_another(&told.cohort, &member.cohort));
+    }
+    check_expiry(Kind::Membership, member.expires, inquiry.now)?;
+    check_expiry(Kind::Assignment, told.expires, inquiry.now)?;
+    check_number(&told.cohort, told.number, member.number)?;
+    let AssignmentDocument { cohort, number, assignment, blobs, .. } = told;
+    Ok(Verified { assignment, blobs, member, number: Some((cohort, number)) })
+}
+
+/// The same where the membership says that what comes with it is for its terminal alone.
+fn verify_one_off(
+    trust: &Trust,
+    told: &SignedDocument,
+    member: Membership,
+    inquiry: &Inquiry<'_>,
+) -> Result<Verified, DirectorError> {
+    let told: OneOffDocument = trust.open(Kind::OneOff, told)?;
+    check_member(&member, inquiry)?;
+    if told.terminal != inquiry.terminal {
+        let (found, expected) = (printable(&told.terminal), printable(inquiry.terminal));
+        return Err(DirectorError::OneOffOfAnother { found, expected });
+    }
+    if told.counter != inquiry.counter {
+        return Err(DirectorError::OneOffReplayed { found: told.counter, expected: inquiry.counter });
+    }
+    check_expiry(Kind::Membership, member.expires, inquiry.now)?;
+    check_expiry(Kind::OneOff, told.expires, inquiry.now)?;
+    Ok(Verified { assignment: told.assignment, blobs: told.blobs, member, number: None })
+}
+
+fn check_member(member: &Membership, inquiry: &Inquiry<'_>) -> Result<(), DirectorError> {
     if member.terminal != inquiry.terminal {
         return Err(of_another(&member.terminal, inquiry.terminal));
     }
     if member.counter != inquiry.counter {
         return Err(DirectorError::Replayed { found: member.counter, expected: inquiry.counter });
     }
-    if told.cohort != member.cohort {
-        return Err(of_another(&told.cohort, &member.cohort));
-    }
-    check_expiry(Kind::Membership, member.expires, inquiry.now)?;
-    check_expiry(Kind::Assignment, told.expires, inquiry.now)?;
-    check_number(&told, member.number)?;
-    Ok((told, member))
+    Ok(())
 }
 
-/// Refuses an assignment that is older than the one with number `least`.
-pub(crate) fn check_number(told: &AssignmentDocument, least: u64) -> Result<(), DirectorError> {
-    if told.number >= least {
+/// Refuses an assignment of `cohort` that is older than the one with number `least`.
+pub(crate) fn check_number(cohort: &str, found: u64, least: u64) -> Result<(), DirectorError> {
+    if found >= least {
         return Ok(());
     }
-    Err(DirectorError::RolledBack { cohort: printable(&told.cohort), found: told.number, least })
+    Err(DirectorError::RolledBack { cohort: printable(cohort), found, least })
 }
 
 fn of_another(found: &str, expected: &str) -> DirectorError {
@@ -210,14 +282,18 @@ fn of_another(found: &str, expected: &str) -> DirectorError {
 fn check_expiry(kind: Kind, expires: i64, now: Time) -> Result<(), DirectorError> {
     // A time beyond the calendar is no time.
     let at = Time::from_second(expires).unwrap_or(Time::MIN);
-    if at > now { Ok(()) } else { Err(DirectorError::Expired { kind: kind.name(), at }) }
+    match kind {
+        _ if at > now => Ok(()),
+        Kind::OneOff => Err(DirectorError::OneOffExpired { at }),
+        Kind::Assignment | Kind::Membership => Err(DirectorError::Expired { kind: kind.name(), at }),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::disk::Disk;
-    use crate::wire::{Assignment, Reason};
+    use crate::wire::Reason;
 
     const NOW: i64 = 1_800_000_000;
 
@@ -263,6 +339,37 @@ mod tests {
             assert_eq!(code(&AssignmentDocument { expires, ..told() }, &member()), "assignment_expired");
             assert_eq!(code(&told(), &Membership { expires, ..member() }), "assignment_expired");
         }
+    }
+
+    #[test]
+    fn a_one_off_is_for_one_terminal_and_one_check_in() {
+        let [key] = keys();
+        let trust = Trust { root: 1, keys: vec![key.public()], threshold: 1 };
+        let (assignment, blobs) = (Assignment::new(Vec::new(), Reason::OneOff, ""), Vec::new());
+        let terminal = "t".to_owned();
+        let good = OneOffDocument { terminal, counter: 7, signed_at: NOW, expires: NOW + 9, root: 1, assignment, blobs };
+        let alone = Membership { cohort: "t".to_owned(), ..member() };
+        let code_of = |kind, told: &OneOffDocument, member: &Membership| {
+            let told = sign(kind, serde_json::to_string(told).unwrap(), &[&key]);
+            let member = sign(Kind::Membership, serde_json::to_string(member).unwrap(), &[&key]);
+            let inquiry = Inquiry { terminal: "t", counter: 7, now: Time::from_second(NOW).unwrap() };
+            verify(&trust, &told, &member, &inquiry).map_or_else(|e| e.code(), |_| "good")
+        };
+        let code = |told: &OneOffDocument, member: &Membership| code_of(Kind::OneOff, told, member);
+        assert_eq!(code(&good, &alone), "good");
+        assert_eq!(code(&OneOffDocument { terminal: "u".to_owned(), ..good.clone() }, &alone), "one_off_of_another");
+        for counter in [6, 8] {
+            assert_eq!(code(&OneOffDocument { counter, ..good.clone() }, &alone), "one_off_replayed");
+            assert_eq!(code(&good, &Membership { counter, ..alone.clone() }), "assignment_replayed");
+        }
+        for expires in [NOW, i64::MIN, i64::MAX] {
+            assert_eq!(code(&OneOffDocument { expires, ..good.clone() }, &alone), "one_off_expired");
+        }
+        // A membership of a cohort asks for the cohort's assignment, one of the terminal alone for a one-off.
+        assert_eq!(code(&good, &member()), "assignment_unsigned");
+        assert_eq!(code_of(Kind::Assignment, &good, &alone), "assignment_unsigned");
+        let both = Membership { terminal: "u".to_owned(), cohort: "u".to_owned(), ..alone };
+        assert_eq!(code(&OneOffDocument { terminal: "u".to_owned(), ..good }, &both), "assignment_of_another");
     }
 
     #[test]

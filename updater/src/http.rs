@@ -21,6 +21,7 @@ pub use network::Network;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder};
 use serde::de::DeserializeOwned;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use url::Url;
 
@@ -29,6 +30,18 @@ const JSON_LEN_MAX: u64 = 16 << 20;
 
 /// What a terminal shows when it fetches, so that it is not counted among strangers at its address; the service gives one with its answers.
 pub(crate) const PASS_HEADER: HeaderName = HeaderName::from_static("titer-pass");
+
+/// Carries a request's id, both ways.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest id of a request, in bytes.
+const REQUEST_ID_LEN_MAX: usize = 64;
+
+/// Whether these bytes are the id of a request: 1 to 64 of letters, digits, `.`, `_`, `-`.
+pub(crate) fn is_request_id(bytes: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=REQUEST_ID_LEN_MAX).contains(&bytes.len()) && bytes.iter().all(plain)
+}
 
 /// How a request proves who sends it.
 #[derive(Clone, Copy)]
@@ -61,6 +74,19 @@ pub(crate) struct Client {
     network: Arc<Network>,
     /// The pass that the service gave last.
     pass: Arc<Mutex<Option<HeaderValue>>>,
+    told: Option<Told>,
+}
+
+/// Who is told of every request: its method and path, and the answer's status and the request's id, or the code of why there was none.
+pub(crate) type Teller = dyn Fn(&Method, &str, Result<(u16, Option<&str>), &HttpError>) + Send + Sync;
+
+#[derive(Clone)]
+struct Told(Arc<Teller>);
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Told")
+    }
 }
 
 impl Client {
@@ -75,7 +101,12 @@ impl Client {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        Ok(Client { http, base, network: Arc::new(network.clone()), pass: Arc::default() })
+        Ok(Client { http, base, network: Arc::new(network.clone()), pass: Arc::default(), told: None })
+    }
+
+    /// Tells `teller` of every request.
+    pub(crate) fn telling(self, teller: Arc<Teller>) -> Self {
+        Client { told: Some(Told(teller)), ..self }
     }
 
     pub(crate) fn network(&self) -> &Network {
@@ -96,7 +127,11 @@ impl Client {
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<Vec<u8>, HttpError> {
         let url = self.url(path)?;
-        self.fetch(self.http.get(url.clone()), &url, 0, limit, progress).await
+        self.fetch(&url, limit, progress).await
+    }
+
+    async fn fetch(&self, url: &Url, limit: u64, progress: &mut (dyn FnMut(u64) + Send)) -> Result<Vec<u8>, HttpError> {
+        self.send(&Method::GET, self.http.get(url.clone()), url, 0).await?.read(limit, progress).await
     }
 
     /// Asks for `path` with these headers and returns what is answered, whatever its status.
@@ -108,7 +143,7 @@ impl Client {
     ) -> Result<Answer, HttpError> {
         let url = self.url(path)?;
         let request = self.http.get(url.clone()).headers(headers.into_iter().collect());
-        self.send(proof.on(request, &Method::GET, path, &[]), &url, 0).await
+        self.send(&Method::GET, proof.on(request, &Method::GET, path, &[]), &url, 0).await
     }
 
     /// Asks for an address as it stands, without proof, and returns what is answered, whatever its status.
@@ -127,28 +162,29 @@ impl Client {
         let url = self.url(path)?;
         let request = proof.on(self.http.request(method.clone(), url.clone()), &method, path, &body);
         let length = body.len() as u64;
-        let answer = self.fetch(request.body(body), &url, length, JSON_LEN_MAX, &mut |_| {}).await?;
+        let answer = self.send(&method, request.body(body), &url, length).await?;
+        let answer = answer.read(JSON_LEN_MAX, &mut |_| {}).await?;
         serde_json::from_slice(&answer)
             .map_err(|e| HttpError::Unreadable { url: url.into(), reason: printable(&e.to_string()) })
     }
 
-    async fn fetch(
+    /// Sends a request with the pass that came last, and keeps one that comes.
+    async fn send(
         &self,
-        request: RequestBuilder,
+        method: &Method,
+        mut request: RequestBuilder,
         url: &Url,
         body_len: u64,
-        limit: u64,
-        progress: &mut (dyn FnMut(u64) + Send),
-    ) -> Result<Vec<u8>, HttpError> {
-        self.send(request, url, body_len).await?.read(limit, progress).await
-    }
-
-    /// Sends a request with the pass that came last, and keeps one that comes.
-    async fn send(&self, mut request: RequestBuilder, url: &Url, body_len: u64) -> Result<Answer, HttpError> {
+    ) -> Result<Answer, HttpError> {
         if let Some(pass) = self.pass.lock().unwrap_or_else(PoisonError::into_inner).clone() {
             request = request.header(PASS_HEADER, pass);
         }
-        let answer = Answer::to(request, url, body_len, &self.network).await?;
+        let answer = Answer::to(request, url, body_len, &self.network).await;
+        if let Some(Told(teller)) = &self.told {
+            let seen = answer.as_ref().map(|answer| (answer.status().as_u16(), answer.header(REQUEST_ID)));
+            teller(method, url.path(), seen);
+        }
+        let answer = answer?;
         if let Some(pass) = answer.header(PASS_HEADER).and_then(|pass| HeaderValue::from_str(pass).ok()) {
             *self.pass.lock().unwrap_or_else(PoisonError::into_inner) = Some(pass);
         }

@@ -5,6 +5,7 @@ mod audit;
 mod coverage;
 mod decisions;
 mod enrolment;
+mod one_offs;
 mod releases;
 mod sources;
 mod threats;

@@ -38,6 +38,7 @@ mod metrics;
 mod names;
 mod news;
 mod objects;
+mod one_offs;
 mod online_keys;
 mod openapi;
 mod operator;
@@ -101,8 +102,6 @@ use url::Url;
 
 /// Publications whose blobs are in memory at the same time; others wait, with no more than their roles.
 const PUBLICATIONS_MAX: usize = 2;
-/// How long requests that run at shutdown may go on.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// Between two looks at what other replicas did.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 /// How often the files of the certificate are looked at.
@@ -167,6 +166,10 @@ pub struct Config {
     pub ask_time: Duration,
     /// How long makers are not asked about the same threat again. One hour.
     pub ask_every: Duration,
+    /// How often it is looked whether every object that the tables name is stored. Default: an hour.
+    pub objects_looked_at_every: Duration,
+    /// How long requests that run may go on when the service is to stop. Default: 10 seconds.
+    pub shutdown_grace: Duration,
 }
 
 impl Config {
@@ -201,6 +204,8 @@ impl Config {
             source_network: Network::default(),
             ask_time: Duration::from_secs(5),
             ask_every: Duration::from_hours(1),
+            objects_looked_at_every: Duration::from_hours(1),
+            shutdown_grace: Duration::from_secs(10),
         }
     }
 }
@@ -469,18 +474,32 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
     let address = listener.local_addr().map_err(listen)?;
     tracing::info!(%address, "the service listens at {address}");
     let held = tls.clone();
+    let times = Times {
+        timestamp_every: config.timestamp_every,
+        rollouts_every: config.rollouts_every,
+        objects_looked_at_every: config.objects_looked_at_every,
+        shutdown_grace: config.shutdown_grace,
+    };
     let task = tokio::spawn(async move {
         let _lock = lock;
-        run(app, listener, held, (config.timestamp_every, config.rollouts_every), shutdown).await
+        run(app, listener, held, times, shutdown).await
     });
     Ok(Running { address, operator_token, tls, task })
+}
+
+/// Of [`Config`], what tasks of the service go by.
+struct Times {
+    timestamp_every: Duration,
+    rollouts_every: Duration,
+    objects_looked_at_every: Duration,
+    shutdown_grace: Duration,
 }
 
 async fn run(
     app: AppState,
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
-    (timestamp_every, rollouts_every): (Duration, Duration),
+    times: Times,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let (stop, stopped) = watch::channel(());
@@ -488,7 +507,7 @@ async fn run(
         // An error means that the sender is gone, which is a stop as well.
         let _ = stopped.changed().await;
     };
-    let resign = tokio::spawn(resign(app.clone(), timestamp_every, until(stopped.clone())));
+    let resign = tokio::spawn(resign(app.clone(), times.timestamp_every, until(stopped.clone())));
     let noting = tokio::spawn(note_contacts(app.clone()));
     let following = tokio::spawn(follow(app.clone()));
     let counting = tokio::spawn(coverage::census::keep(app.clone(), app.census_every));
@@ -499,17 +518,20 @@ async fn run(
     makers_in.spawn(sources::run(app.clone()));
     makers_in.spawn(names::run(app.clone()));
     makers_in.spawn(news::watch_promises(app.clone()));
-    let judging = tokio::spawn(judge_rollouts(app.clone(), rollouts_every));
+    makers_in.spawn(look_for_lost(app.clone(), times.objects_looked_at_every));
+    let judging = tokio::spawn(judge_rollouts(app.clone(), times.rollouts_every));
     let served = tokio::select! {
         served = &mut server => served,
         () = shutdown => {
             drop(stop);
             app.watchers.close();
-            if let Ok(served) = tokio::time::timeout(SHUTDOWN_GRACE, &mut server).await {
+            if let Ok(served) = tokio::time::timeout(times.shutdown_grace, &mut server).await {
                 served
             } else {
                 tracing::warn!("requests were still running after the grace period and are cut off");
                 server.abort();
+                // What it leaves behind is dropped before the tables are closed.
+                let _ = server.await;
                 Ok(())
             }
         }
@@ -540,6 +562,16 @@ async fn resign(app: AppState, every: Duration, stopped: impl Future<Output = ()
         if let Err(error) = app.publisher.renew().await {
             tracing::error!(%error, "no new timestamp could be signed; readers keep the last one");
         }
+    }
+}
+
+/// Looks now and then, and at first at once, whether every object that tables name is stored. A failure is logged and tried again at the next turn.
+async fn look_for_lost(app: AppState, every: Duration) {
+    loop {
+        if let Err(error) = app.publisher.look_for_lost(false).await {
+            tracing::error!(%error, "it could not be seen whether every object is there");
+        }
+        tokio::time::sleep(every).await;
     }
 }
 

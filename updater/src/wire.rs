@@ -10,6 +10,7 @@ mod enrolment;
 mod explain;
 mod modules;
 mod news;
+mod one_off;
 mod policy;
 mod rollout;
 mod sources;
@@ -33,6 +34,7 @@ pub use news::{
     Alias, CureFrom, NEWS_MAX, News, NewsBody, NewsError, NewsList, NewsTaken, RecordSpan, ReportedThreat, SignedNews,
     ThreatQuery, ThreatReport, ThreatReported, ThreatView, check_name, check_news,
 };
+pub use one_off::{ONE_OFF_DAYS_MAX, ONE_OFFS_MAX, OneOff, OneOffDocument, OneOffRow};
 pub use policy::{
     Blocked, ChannelNeeds, DEFAULT_POLICY, Eagerness, Needs, Pin, Policies, Policy, TerminalGroup, check_group,
 };
@@ -359,6 +361,9 @@ pub struct MakerView {
     /// Digest of every module held, of whatever release, ascending: none of these has to be sent again.
     #[serde(default)]
     pub modules: Vec<Sha256Hex>,
+    /// Blobs and modules of the role that is held which the service lost, in the order in which they may come again with that role.
+    #[serde(default)]
+    pub lost: Vec<Sha256Hex>,
 }
 
 /// One release that the service holds.
@@ -444,19 +449,23 @@ pub struct Assignment {
     /// Seconds since 1970 before which it is not to be put in force; absent: at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earliest: Option<i64>,
+    /// Seconds since 1970 until which the operator gives this terminal alone some of it; absent where it is told what others are told too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
 }
 
 impl Assignment {
     /// One that may be followed at once and need not be.
     pub fn new(channels: Vec<ChannelRelease>, reason: Reason, words: impl Into<String>) -> Self {
-        Assignment { channels, reason, words: words.into(), urgent: false, earliest: None }
+        Assignment { channels, reason, words: words.into(), urgent: false, earliest: None, until: None }
     }
 }
 
 /// Answer to [`CheckIn`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckedIn {
-    /// What the terminal shall run: an [`AssignmentDocument`] that the director signed.
+    /// What the terminal shall run, signed by the director: the [`AssignmentDocument`] of its cohort, or a [`OneOffDocument`] where the membership
+    /// names the terminal itself as its cohort.
     pub assignment: SignedDocument,
     /// That this is meant for it: a [`Membership`] that the director signed.
     pub membership: SignedDocument,
@@ -511,6 +520,8 @@ pub enum Reason {
     Variant,
     /// No variant of its product fits the machine.
     NoneFits,
+    /// The operator gives this terminal, and no other, a channel or a release for a time.
+    OneOff,
 }
 
 impl Reason {
@@ -535,6 +546,7 @@ impl Reason {
             Reason::Blocked => "blocked",
             Reason::Variant => "variant",
             Reason::NoneFits => "none_fits",
+            Reason::OneOff => "one_off",
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The command line of what `titer admin` does with decisions.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use std::path::PathBuf;
 use updater::Channel;
 use updater::wire::{DEFAULT_POLICY, Pin};
@@ -29,6 +32,8 @@ pub(crate) enum DecisionCommand {
         /// The terminal's number
         terminal: String,
     },
+    /// Give one terminal a channel for a time, take it back, or show what single terminals are given.
+    Assign(AssignArgs),
     /// Put a terminal into a group.
     Group {
         /// The terminal's number
@@ -44,6 +49,34 @@ pub(crate) enum DecisionCommand {
         /// A file in TOML: product, preference, hardware, os, features, `memory_bytes`, `engine_min`, `engine_max`
         file: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AssignArgs {
+    /// The terminal's number [default: show what all are given]
+    pub(crate) terminal: Option<String>,
+    /// The channel
+    #[arg(long, value_name = "MAKER/NAME", requires = "terminal")]
+    pub(crate) channel: Option<Channel>,
+    /// At this release and no other [default: the newest]
+    #[arg(long, value_name = "N", requires = "channel", conflicts_with = "remove")]
+    pub(crate) release: Option<u64>,
+    /// When it ends, like 2027-01-08T18:00:00Z, or a date, whose beginning in UTC is meant
+    #[arg(long, value_name = "TIME", requires = "channel", conflicts_with = "remove", value_parser = time)]
+    pub(crate) until: Option<Timestamp>,
+    /// Why, for the terminal's owner and the audit log
+    #[arg(long, value_name = "TEXT", requires = "channel", conflicts_with = "remove")]
+    pub(crate) why: Option<String>,
+    /// Take back what it is given: of the channel, or all
+    #[arg(long, requires = "terminal")]
+    pub(crate) remove: bool,
+}
+
+/// A time as people write it.
+fn time(text: &str) -> Result<Timestamp, String> {
+    let date = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok();
+    let refused = || format!("`{text}` is no time like 2027-01-08T18:00:00Z and no date");
+    text.parse().ok().or_else(|| Some(date()?.timestamp())).ok_or_else(refused)
 }
 
 #[derive(Debug, Subcommand)]

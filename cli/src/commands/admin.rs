@@ -1,5 +1,6 @@
 //! `titer admin`: what the operator of a service does.
 
+mod assign;
 mod audit;
 mod coverage;
 mod decisions;
@@ -78,7 +79,7 @@ async fn command(args: &AdminArgs, operator: &Operator) -> anyhow::Result<Exit> 
         AdminCommand::Decisions(command) => decisions::run(operator, command, json).await?,
         AdminCommand::Threats { reported: true, .. } => return threats::reported(operator, json).await,
         AdminCommand::Threats { name, .. } => return threats::run(operator, name.as_deref(), json).await,
-        AdminCommand::Gc { dry_run } => releases::sweep(operator, *dry_run, json).await?,
+        AdminCommand::Gc { dry_run, read } => releases::sweep(operator, *dry_run, *read, json).await?,
         AdminCommand::Source(args) => return source::run(operator, args, json).await,
     }
     Ok(Exit::Fine)

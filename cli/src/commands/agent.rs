@@ -1,5 +1,6 @@
 //! `titer agent`.
 
+mod journal;
 mod limited;
 mod modules;
 mod run;
@@ -56,6 +57,7 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
             print_or_json(args.json, &status, print_status)?;
             Ok(if status.damage.is_none() { Exit::Fine } else { Exit::Failed })
         }
+        AgentCommand::Journal { last } => journal::show(&state, *last, args.json),
         AgentCommand::Import { file } => {
             let imported = updater::block_on(agent.import(file))?.map_err(hinted)?;
             print_or_json(args.json, &imported, |imported| {
@@ -202,6 +204,7 @@ fn print_plan(plan: &Plan) {
             }
             PlanStep::Link => "link a new generation".to_owned(),
             PlanStep::SelfTest => "test it in a process of its own".to_owned(),
+            PlanStep::Stage { waits_for } => format!("keep it waiting until {}", until(Some(*waits_for))),
             PlanStep::Switch => "put it in force; the one before stays to go back to".to_owned(),
             PlanStep::Remove { channel, release } => format!("{channel} release {release} is in force no longer"),
         };
@@ -232,16 +235,21 @@ fn print_update(report: &UpdateReport) {
         (Outcome::Installed, None) => say!("generation {generation}, which was staged, is in force"),
         (Outcome::Staged, _) => {
             if let Some(staged) = &report.staged {
-                let until = match staged.waits_for {
-                    Some(WaitsFor::Window) => "the window opens, or `titer agent apply`",
-                    Some(WaitsFor::Date) => "the date that the service named, or `titer agent apply`",
-                    _ => "`titer agent apply` or `titer agent decline`",
-                };
+                let until = until(staged.waits_for);
                 say!("generation {} is tested and waits until {until}; in force: {generation}", staged.generation);
             }
         }
         (Outcome::HeldBack, _) => say!("held back after a rollback; generation {generation} stays in force"),
         _ => say!("nothing to install; generation in force: {generation}"),
+    }
+}
+
+/// Until when what is staged waits.
+fn until(waits_for: Option<WaitsFor>) -> &'static str {
+    match waits_for {
+        Some(WaitsFor::Window) => "the window opens, or `titer agent apply`",
+        Some(WaitsFor::Date) => "the date that the service named, or `titer agent apply`",
+        _ => "`titer agent apply` or `titer agent decline`",
     }
 }
 

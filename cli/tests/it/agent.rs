@@ -217,3 +217,45 @@ fn a_terminal_without_a_network_imports_a_file() {
     let ran = bench.expect(2, "agent import --state terminal no-bundle --json");
     assert_eq!(ran.json()[0]["code"], "bundle_malformed");
 }
+
+/// What the terminal says it asked is what the service says it answered, request by request.
+#[test]
+fn the_journals_of_both_sides_agree() {
+    let bench = Bench::new();
+    let service = Service::logging(&bench);
+    service.register(&bench);
+    service.enrol(&bench, "terminal");
+    service.publish(&bench, 1, ONE);
+    for _ in 0..3 {
+        bench.expect(0, "agent update --state terminal");
+    }
+    drop(service);
+    bench.expect(2, "agent update --state terminal");
+
+    let journal = bench.expect(0, "agent journal --state terminal --json").json()[0].clone();
+    let journal = journal.as_array().unwrap();
+    let of = |event: &str| journal.iter().filter(|entry| entry["event"] == event).collect::<Vec<_>>();
+    let log = fs::read_to_string(bench.path("service.log")).unwrap();
+    let answered: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut joined = 0;
+    for asked in of("asked") {
+        if asked["status"].is_null() {
+            assert_eq!(asked["code"], "service_unreachable", "{asked}");
+            continue;
+        }
+        let is_same = |line: &&Value| {
+            let fields = &line["fields"];
+            line["span"]["id"] == asked["request"] && ["method", "path", "status"].iter().all(|of| fields[*of] == asked[*of])
+        };
+        assert_eq!(answered.iter().filter(is_same).count(), 1, "{asked}");
+        joined += 1;
+    }
+    assert!(joined >= 8, "{journal:?}");
+    let steps: Vec<&str> = of("did").iter().map(|entry| entry["step"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["fetch acme/main 1", "verify acme/main 1", "link", "self_test", "switch"]);
+    let ends: Vec<&str> = of("ended").iter().map(|entry| entry["outcome"].as_str().unwrap()).collect();
+    assert_eq!(ends, ["installed", "up_to_date", "up_to_date", "service_unreachable"]);
+    let text = bench.expect(0, "agent journal --state terminal --last 1").out;
+    assert!(text.lines().count() == 1 && text.contains("ended  service_unreachable: "), "{text}");
+    assert_eq!(bench.expect(0, "agent journal --state nowhere").out, "");
+}

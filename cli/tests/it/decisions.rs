@@ -62,3 +62,40 @@ fn an_operator_puts_policies_rolls_out_blocks_and_asks_why() {
     assert_eq!(update[0]["assignment"]["reason"], "none_fits");
     assert!(admin(0, "makers").out.contains("median days"));
 }
+
+#[test]
+fn an_operator_gives_one_terminal_a_release_for_a_time() {
+    let bench = Bench::new();
+    let service = Service::with_maker(&bench);
+    service.publish(&bench, 1, "Test.One:0:*:6e6565646c65\n");
+    service.enrol_with(&bench, "terminal", "--clean-from nothing");
+    bench.expect(0, "agent update --state terminal");
+    let terminal =
+        bench.expect(0, "agent status --state terminal --json").json()[0]["terminal"].as_str().unwrap().to_owned();
+    let admin = |code, args: &str| bench.expect(code, &format!("admin {args} --service {} {OPERATOR}", service.url));
+    let until = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(48)).to_string();
+    let date = &until[..10];
+
+    assert_eq!(admin(0, "assign --json").out, "");
+    let refused = admin(2, &format!("assign {terminal} --channel acme/main"));
+    assert!(refused.err.contains("--until"), "{}", refused.err);
+    admin(2, &format!("assign {terminal} --channel acme/main --until tomorrow --why slow"));
+    let refused = admin(2, &format!("assign {terminal} --channel best/main --until {date} --why slow"));
+    assert!(refused.err.contains("one_off_not_accepted"), "{}", refused.err);
+    let told =
+        admin(0, &format!("assign {terminal} --channel acme/main --release 1 --until {date} --why slow --json")).json();
+    assert_eq!((&told[0]["one_off"]["release"], &told[0]["terminal"]), (&1.into(), &terminal.as_str().into()));
+    service.publish(&bench, 2, "Test.Two:0:*:6e6565646c65\n");
+    let update = bench.expect(0, "agent update --state terminal --json").json();
+    assert_eq!((&update[0]["assignment"]["reason"], &update[0]["outcome"]), (&"one_off".into(), &"up_to_date".into()));
+    let listed = admin(0, &format!("assign {terminal}"));
+    assert!(listed.out.contains("acme/main 1") && listed.out.contains("slow"), "{}", listed.out);
+    let explained = admin(0, &format!("explain {terminal}"));
+    assert!(explained.out.contains("yes  one_off") && explained.out.contains("(one_off)"), "{}", explained.out);
+
+    admin(0, &format!("assign {terminal} --remove"));
+    let refused = admin(2, &format!("assign {terminal} --remove --channel acme/main"));
+    assert!(refused.err.contains("one_off_unknown"), "{}", refused.err);
+    let update = bench.expect(0, "agent update --state terminal --json").json();
+    assert_eq!(update[0]["assignment"]["channels"][0]["release"], 2);
+}

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// A running `titer serve`, ended with the value.
 pub(crate) struct Service {
@@ -12,10 +12,23 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn start(bench: &Bench) -> Service {
+        Service::of(bench, |_| ())
+    }
+
+    /// One that logs every request to `service.log`, in JSON.
+    pub(crate) fn logging(bench: &Bench) -> Service {
+        let log = std::fs::File::create(bench.path("service.log")).unwrap();
+        Service::of(bench, |command| {
+            command.args(["--log-format", "json"]).env("TITER_LOG", "updater=debug").stderr(log);
+        })
+    }
+
+    fn of(bench: &Bench, change: impl FnOnce(&mut Command)) -> Service {
         let mut command = bench.command();
         command.args(["serve", "--data", "service", "--listen", "127.0.0.1:0"]);
         // Tests do in a second what terminals do in a day.
         command.args(["--terminal-rate", "1000000", "--address-rate", "1000000"]).stdout(Stdio::piped());
+        change(&mut command);
         let mut process = command.spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let first = lines.next().expect("it says where it listens").unwrap();
@@ -30,9 +43,14 @@ impl Service {
     /// One that knows maker acme, whose folder is the default one.
     pub(crate) fn with_maker(bench: &Bench) -> Service {
         let service = Service::start(bench);
-        bench.expect(0, "maker init acme");
-        bench.expect(0, &format!("maker register --service {} {OPERATOR}", service.url));
+        service.register(bench);
         service
+    }
+
+    /// Makes maker acme and has it known.
+    pub(crate) fn register(&self, bench: &Bench) {
+        bench.expect(0, "maker init acme");
+        bench.expect(0, &format!("maker register --service {} {OPERATOR}", self.url));
     }
 
     /// Enrols the terminal of the state folder `state`, subscribed to `acme/main`; gives the token that it used up.

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use engine::pattern::{Element, MaskedByte, Offset, Pattern};
-use engine::{Backend, Scanner, Scratch};
+use engine::{Backend, Database, Scanner, Scratch};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -10,12 +10,17 @@ fn check(cases: &[Case], haystack: &[u8]) -> Result<(), TestCaseError> {
     let bytes = database(&records(cases));
     let database = open(&bytes);
     prop_assert_eq!(database.verify(), Ok(()));
+    search(&database, cases, haystack)
+}
+
+/// Every way of searching finds in `haystack` what the definition of these cases, which `database` has, says.
+fn search(database: &Database<'_>, cases: &[Case], haystack: &[u8]) -> Result<(), TestCaseError> {
     let want = expected(cases, haystack);
     for backend in Backend::available() {
-        let scanner = Scanner::with_backend(&database, backend);
+        let scanner = Scanner::with_backend(database, backend);
         prop_assert_eq!(&want, &found(&scanner, haystack), "{}", backend.name());
     }
-    let scanner = Scanner::new(&database);
+    let scanner = Scanner::new(database);
 
     let names: BTreeSet<u32> = want.iter().map(|(signature, _)| *signature).collect();
     let mut scratch = scanner.scratch();
@@ -49,13 +54,15 @@ fn rising(len: usize, first: u8) -> Vec<u8> {
 #[test]
 fn a_literal_of_each_length_is_found_at_each_alignment() {
     let cases: Vec<Case> = LENGTHS.iter().map(|&len| literal(&rising(len, len as u8))).collect();
+    let bytes = database(&records(&cases));
+    let database = open(&bytes);
     for case in 0..cases.len() {
         for before in 0..70 {
             for after in [0, 1, 7, 8, 63, 64] {
                 let mut haystack = vec![0xee; before];
                 haystack.extend(instance(&cases[case].1, 0));
                 haystack.extend(vec![0xee; after]);
-                check(&cases, &haystack).unwrap();
+                search(&database, &cases, &haystack).unwrap();
             }
         }
     }

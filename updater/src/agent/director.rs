@@ -13,10 +13,10 @@
 use crate::agent::clock;
 use crate::agent::metadata;
 use crate::agent::{Agent, AgentError, Session};
-use crate::director::{self, DirectorError, Inquiry, Trust};
+use crate::director::{self, DirectorError, Inquiry, Trust, Verified};
 use crate::root::RootRole;
 use crate::tuf;
-use crate::wire::{AssignedBlob, Assignment, AssignmentDocument, CheckedIn, Membership};
+use crate::wire::{AssignedBlob, Assignment, CheckedIn};
 use crate::words::printable;
 use std::collections::BTreeMap;
 use tough::schema::{Root, Signed};
@@ -47,41 +47,39 @@ impl Order {
 impl Agent {
     /// Verifies the answer to the check-in with this counter, and keeps what the next one needs.
     pub(super) async fn take(&self, session: &Session, told: &CheckedIn, counter: u64) -> Result<Order, AgentError> {
-        let (document, member) = match self.verify(session, told, counter) {
+        let Verified { mut assignment, blobs, member, number } = match self.verify(session, told, counter) {
             Err(AgentError::Director(DirectorError::Unsigned { .. })) => {
                 metadata::refresh(&session.source, &self.state).await?;
                 self.verify(session, told, counter)?
             }
             verified => verified?,
         };
-        let AssignmentDocument { cohort, number, mut assignment, blobs, .. } = document;
-        self.remember_number(cohort, number)?;
+        if let Some((cohort, number)) = number {
+            self.remember_number(cohort, number)?;
+        }
         assignment.words = printable(&assignment.words);
         tracing::info!(reason = assignment.reason.code(), "the service says: {}", assignment.words);
         self.keep_contact(&assignment, member.freshness)?;
         Ok(Order { assignment, blobs })
     }
 
-    fn verify(
-        &self,
-        session: &Session,
-        told: &CheckedIn,
-        counter: u64,
-    ) -> Result<(AssignmentDocument, Membership), AgentError> {
+    fn verify(&self, session: &Session, told: &CheckedIn, counter: u64) -> Result<Verified, AgentError> {
         let trusted = self.state.trusted()?;
         let root: Signed<Root> = tuf::read(trusted.get("root.json").map(String::as_bytes).unwrap_or_default())?;
         let (keys, threshold) = RootRole::Director.keys_in(&root.signed);
         let trust = Trust { root: root.signed.version.get(), keys, threshold };
         let now = clock::judge(self.state.now(), &trusted, &trusted).now;
         let inquiry = Inquiry { terminal: &session.identity.terminal, counter, now };
-        let (document, member) = director::verify(&trust, &told.assignment, &told.membership, &inquiry)?;
-        if document.cohort.len() > WORD_LEN_MAX || member.freshness.len() > WORD_LEN_MAX {
+        let verified = director::verify(&trust, &told.assignment, &told.membership, &inquiry)?;
+        if verified.member.cohort.len() > WORD_LEN_MAX || verified.member.freshness.len() > WORD_LEN_MAX {
             let reason = format!("a word has more than {WORD_LEN_MAX} bytes");
             return Err(DirectorError::Malformed { kind: "membership", reason }.into());
         }
-        let least = self.state.numbers()?.get(&document.cohort).copied().unwrap_or(0);
-        director::check_number(&document, least)?;
-        Ok((document, member))
+        if let Some((cohort, number)) = &verified.number {
+            let least = self.state.numbers()?.get(cohort).copied().unwrap_or(0);
+            director::check_number(cohort, *number, least)?;
+        }
+        Ok(verified)
     }
 
     fn remember_number(&self, cohort: String, number: u64) -> Result<(), AgentError> {

@@ -4,11 +4,12 @@ use super::backoff::{self, BackOffs, SERVICE};
 use super::director::Order;
 use super::fetch::fetch;
 use super::generation::{self, Made};
+use super::journal::Journal;
 use super::metadata::{self, Metadata, Source};
 use super::state::{Contact, Fault, Identity, StagedMark, Timing};
 use super::{
     Agent, AgentError, ChannelFault, ChannelReport, Installed, Manifest, Outcome, Plan, Settings, StagedStatus,
-    UpdateReport, bundle, damage, download, machine, modules, plan, staging,
+    UpdateReport, WaitsFor, bundle, damage, download, machine, modules, plan, staging,
 };
 use crate::Channel;
 use crate::decide::{UserRow, accepts};
@@ -74,13 +75,12 @@ impl Agent {
         step: &mut &'static str,
     ) -> Result<UpdateReport, AgentError> {
         session.begins(self.plan_of(session, &order)?.id);
+        check_order(session, &order)?;
         let Order { assignment, blobs } = order;
         let mut report = UpdateReport::new(assignment, self.state.current_if_readable()?);
         if report.assignment.channels.is_empty() {
             return Ok(report);
         }
-        check_distinct(&report.assignment)?;
-        check_drops(session, &report.assignment)?;
         let held = self.state.held()?;
         let held_back = report.assignment.channels.iter().any(|at| held.contains(at));
         let damaged = self.damaged(session).await?;
@@ -148,7 +148,18 @@ impl Agent {
         let generation = session.installed.as_ref().map(|manifest| manifest.generation);
         let (held, state) = (self.state.held()?, &self.state);
         let is_stored = |digest: &Sha256Hex| state.blob_path(digest).is_file();
-        Ok(plan::plan(generation, session.in_force(), &order.assignment, &order.blobs, &held, is_stored))
+        let waits_for = self.waits_for(session, &order.assignment).1;
+        Ok(plan::plan(generation, session.in_force(), order, &held, waits_for, is_stored))
+    }
+
+    /// When an assignment may be put in force, and what keeps it from that now.
+    fn waits_for(&self, session: &Session, assignment: &Assignment) -> (Timing, Option<WaitsFor>) {
+        // A first installation protects from nothing while it waits for a date.
+        let timing = match session.installed {
+            Some(_) => Timing::of(assignment),
+            None => Timing { earliest: None, ..Timing::of(assignment) },
+        };
+        (timing, staging::waits_for(&session.settings, session.stage_only, timing, &self.state.now()))
     }
 
     /// Makes a generation of `wanted`, or takes the staged one that is made of it, and puts it in force unless it has to wait.
@@ -158,12 +169,7 @@ impl Agent {
         wanted: Vec<Installed>,
         report: &mut UpdateReport,
     ) -> Result<(), AgentError> {
-        // A first installation protects from nothing while it waits for a date.
-        let timing = match session.installed {
-            Some(_) => Timing::of(&report.assignment),
-            None => Timing { earliest: None, ..Timing::of(&report.assignment) },
-        };
-        let waits_for = staging::waits_for(&session.settings, session.stage_only, timing, &self.state.now());
+        let (timing, waits_for) = self.waits_for(session, &report.assignment);
         let before = session.installed.clone();
         let staged = staging::staged(&self.state)?;
         let is_new = staged.as_ref().is_none_or(|staged| !staging::serves(staged, &wanted, before.as_ref()));
@@ -188,6 +194,7 @@ impl Agent {
             }
             if is_new {
                 self.state.put_staged(&StagedMark { generation, at: self.state.seconds(), timing })?;
+                session.did("stage".to_owned());
                 let result = Acknowledge::Staged { generation, staged: manifest.releases() };
                 report.acknowledged = self.acknowledge(session, &result).await;
             }
@@ -197,6 +204,11 @@ impl Agent {
         }
         generation::put_in_force(&self.state, &manifest, &session.settings.probation)?;
         session.did("switch".to_owned());
+        let stays = manifest.releases();
+        let before = session.installed.as_ref().map(Manifest::releases).unwrap_or_default();
+        for gone in before.iter().filter(|at| !stays.contains(at)) {
+            session.did(format!("remove {} {}", gone.channel, gone.release));
+        }
         report.outcome = Outcome::Installed;
         report.generation = Some(generation);
         let result = Acknowledge::Installed { generation, applied: manifest.releases() };
@@ -362,6 +374,15 @@ impl Agent {
     }
 }
 
+/// Refuses what no decision is like, whatever the makers signed.
+pub(super) fn check_order(session: &Session, Order { assignment, .. }: &Order) -> Result<(), AgentError> {
+    if assignment.channels.is_empty() {
+        return Ok(());
+    }
+    check_distinct(assignment)?;
+    check_drops(session, assignment)
+}
+
 /// Refuses an assignment that has a channel twice. Two releases of one channel side by side would leave the older one to be what the next
 /// assignment is compared with, which is a way back to it.
 fn check_distinct(assignment: &Assignment) -> Result<(), AgentError> {
@@ -411,6 +432,7 @@ pub(super) struct Session {
     pub(super) source: Source,
     pub(super) key: SigningKey,
     pub(super) progress: Mutex<Progress>,
+    pub(super) journal: Journal,
 }
 
 /// How far an update got with its plan.
@@ -434,6 +456,7 @@ impl Session {
     }
 
     fn did(&self, step: String) {
+        self.journal.did(step.as_str());
         self.progress().steps.push(step);
     }
 

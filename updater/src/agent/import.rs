@@ -54,7 +54,8 @@ impl Agent {
         let grace = SignedDuration::from_hours(days * 24);
         let source = Source::Bundle { bundle: bundle.clone(), grace };
         let key = SigningKey::load(&self.state.disk, &self.state.key_path())?;
-        let session = Session { installed, settings, stage_only: false, source, key, identity, progress: Mutex::default() };
+        let (journal, progress) = (self.state.journal(), Mutex::default());
+        let session = Session { installed, settings, stage_only: false, source, key, identity, progress, journal };
         let assignment = self.assign_from(&session).await?;
         let update = self.follow(&session, Order::of_its_own(assignment), &mut "metadata").await?;
         let age_hours = self.state.seconds().saturating_sub(bundle.index().created) / 3600;

@@ -7,6 +7,7 @@
 //! fetch, verify  for each new release   a blob in the store that no generation names
 //! link           once                   a generation beside the one in force
 //! self_test      once                   the same, proven
+//! stage          where it has to wait   the same, kept until its time, a word or a person lets it on
 //! switch         once                   the new generation in force, the old one kept to go back to
 //! remove         for each that goes     of the new generation; the blob goes when no kept generation names it
 //! ```
@@ -15,8 +16,10 @@
 //! terminal runs, as the idea was once; a service that was taken over could then run anything.
 
 use crate::Channel;
+use crate::agent::WaitsFor;
+use crate::agent::director::Order;
 use crate::agent::generation::Installed;
-use crate::wire::{AssignedBlob, Assignment, ChannelRelease, Reason, Sha256Hex, channel_text};
+use crate::wire::{ChannelRelease, Reason, Sha256Hex, channel_text};
 use serde::{Deserialize, Serialize};
 
 /// Digits of a plan's id: 128 bits.
@@ -63,6 +66,11 @@ pub enum PlanStep {
     Link,
     /// The database is tried in a process of its own. Undone by dropping it.
     SelfTest,
+    /// It waits, whole and tested, beside the one in force. Undone by `decline`, or by dropping it.
+    Stage {
+        /// For what.
+        waits_for: WaitsFor,
+    },
     /// It is put in force. Undone by `rollback`.
     Switch,
     /// A release is in force no longer. Undone by `rollback`, while the generation before is kept.
@@ -76,15 +84,16 @@ pub enum PlanStep {
 }
 
 /// Makes the plan from what is in force to what is assigned. Releases that are held back stay out of it, and then nothing is removed, as in
-/// the update itself. `is_stored` says whether a blob is in the store.
+/// the update itself. `is_stored` says whether a blob is in the store. The id is of the pair alone: what it would wait for is the clock's and the owner's.
 pub(crate) fn plan(
     generation: Option<u64>,
     in_force: &[Installed],
-    assignment: &Assignment,
-    blobs: &[AssignedBlob],
+    order: &Order,
     held: &[ChannelRelease],
+    waits_for: Option<WaitsFor>,
     is_stored: impl Fn(&Sha256Hex) -> bool,
 ) -> Plan {
+    let Order { assignment, blobs } = order;
     let runs = |at: &ChannelRelease| in_force.iter().any(|runs| runs.channel == at.channel && runs.release == at.release);
     let new = assignment.channels.iter().filter(|at| !runs(at) && !held.contains(at)).collect::<Vec<_>>();
     let all_followed = !assignment.channels.is_empty() && !assignment.channels.iter().any(|at| held.contains(at));
@@ -102,7 +111,9 @@ pub(crate) fn plan(
         steps.push(PlanStep::Verify { channel, release });
     }
     if !new.is_empty() || !gone.is_empty() {
-        steps.extend([PlanStep::Link, PlanStep::SelfTest, PlanStep::Switch]);
+        steps.extend([PlanStep::Link, PlanStep::SelfTest]);
+        steps.extend(waits_for.map(|waits_for| PlanStep::Stage { waits_for }));
+        steps.push(PlanStep::Switch);
     }
     steps.extend(gone.iter().map(|runs| PlanStep::Remove { channel: runs.channel.clone(), release: runs.release }));
     let from = in_force.iter().map(|runs| (runs.channel.to_string(), runs.release)).collect::<Vec<_>>();
@@ -114,6 +125,7 @@ pub(crate) fn plan(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::{AssignedBlob, Assignment};
 
     fn at(channel: &str, release: u64) -> ChannelRelease {
         ChannelRelease { channel: channel.parse().unwrap(), release }
@@ -125,17 +137,28 @@ mod tests {
     }
 
     fn steps(in_force: &[Installed], assigned: &[ChannelRelease], held: &[ChannelRelease]) -> Vec<String> {
+        waiting(in_force, assigned, held, None)
+    }
+
+    fn waiting(
+        in_force: &[Installed],
+        assigned: &[ChannelRelease],
+        held: &[ChannelRelease],
+        waits_for: Option<WaitsFor>,
+    ) -> Vec<String> {
         let assignment = Assignment::new(assigned.to_vec(), Reason::Refresh, "");
         let blob =
             |at: &ChannelRelease| AssignedBlob { at: at.clone(), sha256: Sha256Hex::of(&[at.release as u8]), length: 9 };
         let blobs = assigned.iter().map(blob).collect::<Vec<_>>();
         let stored = Sha256Hex::of(&[3]);
-        let plan = plan(Some(1), in_force, &assignment, &blobs, held, |digest| *digest == stored);
+        let order = Order { assignment, blobs };
+        let plan = plan(Some(1), in_force, &order, held, waits_for, |digest| *digest == stored);
         let word = |step: &PlanStep| match step {
             PlanStep::Fetch { channel, release, bytes_max } => format!("fetch {channel} {release} {}", bytes_max.unwrap()),
             PlanStep::Verify { channel, release } => format!("verify {channel} {release}"),
             PlanStep::Link => "link".to_owned(),
             PlanStep::SelfTest => "self_test".to_owned(),
+            PlanStep::Stage { waits_for } => format!("stage {waits_for:?}"),
             PlanStep::Switch => "switch".to_owned(),
             PlanStep::Remove { channel, release } => format!("remove {channel} {release}"),
         };
@@ -151,6 +174,9 @@ mod tests {
         assert_eq!(steps(&[runs("a/p", 1)], &[at("a/p", 2)], &[]), refresh);
         let switch = ["fetch b/q 3 0", "verify b/q 3", "link", "self_test", "switch", "remove a/p 1"];
         assert_eq!(steps(&[runs("a/p", 1)], &[at("b/q", 3)], &[]), switch);
+        let asks = ["fetch b/q 3 0", "verify b/q 3", "link", "self_test", "stage Consent", "switch", "remove a/p 1"];
+        assert_eq!(waiting(&[runs("a/p", 1)], &[at("b/q", 3)], &[], Some(WaitsFor::Consent)), asks);
+        assert_eq!(waiting(&[runs("a/p", 1)], &[at("a/p", 1)], &[], Some(WaitsFor::Consent)), nothing);
         let first = ["fetch a/p 1 9", "verify a/p 1", "link", "self_test", "switch"];
         assert_eq!(steps(&[], &[at("a/p", 1)], &[]), first);
         let less = ["link", "self_test", "switch", "remove b/q 3"];

@@ -140,6 +140,7 @@ pub(crate) fn switch_back(state: &State, from: u64, to: u64) -> Result<Rollback,
     hold(state, state.manifest(from)?.releases().into_iter().filter(|at| !kept.contains(at)))?;
     state.drop_staged()?;
     state.put_current(to)?;
+    state.journal().did(format!("roll back to generation {to}"));
     Ok(Rollback { from, to, channels: good.channels })
 }
 

@@ -28,6 +28,19 @@ pub enum Outcome {
     HeldBack,
 }
 
+impl Outcome {
+    /// Its stable name.
+    pub fn code(self) -> &'static str {
+        match self {
+            Outcome::Installed => "installed",
+            Outcome::Staged => "staged",
+            Outcome::UpToDate => "up_to_date",
+            Outcome::NothingAssigned => "nothing_assigned",
+            Outcome::HeldBack => "held_back",
+        }
+    }
+}
+
 /// Why a generation that is tested is not in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -63,6 +63,7 @@ impl Agent {
             return Err(AgentError::StagedOutdated { staged: staged.generation });
         };
         generation::put_in_force(&self.state, &manifest, &settings.probation)?;
+        self.state.journal().did("switch");
         Ok(staged)
     }
 
@@ -97,6 +98,7 @@ impl Agent {
         probation::hold(&self.state, offered.into_iter().filter(|at| !in_force.contains(at)))?;
         self.state.add_fault("consent", "declined", format!("generation {} was declined here", staged.generation))?;
         self.state.drop_staged()?;
+        self.state.journal().did(format!("decline generation {}", staged.generation));
         Ok(staged)
     }
 }

@@ -4,6 +4,7 @@ use crate::agent::backoff::BackOffs;
 use crate::agent::clock::{self, Clock};
 use crate::agent::director::Numbers;
 use crate::agent::generation::Manifest;
+use crate::agent::journal::Journal;
 use crate::agent::poll::Seen;
 use crate::agent::probation::Trial;
 use crate::agent::{AgentError, CleanFile};
@@ -119,6 +120,11 @@ impl State {
     /// The same in seconds since 1970.
     pub(crate) fn seconds(&self) -> i64 {
         self.now().as_second()
+    }
+
+    /// Where it is written down, for people, what this terminal does.
+    pub(crate) fn journal(&self) -> Journal {
+        Journal::new(&self.folder, self.clock.clone())
     }
 
     pub(crate) fn folder(&self) -> &Path {

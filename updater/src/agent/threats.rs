@@ -2,7 +2,7 @@
 
 use crate::agent::backoff::{BackOffs, SERVICE};
 use crate::agent::{Agent, AgentError};
-use crate::http::{Client, Proof};
+use crate::http::Proof;
 use crate::keys::SigningKey;
 use crate::wire::{Sha256Hex, ThreatReport, ThreatReported};
 use reqwest::Method;
@@ -22,7 +22,7 @@ impl Agent {
         let _lock = self.lock()?;
         let identity = self.state.identity()?.ok_or_else(not_enrolled)?;
         BackOffs::read(&self.state).check(SERVICE, self.state.seconds())?;
-        let client = Client::with(&identity.service, &self.network)?;
+        let client = self.client(&identity.service)?;
         let key = SigningKey::load(&self.state.disk, &self.state.key_path())?;
         let path = format!("/v1/terminals/{}/threats", identity.terminal);
         let report = ThreatReport { threat: threat.to_owned(), sample };

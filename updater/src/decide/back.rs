@@ -21,14 +21,14 @@ impl<'a> Case<'a> {
         if !product.expelled.is_empty() {
             let words = format!("{} is not accepted here any more, or does not fit this machine", listed(&product.expelled));
             trace.tried(Rule::Back, true, || words.clone());
-            let kept = if product.foreign.is_empty() { product.own.clone() } else { all };
+            let kept = if product.foreign.is_empty() { product.alone() } else { all };
             return (kept, Some(words));
         }
         if product.foreign.is_empty() {
             return (all, None);
         }
         if let Some(words) = self.whole_way_back(product, &all, trace) {
-            return (product.own.clone(), Some(words));
+            return (product.alone(), Some(words));
         }
         let (mut kept, mut gone) = (all, Vec::new());
         for foreign in &product.foreign {
@@ -51,7 +51,7 @@ impl<'a> Case<'a> {
         let is_whole = !product.own.is_empty() && product.missing.is_empty() && product.misfits.is_empty();
         let is_blocked = product.own.iter().any(|target| target.why == Why::BlockedStuck);
         let over = product.foreign.iter().all(|foreign| self.stay_is_over(foreign));
-        let shrinks = self.scope.any_in_first_only(&self.cures(all), &self.cures(&product.own));
+        let shrinks = self.scope.any_in_first_only(&self.cures(all), &self.cures(&product.alone()));
         if !self.policy.back_when_caught_up || !is_whole || is_blocked || !over || shrinks {
             return None;
         }

@@ -77,7 +77,10 @@ impl<'a> Case<'a> {
             target.add_cures(&mut cures);
             let (gains, lacks) = (self.scope.both(&cures, open), self.scope.first_only(cured, &cures));
             let traded = self.policy.eagerness != Eagerness::Add && !lacks.is_empty();
-            if (gains.is_empty() && !(stuck && lacks.is_empty())) || traded || !self.fits(&info.channel) {
+            if (gains.is_empty() && !(stuck && lacks.is_empty()))
+                || traded
+                || !self.tables.fits(&info.channel, &self.row.machine)
+            {
                 continue;
             }
             let accepted = accepts(self.row, &info.channel);

@@ -1,7 +1,7 @@
 //! What a terminal would run without help: its product, and what foreign channels it has, each at its newest release for it.
 
 use super::prepared::{ChannelInfo, Prepared};
-use super::variant::{Variant, fits};
+use super::variant::Variant;
 use super::{Case, accepts, is_own, same_product};
 use crate::Channel;
 use crate::wire::{Blocked, ChannelRelease, Pin, Reason};
@@ -10,7 +10,7 @@ use crate::wire::{Blocked, ChannelRelease, Pin, Reason};
 #[derive(Clone, Debug)]
 pub(super) struct Target<'a> {
     pub(super) channel: &'a Channel,
-    info: Option<&'a ChannelInfo>,
+    pub(super) info: Option<&'a ChannelInfo>,
     pub(super) release: u64,
     pub(super) why: Why,
 }
@@ -47,6 +47,8 @@ pub(super) enum Why {
     Waits,
     /// The policy pins the channel.
     Pinned,
+    /// The operator gives this terminal a release that is not the newest.
+    Given,
     /// It is the newest.
     Newest,
 }
@@ -59,6 +61,7 @@ impl Why {
             Why::Halted => Some(Reason::Halted),
             Why::Waits => Some(Reason::RingWaits),
             Why::Pinned => Some(Reason::Pinned),
+            Why::Given => Some(Reason::OneOff),
             Why::WentBack | Why::Newest => None,
         }
     }
@@ -72,6 +75,7 @@ impl Why {
                 format!("the newest release of {channel} is being rolled out and has not come to this terminal yet")
             }
             Why::Pinned => format!("the policy keeps {channel} at a release"),
+            Why::Given => format!("the operator keeps {channel} at a release, on this terminal alone"),
             Why::Newest => format!("{channel} is at its newest release"),
         }
     }
@@ -82,7 +86,9 @@ impl Why {
 pub(super) struct Product<'a> {
     /// The channels that it subscribed to, as variants that fit; those that have a release for it.
     pub(super) own: Vec<Target<'a>>,
-    /// Channels that it runs and that are not its own, as far as they may stay.
+    /// Channels that the operator gives this terminal, its own among them or not.
+    pub(super) given: Vec<Target<'a>>,
+    /// Channels that it runs, that are not its own and that it is not given, as far as they may stay.
     pub(super) foreign: Vec<Target<'a>>,
     /// Foreign channels that may not stay: not accepted any more, or do not fit the machine.
     pub(super) expelled: Vec<&'a Channel>,
@@ -99,16 +105,34 @@ pub(super) struct Product<'a> {
 impl<'a> Product<'a> {
     /// What it runs if nothing is added or taken away.
     pub(super) fn all(&self) -> Vec<Target<'a>> {
-        let own = if self.switched { &[] } else { &self.own[..] };
-        own.iter().chain(&self.foreign).cloned().collect()
+        let mut all = if self.switched { self.with_given(&[]) } else { self.alone() };
+        all.extend(self.foreign.iter().cloned());
+        all
+    }
+
+    /// The same without foreign channels.
+    pub(super) fn alone(&self) -> Vec<Target<'a>> {
+        self.with_given(&self.own)
+    }
+
+    fn with_given(&self, targets: &[Target<'a>]) -> Vec<Target<'a>> {
+        let is_new = |given: &&Target<'a>| !targets.iter().any(|target| target.channel == given.channel);
+        targets.iter().chain(self.given.iter().filter(is_new)).cloned().collect()
     }
 }
 
 impl<'a> Case<'a> {
-    pub(super) fn product(&self) -> Product<'a> {
+    pub(super) fn product(&self, given: &[Target<'a>]) -> Product<'a> {
         let row = self.row;
+        let given_variant = |subscribed: &Channel| given.iter().find(|given| same_product(given.channel, subscribed));
         let (mut own, mut misfits, mut missing, mut moved) = (Vec::<Target<'a>>::new(), Vec::new(), Vec::new(), None);
         for subscribed in &row.subscribed {
+            if let Some(given) = given_variant(subscribed) {
+                if !own.iter().any(|target| target.channel == given.channel) {
+                    own.push(given.clone());
+                }
+                continue;
+            }
             let channel = match self.tables.variant(subscribed, &row.machine) {
                 Variant::Itself => subscribed,
                 Variant::Other(info) => &info.channel,
@@ -137,7 +161,9 @@ impl<'a> Case<'a> {
                     // It keeps what it has until something fits, or the variant that does is there for it.
                     own.extend(self.target(&at.channel));
                 }
-            } else if accepts(row, &at.channel) && self.fits(&at.channel) {
+            } else if given.iter().any(|given| *given.channel == at.channel) {
+                // It stays as long as it is given.
+            } else if accepts(row, &at.channel) && self.tables.fits(&at.channel, &row.machine) {
                 foreign.extend(self.target(&at.channel));
             } else {
                 expelled.push(&at.channel);
@@ -148,7 +174,7 @@ impl<'a> Case<'a> {
             // Without a product of its own, one too many is better than none.
             foreign.extend(expelled.drain(..).filter_map(|channel| self.target(channel).ok()));
         }
-        Product { own, foreign, expelled, switched, misfits, missing, moved }
+        Product { own, given: given.to_vec(), foreign, expelled, switched, misfits, missing, moved }
     }
 
     /// The release of a channel for this terminal.
@@ -200,11 +226,6 @@ impl<'a> Case<'a> {
                 target(applied, if waits { short } else { Why::Newest })
             }
         }
-    }
-
-    pub(super) fn fits(&self, channel: &Channel) -> bool {
-        let needs = self.tables.channel(channel).and_then(|info| info.needs.as_ref());
-        needs.is_none_or(|needs| fits(needs, &self.row.machine))
     }
 
     /// What a terminal is told that runs a blocked release and wishes no updates.

@@ -6,6 +6,7 @@ use crate::wire::{
 use proptest::prelude::*;
 
 mod histories;
+mod one_offs;
 mod operators;
 mod variants;
 

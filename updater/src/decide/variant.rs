@@ -49,6 +49,12 @@ fn compare_versions(a: &str, b: &str) -> Ordering {
 }
 
 impl Prepared {
+    /// Whether a machine has what a channel needs, as far as the operator said what that is.
+    pub(super) fn fits(&self, channel: &Channel, machine: &Machine) -> bool {
+        let needs = self.channel(channel).and_then(|info| info.needs.as_ref());
+        needs.is_none_or(|needs| fits(needs, machine))
+    }
+
     /// The variant of the product of `subscribed` for this machine: of those that fit, the one with the greatest preference; of equals the
     /// subscribed one, then the first by name.
     pub(super) fn variant(&self, subscribed: &Channel, machine: &Machine) -> Variant<'_> {

@@ -23,7 +23,7 @@ impl Transport for MetadataTransport {
             return Err(TransportError::new(TransportErrorKind::FileNotFound, &url));
         };
         let client = &self.0;
-        let fetched = client.fetch(client.http.get(url.clone()), &url, 0, METADATA_LEN_MAX, &mut |_| {}).await;
+        let fetched = client.fetch(&url, METADATA_LEN_MAX, &mut |_| {}).await;
         match fetched {
             Ok(bytes) => Ok(once(match tuf::check_file(role, &bytes) {
                 Ok(()) => Ok(Bytes::from(bytes)),

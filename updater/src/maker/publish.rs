@@ -4,7 +4,7 @@ use super::{Maker, MakerError, RoleFile, distinct, lock_soon};
 use crate::disk::Access;
 use crate::http::{Client, Proof};
 use crate::statement::KeyStatement;
-use crate::tuf::{self, MAKER_LIFETIME, METADATA_LEN_MAX, MakerKeys, SignedModule, SignedRelease, TufError};
+use crate::tuf::{self, MAKER_LIFETIME, METADATA_LEN_MAX, MakerKeys, MakerRole, SignedModule, SignedRelease, TufError};
 use crate::wire::{MakerView, Sha256Hex};
 use jiff::Timestamp as Time;
 use reqwest::Method;
@@ -13,7 +13,8 @@ use tough::schema::{Signed, Targets};
 use url::Url;
 
 impl Maker {
-    /// Sends the signed role and every blob and module that the service lacks, and a change of keys that waits. Returns what the service then holds.
+    /// Sends the signed role and every blob and module that the service lacks, or had and lost, and a change of keys that waits. Returns what the
+    /// service then holds; what is still `lost` in that is not in this folder either.
     ///
     /// A role of which half of its lifetime is over is signed anew first.
     ///
@@ -40,9 +41,9 @@ impl Maker {
         }
         part(&mut body, &role.0)?;
         let read = tuf::read_maker_role(&self.name, &role.1.signed)?;
-        for release in read.releases {
+        for release in &read.releases {
             if !held.releases.iter().any(|view| view.sha256 == release.sha256) {
-                body.extend_from_slice(&self.disk.read(&self.blob_path(&release))?);
+                body.extend_from_slice(&self.disk.read(&self.blob_path(release))?);
             }
         }
         for SignedModule { module, .. } in distinct(&read.modules) {
@@ -50,11 +51,47 @@ impl Maker {
                 body.extend_from_slice(&self.disk.read(&self.module_path(&module.sha256))?);
             }
         }
-        let held = client.call(Method::POST, &path, Proof::None, body).await?;
+        // Where nothing is new, what was lost is all that is asked for.
+        let is_only_lost = held.role_sha256 == Some(Sha256Hex::of(&role.0)) && statement.is_none() && !held.lost.is_empty();
+        let mut held = if is_only_lost { held } else { client.call(Method::POST, &path, Proof::None, body).await? };
         if let Some(statement) = statement {
             self.finish_rotation(&statement.keys)?;
         }
+        // A publication brings so much and no more, so there may be several.
+        while !held.lost.is_empty() {
+            let lost = held.lost.clone();
+            held = match self.send_lost(&client, &role.0, &read, &lost).await {
+                // All that is new is published, whatever this folder has lost itself.
+                Err(MakerError::Disk(error)) => {
+                    tracing::warn!(%error, "the service lost files that are not here either");
+                    break;
+                }
+                sent => sent?,
+            };
+            if held.lost == lost {
+                break;
+            }
+        }
         Ok(held)
+    }
+
+    /// Sends files that the service lost, with the role that it holds: all of them, in the order in which it names them.
+    async fn send_lost(
+        &self,
+        client: &Client,
+        role: &[u8],
+        read: &MakerRole,
+        lost: &[Sha256Hex],
+    ) -> Result<MakerView, MakerError> {
+        let mut body = Vec::new();
+        part(&mut body, role)?;
+        for digest in lost {
+            let release = read.releases.iter().find(|release| release.sha256 == *digest);
+            let path = release.map_or_else(|| self.module_path(digest), |release| self.blob_path(release));
+            body.extend_from_slice(&self.disk.read(&path)?);
+        }
+        let path = format!("/v1/makers/{}/releases", self.name);
+        Ok(client.call(Method::POST, &path, Proof::None, body).await?)
     }
 
     /// Takes the newest role from the service, in the place of an older one that is here, when enough of the maker's keys signed it.

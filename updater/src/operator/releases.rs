@@ -33,12 +33,26 @@ impl Operator {
         Err(HttpError::Unreadable { url: path, reason: format!("its sha256 is not {}", kept.sha256) })
     }
 
-    /// Has the service remove stored objects that no table names and that are older than its time of grace; with `dry_run` it counts them.
+    /// Has the service remove stored objects that no table names and that are older than its time of grace, and look which are lost; with
+    /// `dry_run` nothing is removed.
     ///
     /// # Errors
     /// [`HttpError`].
     pub async fn sweep(&self, dry_run: bool) -> Result<Swept, HttpError> {
-        let path = query("/v1/objects/sweep", &[("dry_run", if dry_run { "true" } else { "" })]);
+        self.sweep_by(dry_run, false).await
+    }
+
+    /// The same, after the service has read every object, to find those whose content changed.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn sweep_and_read(&self, dry_run: bool) -> Result<Swept, HttpError> {
+        self.sweep_by(dry_run, true).await
+    }
+
+    async fn sweep_by(&self, dry_run: bool, read: bool) -> Result<Swept, HttpError> {
+        let word = |yes: bool| if yes { "true" } else { "" };
+        let path = query("/v1/objects/sweep", &[("dry_run", word(dry_run)), ("read", word(read))]);
         self.client.call(Method::POST, &path, self.proof(), Vec::new()).await
     }
 }

@@ -1,7 +1,7 @@
 //! The audit log as operators read it, and how what is done comes into it.
 //!
-//! What changes tables writes its row in the same transaction (`Store::audit_in`). What does not, or
-//! cannot, writes it before the answer is sent ([`App::audit`]): who has an answer has a row.
+//! What changes tables writes its row in the same transaction (`Store::audit_in`). What changes none, such as a sweep of objects, writes it
+//! before the answer is sent ([`App::audit`]): who has an answer has a row.
 
 use crate::audit::AuditPage;
 use crate::service::problem::Problem;

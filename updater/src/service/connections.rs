@@ -28,6 +28,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
 use tower_service::Service;
 
@@ -53,7 +54,8 @@ impl Default for Patience {
     }
 }
 
-/// Serves until `stopped`, then lets requests that run end. Connections at once are bounded; beyond that the system's queue keeps them.
+/// Serves until `stopped`, then lets requests that run end. Connections at once are bounded; beyond that the system's queue keeps them. Dropped
+/// unfinished, it cuts all connections off.
 pub(crate) async fn serve(
     app: Arc<App>,
     listener: TcpListener,
@@ -61,10 +63,12 @@ pub(crate) async fn serve(
     tls: Option<Arc<Tls>>,
     mut stopped: watch::Receiver<()>,
 ) {
-    let most = connections_max(&app.connection_limits);
-    let places = Arc::new(Semaphore::new(most));
+    let places = Arc::new(Semaphore::new(connections_max(&app.connection_limits)));
     let addresses = Arc::new(Addresses { most: app.connection_limits.connections_per_address, open: Mutex::default() });
+    let mut connections = JoinSet::new();
     loop {
+        // Those that ended are forgotten; one that panicked was logged by the runtime, and harms no other.
+        while connections.try_join_next().is_some() {}
         let place = tokio::select! {
             _ = stopped.changed() => break,
             place = places.clone().acquire_owned() => place.expect("places are never closed"),
@@ -84,12 +88,10 @@ pub(crate) async fn serve(
             app.metrics.connections_refused.inc();
             continue;
         };
-        tokio::spawn(connection(guest, stream, peer, router.clone(), tls.clone(), stopped.clone()));
+        connections.spawn(connection(guest, stream, peer, router.clone(), tls.clone(), stopped.clone()));
     }
     drop(listener);
-    // Every place is free again when the last connection has ended.
-    let most = u32::try_from(most).unwrap_or(u32::MAX);
-    drop(places.acquire_many(most).await);
+    while connections.join_next().await.is_some() {}
 }
 
 /// As many as the settings say, or as the system has files for, once its soft limit is raised as far as it may be.
@@ -105,7 +107,7 @@ fn connections_max(limits: &Limits) -> usize {
     #[cfg(not(unix))]
     let files = u64::MAX;
     let most = usize::try_from(files.saturating_sub(FILES_RESERVED)).unwrap_or(usize::MAX);
-    limits.connections_max.min(most).clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize))
+    limits.connections_max.min(most).clamp(1, Semaphore::MAX_PERMITS)
 }
 
 /// Open connections by address.

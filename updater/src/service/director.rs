@@ -4,6 +4,9 @@
 //! cost one assignment, 10,000 memberships and no more; an idle poll costs no signature. Rejected: to name a cohort by what the decision was
 //! made of: a terminal's place in a rollout and how long it has run what it runs are its own, and nearly every terminal would be a cohort.
 //!
+//! Whom the operator gives something alone is told by a one-off, signed for that terminal and that check-in and kept nowhere: there are few of
+//! them, and they ask no less often than others.
+//!
 //! Numbers of a cohort only grow: each is at least the microseconds since 1970 and more than the one that the tables hold. So tables that were
 //! restored from an old copy, or forgot the cohort, give out no number twice, as long as the machine's clock is roughly right.
 //!
@@ -18,7 +21,7 @@ use crate::service::online_keys::OnlineKeys;
 use crate::service::problem::Problem;
 use crate::service::store::{KeptAssignment, Store, StoreError};
 use crate::tuf;
-use crate::wire::{Assignment, AssignmentDocument, Membership, Sha256Hex, SignedDocument};
+use crate::wire::{Assignment, AssignmentDocument, Membership, OneOffDocument, Sha256Hex, SignedDocument};
 use axum::http::StatusCode;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -58,17 +61,20 @@ struct Keys {
     read: Instant,
 }
 
+/// A check-in that is answered.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) terminal: &'a str,
+    pub(crate) counter: u64,
+}
+
 /// A signed assignment.
-pub(crate) struct Issued {
-    pub(crate) cohort: String,
+struct Issued {
+    cohort: String,
     kept: KeptAssignment,
 }
 
 impl Issued {
-    pub(crate) fn document(&self) -> &SignedDocument {
-        &self.kept.document
-    }
-
     /// Whether it is good to be told now, by this root.
     fn is_good(&self, root: u64, now: i64) -> bool {
         self.kept.root == root && self.kept.expires_at - now > ASSIGNMENT_LIFETIME_SECONDS / 2
@@ -82,7 +88,7 @@ impl Director {
     }
 
     /// The signed assignment of those who are to be told this. Signs at most once for each cohort, root and half a lifetime.
-    pub(crate) async fn issue(&self, store: &Store, assignment: &Assignment) -> Result<Arc<Issued>, Problem> {
+    async fn issue(&self, store: &Store, assignment: &Assignment) -> Result<Arc<Issued>, Problem> {
         let cohort = cohort_of(assignment);
         let keys = self.keys(store).await?;
         let now = jiff::Timestamp::now();
@@ -120,26 +126,45 @@ impl Director {
         Ok(self.remember(Issued { cohort, kept }))
     }
 
-    /// The membership of a terminal in the cohort of `issued`, in answer to the check-in with this counter.
-    pub(crate) async fn member(
+    /// Both documents for a terminal that is to be told this, in answer to the check-in with this counter.
+    pub(crate) async fn tell(
         &self,
         store: &Store,
-        issued: &Issued,
-        terminal: &str,
-        counter: u64,
+        assignment: &Assignment,
+        asked: Asked<'_>,
         freshness: String,
-    ) -> Result<SignedDocument, Problem> {
-        let keys = self.keys(store).await?;
-        let member = Membership {
-            terminal: terminal.to_owned(),
-            cohort: issued.cohort.clone(),
-            number: issued.kept.number,
-            counter,
-            freshness,
-            expires: jiff::Timestamp::now().as_second() + MEMBERSHIP_LIFETIME_SECONDS,
+    ) -> Result<(SignedDocument, SignedDocument), Problem> {
+        let Asked { terminal, counter } = asked;
+        let (document, cohort, number) = if assignment.until.is_some() {
+            (self.one_off(store, assignment, asked).await?, terminal.to_owned(), counter)
+        } else {
+            let issued = self.issue(store, assignment).await?;
+            (issued.kept.document.clone(), issued.cohort.clone(), issued.kept.number)
         };
+        let expires = jiff::Timestamp::now().as_second() + MEMBERSHIP_LIFETIME_SECONDS;
+        let member = Membership { terminal: terminal.to_owned(), cohort, number, counter, freshness, expires };
         let payload = serde_json::to_string(&member).expect("a membership is plain JSON");
-        Ok(director::sign(Kind::Membership, payload, &keys.held))
+        let keys = self.keys(store).await?;
+        Ok((document, director::sign(Kind::Membership, payload, &keys.held)))
+    }
+
+    /// What one terminal alone is told; kept nowhere, as it answers one check-in.
+    async fn one_off(&self, store: &Store, assignment: &Assignment, asked: Asked<'_>) -> Result<SignedDocument, Problem> {
+        let keys = self.keys(store).await?;
+        let signed_at = jiff::Timestamp::now().as_second();
+        let longest = signed_at + MEMBERSHIP_LIFETIME_SECONDS;
+        let told = OneOffDocument {
+            terminal: asked.terminal.to_owned(),
+            counter: asked.counter,
+            signed_at,
+            expires: assignment.until.map_or(longest, |until| until.min(longest)),
+            root: keys.root,
+            assignment: assignment.clone(),
+            blobs: store.blobs(&assignment.channels).await?,
+        };
+        let payload = serde_json::to_string(&told).expect("a one-off is plain JSON");
+        tracing::info!(terminal = asked.terminal, "a one-off for terminal {} is signed", asked.terminal);
+        Ok(director::sign(Kind::OneOff, payload, &keys.held))
     }
 
     fn known(&self, cohort: &str, keys: &Keys, now: i64) -> Option<Arc<Issued>> {

@@ -9,7 +9,6 @@ use crate::wire::{Empty, EnrolmentToken, Sha256Hex, TOKEN_USES_MAX, TokenRequest
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use serde_json::json;
 
 const TOKEN_BYTES: usize = 16;
 
@@ -34,9 +33,7 @@ pub(crate) async fn add(State(app): State<AppState>, caller: Caller, body: Bytes
     let id = token_id(&digest.to_string());
     let group = wanted.group.as_ref().map(ToString::to_string);
     let new = NewToken { digest, uses_max: wanted.uses, expires_at, group: group.as_deref(), approval: wanted.approval };
-    app.store.add_token(&new).await?;
-    let told = json!({ "id": id, "uses": wanted.uses, "group": group, "approval": wanted.approval });
-    app.audit(&caller.who, "enrolment-token-made", &told).await?;
+    app.store.add_token(&caller.who, &new).await?;
     tracing::info!(id, uses = wanted.uses, "enrolment token {id} is made");
     Ok(Json(EnrolmentToken { token, id }))
 }
@@ -55,10 +52,9 @@ pub(crate) async fn revoke(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Empty>, Problem> {
-    if !app.store.revoke_token(&id).await? {
+    if !app.store.revoke_token(&caller.who, &id).await? {
         return Err(Problem::not_found("enrolment_token_unknown", "there is no enrolment token of this name"));
     }
-    app.audit(&caller.who, "enrolment-token-revoked", &json!({ "id": id })).await?;
     tracing::info!(id, "enrolment token {id} is revoked");
     Ok(Json(Empty {}))
 }
@@ -71,8 +67,7 @@ pub(crate) async fn revoke_terminal(
     caller: Caller,
     Path(terminal): Path<String>,
 ) -> Result<Json<Empty>, Problem> {
-    found(app.store.revoke_terminal(&terminal).await?)?;
-    app.audit(&caller.who, "terminal-revoked", &json!({ "terminal": terminal })).await?;
+    found(app.store.revoke_terminal(&caller.who, &terminal).await?)?;
     tracing::warn!(terminal, "terminal {terminal} is revoked");
     Ok(Json(Empty {}))
 }
@@ -85,8 +80,7 @@ pub(crate) async fn approve_terminal(
     caller: Caller,
     Path(terminal): Path<String>,
 ) -> Result<Json<Empty>, Problem> {
-    found(app.store.approve_terminal(&terminal).await?)?;
-    app.audit(&caller.who, "terminal-approved", &json!({ "terminal": terminal })).await?;
+    found(app.store.approve_terminal(&caller.who, &terminal).await?)?;
     tracing::info!(terminal, "terminal {terminal} is approved");
     Ok(Json(Empty {}))
 }
@@ -101,8 +95,7 @@ pub(crate) async fn remove_terminal(
 ) -> Result<Json<Empty>, Problem> {
     // A contact that is noted in memory only would be written for nobody.
     app.beacons.flush(&app.store).await;
-    found(app.store.remove_terminal(&terminal).await?)?;
-    app.audit(&caller.who, "terminal-removed", &json!({ "terminal": terminal })).await?;
+    found(app.store.remove_terminal(&caller.who, &terminal).await?)?;
     tracing::warn!(terminal, "terminal {terminal} is removed");
     Ok(Json(Empty {}))
 }

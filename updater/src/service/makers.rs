@@ -3,7 +3,7 @@
 use crate::service::body::{BodyError, BodyReader};
 use crate::service::objects::ObjectError;
 use crate::service::problem::Problem;
-use crate::service::publisher::{Files, Plan, PublishError};
+use crate::service::publisher::{Files, PublishError, Wanted};
 use crate::service::store::{Maker, StoreError};
 use crate::service::{App, AppState};
 use crate::statement::KeyStatement;
@@ -26,10 +26,15 @@ pub(crate) async fn show(State(app): State<AppState>, Path(maker): Path<MakerNam
     let held = find(&app, &maker).await?;
     let (releases, modules) = (app.store.releases(&maker).await?, app.store.module_digests(&maker).await?);
     let role_sha256 = (held.role_version > 0).then(|| Sha256Hex::of(&held.role_body));
-    Ok(Json(MakerView { maker, keys: held.keys, role_version: held.role_version, role_sha256, releases, modules }))
+    let lost = match role_sha256 {
+        Some(_) => app.publisher.lost_files(&maker, &held.role_body).await.map_err(refused)?.digests(),
+        None => Vec::new(),
+    };
+    Ok(Json(MakerView { maker, keys: held.keys, role_version: held.role_version, role_sha256, releases, modules, lost }))
 }
 
-/// Body: length of the role (4 bytes, little-endian), the role, then the blobs and the modules that the service lacks.
+/// Body: length of the role (4 bytes, little-endian), the role, then the blobs and the modules that the service lacks; with the role that it holds,
+/// those that it says it lost.
 ///
 /// Anybody may send one, so nothing is kept of it beyond what is proven so far: the role, which is short; then, when the role is
 /// its maker's and newer than the held one, the files that it lists, to the byte.
@@ -91,13 +96,14 @@ async fn take_in(
 ) -> Result<(), Problem> {
     find(app, maker).await?;
     let role = timeout(app.publication_patience, read_part(body)).await.map_err(|_| slow())??;
-    let Plan::New { new, modules, .. } = app.publisher.plan(maker, statement, &role).await.map_err(refused)? else {
+    let plan = app.publisher.plan(maker, statement, &role).await.map_err(refused)?;
+    let Some(Wanted { releases, modules }) = plan.wanted() else {
         return app.publisher.complete().await.map_err(refused);
     };
     let take_in = TakeIn { maker, statement, role: &role };
     take_in_files(app, take_in, async || {
         let mut files = Files::default();
-        for release in new {
+        for release in releases {
             let short = |reason| PublishError::Blob { path: release.path(), reason };
             let bytes = take_file(body, release.length, short).await?;
             files.blobs.push((release, bytes));
@@ -180,6 +186,10 @@ pub(crate) async fn find(app: &AppState, maker: &MakerName) -> Result<Maker, Pro
 }
 
 pub(crate) fn refused(error: PublishError) -> Problem {
+    let error = match error {
+        PublishError::Store(error) if error.is_passing() => return error.into(),
+        error => error,
+    };
     let code = error.code();
     match &error {
         PublishError::UnknownMaker(_) => Problem::not_found(code, error),

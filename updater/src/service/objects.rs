@@ -154,6 +154,17 @@ impl Objects {
         self.create(&blob_path(digest), bytes.into()).await
     }
 
+    /// Puts a blob in the place of one that is not what it was.
+    pub(crate) async fn restore_blob(&self, digest: &Sha256Hex, bytes: Bytes) -> Result<(), ObjectError> {
+        if let Some(held) = self.blob(digest).await? {
+            if held == bytes {
+                return Ok(());
+            }
+            self.remove_blob(digest).await?;
+        }
+        self.put_blob(digest, bytes).await
+    }
+
     /// Every blob, module and delta, with its length and when it was written, in seconds since 1970. What has another kind of name is left out.
     pub(crate) async fn list_blobs(&self) -> Result<Vec<(Sha256Hex, u64, i64)>, ObjectError> {
         let folder = Path::from(BLOBS);

@@ -14,7 +14,6 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
 /// Every policy.
 #[utoipa::path(get, path = "/v1/policies", responses((status = 200, body = Policies)))]
@@ -40,8 +39,7 @@ pub(crate) async fn put_policy(
             "rings belong into the default policy: a release has one rollout for the whole fleet".to_owned(),
         ));
     }
-    app.store.put_policy(&name, &policy).await?;
-    app.audit(&caller.who, "policy-put", &json!({ "name": name, "policy": policy })).await?;
+    app.store.put_policy(&caller.who, &name, &policy).await?;
     tracing::info!(name, "policy {name} is put");
     Ok(Json(Empty {}))
 }
@@ -53,8 +51,7 @@ pub(crate) async fn drop_policy(
     Path(name): Path<String>,
     caller: Caller,
 ) -> Result<Json<Empty>, Problem> {
-    if app.store.drop_policy(&name).await? {
-        app.audit(&caller.who, "policy-dropped", &json!({ "name": name })).await?;
+    if app.store.drop_policy(&caller.who, &name).await? {
         tracing::info!(name, "policy {} is taken away", printable(&name));
         return Ok(Json(Empty {}));
     }
@@ -73,8 +70,7 @@ pub(crate) async fn block(State(app): State<AppState>, caller: Caller, body: Byt
     let blocked: Blocked = parse(&body)?;
     let blocked = Blocked { words: printable(&blocked.words), ..blocked };
     // One that is not published yet may be blocked too: the operator may hear of it first.
-    app.store.block(&blocked).await?;
-    app.audit(&caller.who, "release-blocked", &json!(blocked)).await?;
+    app.store.block(&caller.who, &blocked).await?;
     let Blocked { at: ChannelRelease { channel, release }, words } = &blocked;
     tracing::warn!(%channel, release, words, "release {release} of {channel} is blocked: {words}");
     Ok(Json(Empty {}))
@@ -84,8 +80,7 @@ pub(crate) async fn block(State(app): State<AppState>, caller: Caller, body: Byt
 #[utoipa::path(post, path = "/v1/unblocked", request_body = ChannelRelease, responses((status = 200, body = Empty)))]
 pub(crate) async fn unblock(State(app): State<AppState>, caller: Caller, body: Bytes) -> Result<Json<Empty>, Problem> {
     let at: ChannelRelease = parse(&body)?;
-    if app.store.unblock(&at).await? {
-        app.audit(&caller.who, "release-unblocked", &json!(at)).await?;
+    if app.store.unblock(&caller.who, &at).await? {
         tracing::warn!(channel = %at.channel, release = at.release, "release {} of {} is no longer blocked", at.release, at.channel);
         return Ok(Json(Empty {}));
     }
@@ -109,8 +104,7 @@ pub(crate) async fn put_needs(
     let channel = format!("{maker}/{name}").parse::<Channel>().map_err(|e| Problem::bad_request("request_malformed", e))?;
     let needs: Needs = parse(&body)?;
     needs.check().map_err(|words| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "needs_refused", words))?;
-    app.store.put_needs(&channel, &needs).await?;
-    app.audit(&caller.who, "needs-put", &json!({ "channel": channel.as_str(), "needs": needs })).await?;
+    app.store.put_needs(&caller.who, &channel, &needs).await?;
     tracing::info!(%channel, "what {channel} needs is put");
     Ok(Json(Empty {}))
 }
@@ -125,8 +119,7 @@ pub(crate) async fn put_group(
 ) -> Result<Json<Empty>, Problem> {
     let TerminalGroup { group } = parse(&body)?;
     group.as_deref().map_or(Ok(()), check_group).map_err(refused)?;
-    if app.store.put_group(&terminal, group.as_deref()).await? {
-        app.audit(&caller.who, "terminal-grouped", &json!({ "terminal": terminal, "group": group })).await?;
+    if app.store.put_group(&caller.who, &terminal, group.as_deref()).await? {
         tracing::info!(terminal, group, "terminal {terminal} is put into a group");
         return Ok(Json(Empty {}));
     }
@@ -150,7 +143,7 @@ pub(crate) async fn records(State(app): State<AppState>) -> Result<Json<Vec<Make
     Ok(Json(app.beacons.tables(&app.store).await?.prepared.records().to_vec()))
 }
 
-fn unknown_terminal() -> Problem {
+pub(super) fn unknown_terminal() -> Problem {
     Problem::not_found("terminal_unknown", "no terminal with this number is enrolled")
 }
 

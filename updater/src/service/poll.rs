@@ -24,7 +24,7 @@ use crate::poll_mac::{MAC_HEADER, PollSecret};
 use crate::service::beacon::{DECISION_AGE_MAX, Tables};
 use crate::service::conditional::none_match;
 use crate::service::problem::Problem;
-use crate::service::request::{REQUEST_ID, id_of};
+use crate::service::request::{REQUEST_ID, answered, id_of, span};
 use crate::service::router::{ROUTES, Route};
 use crate::service::store::{Standing, Store, Terminal};
 use crate::service::terminals::may_call;
@@ -232,7 +232,11 @@ pub(crate) fn quick<B>(app: &App, request: &Request<B>) -> Option<Response> {
     }
     let mut response = answer(StatusCode::NOT_MODIFIED, tag);
     let id = id_of(app, request.headers());
-    tracing::debug!(id = id.to_str().unwrap_or_default(), terminal, "an idle poll is answered 304");
+    // A span costs something, so it is made for the line alone.
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        let line = || answered(request.method(), request.uri().path(), StatusCode::NOT_MODIFIED, started);
+        span(&id).in_scope(line);
+    }
     response.headers_mut().insert(REQUEST_ID, id);
     app.metrics.answered(polls.route, &response, started.elapsed());
     Some(response)

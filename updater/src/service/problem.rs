@@ -11,6 +11,9 @@ use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
 
+/// After so long who asked while the tables were out of reach may ask again: a restart of PostgreSQL takes some seconds.
+const TABLES_AWAY: Duration = Duration::from_secs(5);
+
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// A refusal. `detail` is for the caller; what only the operator may see is logged where the problem is made.
@@ -110,6 +113,11 @@ impl From<StoreError> for Problem {
     fn from(e: StoreError) -> Self {
         match e {
             StoreError::TooLarge(_) => Problem::bad_request("number_too_large", e),
+            e if e.is_passing() => {
+                tracing::error!(error = %crate::http::chain(&e), "the tables are out of reach");
+                let detail = "the service cannot reach its tables at the moment";
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "tables_unreachable", detail).after(TABLES_AWAY)
+            }
             e => Problem::internal(&e),
         }
     }
@@ -177,5 +185,25 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_that_are_away_are_worth_another_try_and_wrong_ones_are_not() {
+        for (error, status) in [
+            (sqlx::Error::PoolTimedOut, StatusCode::SERVICE_UNAVAILABLE),
+            (sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()), StatusCode::SERVICE_UNAVAILABLE),
+            (sqlx::Error::RowNotFound, StatusCode::INTERNAL_SERVER_ERROR),
+            (sqlx::Error::ColumnNotFound("no".to_owned()), StatusCode::INTERNAL_SERVER_ERROR),
+        ] {
+            let answer = Problem::from(StoreError::from(error)).into_response();
+            assert_eq!(answer.status(), status);
+            let may_come_back = answer.headers().contains_key(header::RETRY_AFTER);
+            assert_eq!(may_come_back, status == StatusCode::SERVICE_UNAVAILABLE);
+        }
     }
 }

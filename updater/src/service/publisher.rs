@@ -23,11 +23,12 @@ use crate::tuf::{self, MakerKeys, MakerRole, SignedModule, SignedRelease, TufErr
 use crate::wire::{MakerName, ReleaseView, Sha256Hex, Swept};
 use axum::body::Bytes;
 use jiff::Timestamp as Time;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, MutexGuard};
-use tough::schema::Root;
+use tough::schema::{Root, Targets};
 
 /// Blobs and modules of one publication, in bytes altogether.
 const PUBLICATION_LEN_MAX: u64 = 512 << 20;
@@ -212,6 +213,8 @@ pub(crate) struct Followed {
 pub(crate) enum Plan {
     /// It is the one that the service holds.
     Held,
+    /// It is the one that the service holds, which lost some of its files: they may come again.
+    Lost(Wanted),
     /// It is newer.
     New {
         role: MakerRole,
@@ -222,6 +225,34 @@ pub(crate) enum Plan {
         /// Modules whose content the service lacks, each content once, ascending by channel, release, name and kind.
         modules: Vec<SignedModule>,
     },
+}
+
+/// Files that are to come with a role.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    /// Ascending by channel and release.
+    pub(crate) releases: Vec<SignedRelease>,
+    /// Each content once, ascending by channel, release, name and kind.
+    pub(crate) modules: Vec<SignedModule>,
+}
+
+impl Wanted {
+    /// What is wanted, in the order in which it is to come.
+    pub(crate) fn digests(&self) -> Vec<Sha256Hex> {
+        let releases = self.releases.iter().map(|release| release.sha256);
+        releases.chain(self.modules.iter().map(|signed| signed.module.sha256)).collect()
+    }
+}
+
+impl Plan {
+    /// What is to come with the role; nothing when it need not come at all.
+    pub(crate) fn wanted(self) -> Option<Wanted> {
+        match self {
+            Plan::Held => None,
+            Plan::Lost(wanted) => Some(wanted),
+            Plan::New { new, modules, .. } => Some(Wanted { releases: new, modules }),
+        }
+    }
 }
 
 /// The files that come with a role.
@@ -289,7 +320,8 @@ impl Publisher {
         let new_keys = keys.filter(|keys| *keys != held.keys);
         let role = verify_role(&held.name, new_keys.as_ref().unwrap_or(&held.keys), role_body)?;
         if role.version.get() == held.role_version && role_body == held.role_body {
-            return Ok(Plan::Held);
+            let wanted = self.lost_of(maker, &role).await?;
+            return Ok(if wanted.digests().is_empty() { Plan::Held } else { Plan::Lost(wanted) });
         }
         if role.version.get() <= held.role_version {
             return Err(PublishError::RoleVersion { found: role.version.get(), held: held.role_version });
@@ -308,6 +340,62 @@ impl Publisher {
             return Err(PublishError::TooLong { found: length, most: PUBLICATION_LEN_MAX });
         }
         Ok(Plan::New { role, keys: new_keys, new, modules })
+    }
+
+    /// Files of the role that is held which were lost: so many as one publication may bring.
+    pub(crate) async fn lost_files(&self, maker: &MakerName, role_body: &[u8]) -> Result<Wanted, PublishError> {
+        // Most often nothing is, and then the role need not be read.
+        if self.store.lost_of(maker).await?.is_empty() {
+            return Ok(Wanted::default());
+        }
+        let role = tuf::read::<Targets>(role_body)?;
+        self.lost_of(maker, &tuf::read_maker_role(maker, &role.signed)?).await
+    }
+
+    async fn lost_of(&self, maker: &MakerName, role: &MakerRole) -> Result<Wanted, PublishError> {
+        let lost = self.store.lost_of(maker).await?;
+        let mut left = PUBLICATION_LEN_MAX;
+        let mut fits = |digest: &Sha256Hex, length: u64| {
+            let fits = lost.contains(digest) && length <= left;
+            left -= if fits { length } else { 0 };
+            fits
+        };
+        let mut wanted = Wanted::default();
+        wanted.releases.extend(role.releases.iter().filter(|release| fits(&release.sha256, release.length)).cloned());
+        let modules = distinct(&role.modules).filter(|signed| fits(&signed.module.sha256, signed.module.length));
+        wanted.modules.extend(modules.cloned());
+        Ok(wanted)
+    }
+
+    /// Looks which objects that tables name are not there, or have another length; with `read`, or another content, which reads every object.
+    /// Returns how many are lost.
+    pub(crate) async fn look_for_lost(&self, read: bool) -> Result<u64, PublishError> {
+        // The names first: what is stored meanwhile is named later.
+        let named = self.store.named_lengths().await?;
+        let stored = self.objects.list_blobs().await?.into_iter().map(|(digest, length, _)| (digest, length));
+        let stored = stored.collect::<BTreeMap<_, _>>();
+        let mut lost = BTreeMap::new();
+        for (digest, length) in &named {
+            if stored.get(digest) != Some(length) {
+                lost.insert(*digest, false);
+            } else if read && !self.is_whole(*digest).await? {
+                lost.insert(*digest, true);
+            }
+        }
+        self.store.put_lost(&lost, read).await?;
+        let count = self.store.lost_count().await?;
+        if count > 0 {
+            tracing::error!(
+                count,
+                "{count} objects that tables name are lost or damaged; their makers can publish them again"
+            );
+        }
+        Ok(count)
+    }
+
+    async fn is_whole(&self, digest: Sha256Hex) -> Result<bool, PublishError> {
+        let Some(bytes) = self.objects.blob(&digest).await? else { return Ok(false) };
+        Ok(tokio::task::spawn_blocking(move || Sha256Hex::of(&bytes) == digest).await?)
     }
 
     /// Verifies a maker's role and the files that are new in it, then publishes all of it or nothing. Sending the same role
@@ -339,8 +427,13 @@ impl Publisher {
         role_body: &[u8],
         parts: &Parts,
     ) -> Result<(), PublishError> {
-        let Plan::New { role, keys, new, modules } = self.plan(maker, statement, role_body).await? else {
-            return self.complete_metadata(turn).await;
+        let (role, keys, new, modules) = match self.plan(maker, statement, role_body).await? {
+            Plan::Held => return self.complete_metadata(turn).await,
+            Plan::Lost(wanted) => {
+                self.restore(maker, &wanted, parts).await?;
+                return self.complete_metadata(turn).await;
+            }
+            Plan::New { role, keys, new, modules } => (role, keys, new, modules),
         };
         let blobs = blobs_of(&new, &parts.blobs)?;
         let new_modules = modules_of(&modules, &parts.modules).await?;
@@ -477,6 +570,24 @@ impl Publisher {
     /// Public half of a key that the service holds for the next root to list.
     pub(crate) async fn spare_key(&self, role: RootRole) -> Result<PublicKey, PublishError> {
         self.signer.spare_key(&mut *self.signing.lock().await, role)
+    }
+
+    /// Verifies files that were lost and puts them as objects again. Nothing is signed and no release changes.
+    async fn restore(&self, maker: &MakerName, wanted: &Wanted, parts: &Parts) -> Result<(), PublishError> {
+        let blobs = blobs_of(&wanted.releases, &parts.blobs)?;
+        let modules = modules_of(&wanted.modules, &parts.modules).await?;
+        let releases = wanted.releases.clone();
+        let checked = tokio::task::spawn_blocking(move || deltas::check(&releases, &blobs).map(|()| blobs));
+        for (release, bytes) in wanted.releases.iter().zip(checked.await??) {
+            self.objects.restore_blob(&release.sha256, bytes).await?;
+        }
+        for (signed, bytes) in modules {
+            self.objects.restore_blob(&signed.module.sha256, bytes).await?;
+        }
+        let restored = wanted.digests();
+        self.store.put_restored(maker, &restored).await?;
+        tracing::warn!(%maker, "{} objects of {maker} that were lost are there again", restored.len());
+        Ok(())
     }
 
     /// Verifies the blobs and puts them and their deltas as objects.

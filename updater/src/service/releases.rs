@@ -41,9 +41,13 @@ pub(crate) struct SweepAsked {
     /// Only count.
     #[serde(default)]
     dry_run: bool,
+    /// Read every object that is named, to find those whose content changed. Takes as long as that takes.
+    #[serde(default)]
+    read: bool,
 }
 
-/// Removes stored objects that no table names and that are a day old: what publications left that did not come to their end. Codes:
+/// Removes stored objects that no table names and that are a day old: what publications left that did not come to their end. Counts those that are
+/// named and lost, also when it only counts. Codes:
 /// `signer_busy`.
 #[utoipa::path(post, path = "/v1/objects/sweep", params(SweepAsked), responses((status = 200, body = Swept)))]
 pub(crate) async fn sweep(
@@ -51,7 +55,9 @@ pub(crate) async fn sweep(
     caller: Caller,
     Query(asked): Query<SweepAsked>,
 ) -> Result<Json<Swept>, Problem> {
+    let lost = app.publisher.look_for_lost(asked.read).await.map_err(refused)?;
     let swept = app.publisher.sweep(app.sweep_grace, asked.dry_run).await.map_err(refused)?;
+    let swept = Swept { lost, ..swept };
     if !asked.dry_run {
         app.audit(&caller.who, "objects-swept", &json!({ "removed": swept.removed, "bytes": swept.unnamed_bytes })).await?;
     }

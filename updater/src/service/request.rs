@@ -3,9 +3,11 @@
 //! The id comes with the request (`x-request-id`: 1 to 64 of letters, digits, `.`, `_`, `-`) or is made here. It is in the answer, in every
 //! problem document and, by a span, in every line that is logged meanwhile, so that a terminal's journal and the service's can be joined.
 
+pub(crate) use crate::http::REQUEST_ID;
+use crate::http::is_request_id;
 use crate::service::{App, AppState};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use std::net::SocketAddr;
@@ -13,11 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tracing::Instrument;
-
-/// Carries the id, both ways.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Longest id that is taken from outside, in bytes.
-const ID_LEN_MAX: usize = 64;
 
 tokio::task_local! {
     static CONTEXT: Context;
@@ -63,29 +60,34 @@ impl RequestIds {
     }
 }
 
-fn is_id(value: &HeaderValue) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    (1..=ID_LEN_MAX).contains(&value.len()) && value.as_bytes().iter().all(plain)
-}
-
 /// The id that came with a request, or one of ours.
 pub(crate) fn id_of(app: &App, headers: &HeaderMap) -> HeaderValue {
-    let sent = headers.get(REQUEST_ID).filter(|id| is_id(id));
+    let sent = headers.get(REQUEST_ID).filter(|id| is_request_id(id.as_bytes()));
     sent.cloned().unwrap_or_else(|| app.request_ids.next())
+}
+
+/// What all lines that are logged within a request stand in.
+pub(crate) fn span(id: &HeaderValue) -> tracing::Span {
+    // An error's span is there whatever is logged; others would be missing from the lines that matter most.
+    tracing::error_span!("request", id = id.to_str().unwrap_or_default())
+}
+
+/// Logs the line of a request that is answered.
+pub(crate) fn answered(method: &Method, path: &str, status: StatusCode, started: Instant) {
+    let (status, duration_ms) = (status.as_u16(), started.elapsed().as_millis() as u64);
+    tracing::debug!(%method, path, status, duration_ms, "{method} {path} answered {status}");
 }
 
 /// The outermost layer: gives the request its id, and logs a line for it.
 pub(crate) async fn identify(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = id_of(&app, request.headers());
-    // An error's span is there whatever is logged; others would be missing from the lines that matter most.
-    let span = tracing::error_span!("request", id = id.to_str().unwrap_or_default());
+    let span = span(&id);
     let context = Context { id: id.clone(), contact: app.contact.clone() };
     let answer = async {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = next.run(request).await;
-        let (status, duration_ms) = (response.status().as_u16(), started.elapsed().as_millis() as u64);
-        tracing::debug!(%method, path, status, duration_ms, "{method} {path} answered {status}");
+        answered(&method, &path, response.status(), started);
         response
     };
     let mut response = CONTEXT.scope(context, answer.instrument(span)).await;
@@ -103,9 +105,9 @@ mod tests {
     #[test]
     fn ids_from_outside_are_plain() {
         for (id, good) in [("a", true), ("Az09._-", true), ("", false), ("a b", false), ("a\tb", false), ("ü", false)] {
-            assert_eq!(HeaderValue::from_bytes(id.as_bytes()).is_ok_and(|id| is_id(&id)), good, "{id}");
+            assert_eq!(HeaderValue::from_bytes(id.as_bytes()).is_ok_and(|id| is_request_id(id.as_bytes())), good, "{id}");
         }
-        assert!(is_id(&HeaderValue::from_str(&"a".repeat(64)).unwrap()));
-        assert!(!is_id(&HeaderValue::from_str(&"a".repeat(65)).unwrap()));
+        assert!(is_request_id("a".repeat(64).as_bytes()));
+        assert!(!is_request_id("a".repeat(65).as_bytes()));
     }
 }

@@ -17,7 +17,6 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::json;
 
 /// Terminals by which a rollout is judged: 10,000 tell a share of 1 % from one of 2 %, and are counted every few seconds. Those that come later are
 /// not noted.
@@ -56,8 +55,7 @@ pub(crate) async fn start(State(app): State<AppState>, caller: Caller, body: Byt
     let gate = gate.unwrap_or_else(|| policy.rollout.gate.clone());
     gate.check().map_err(refused)?;
     let rollout = begun(at, rings, gate, &tables.threats, "started by the operator");
-    app.store.start_rollout(&rollout, true).await?;
-    app.audit(&caller.who, "rollout-started", &json!(rollout)).await?;
+    app.store.start_rollout(&rollout, Some(&caller.who)).await?;
     log(&rollout);
     Ok(Json(rollout))
 }
@@ -95,11 +93,9 @@ async fn find(store: &Store, at: &ChannelRelease) -> Result<Rollout, Problem> {
 }
 
 async fn change(app: &AppState, caller: &Caller, before: &Rollout, after: Rollout) -> Result<Json<Rollout>, Problem> {
-    if !app.store.step_rollout(before, &after).await? {
+    if !app.store.step_rollout(&caller.who, before, &after).await? {
         return Err(Problem::conflict("rollout_changed", "the rollout changed meanwhile; look at it again"));
     }
-    let what = if after.state == RolloutState::Halted { "rollout-halted" } else { "rollout-resumed" };
-    app.audit(&caller.who, what, &json!(after.at)).await?;
     log(&after);
     Ok(Json(after))
 }
@@ -120,12 +116,9 @@ pub(crate) async fn judge(app: &AppState) -> Result<(), StoreError> {
         let progress = app.store.progress(rollout, now()).await?;
         app.beacons.put_enough(&rollout.at, progress.told >= TOLD_ENOUGH);
         if let Some(next) = rings::step(rollout, &progress, now())
-            && app.store.step_rollout(rollout, &next).await?
+            && app.store.step_rollout("service", rollout, &next).await?
         {
             log(&next);
-            if next.state == RolloutState::Halted {
-                app.store.audit("service", "rollout-halted", &json!({ "at": next.at, "words": next.words })).await?;
-            }
             if next.state == RolloutState::Done {
                 app.beacons.put_enough(&next.at, false);
                 app.store.forget_offers(&next.at).await?;
@@ -145,7 +138,7 @@ async fn begin_due(store: &Store, policy: &RolloutPolicy, since: i64, rollouts: 
     let threats = store.threats().await?;
     for ListedRelease { at, .. } in due {
         let rollout = begun(at, policy.rings.clone(), policy.gate.clone(), &threats, "started by the policy");
-        if store.start_rollout(&rollout, false).await? {
+        if store.start_rollout(&rollout, None).await? {
             log(&rollout);
         }
     }

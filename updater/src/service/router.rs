@@ -7,8 +7,8 @@ use crate::service::gate::{Gate, gate};
 use crate::service::problem::uniform;
 use crate::service::request::identify;
 use crate::service::{
-    AppState, audit, console, content, coverage, enrolment, makers, metrics, news, openapi, operator, operators, policy,
-    poll, ready, releases, rollout, sources, terminals, watchers,
+    AppState, audit, console, content, coverage, enrolment, makers, metrics, news, one_offs, openapi, operator, operators,
+    policy, poll, ready, releases, rollout, sources, terminals, watchers,
 };
 use crate::wire::Role;
 use axum::Router;
@@ -142,6 +142,7 @@ routes! {
     Viewer    Quick GET  "/v1/needs"                            => policy::needs;
     Viewer    Quick GET  "/v1/blocked"                          => policy::blocked;
     Viewer    Quick GET  "/v1/rollouts"                         => rollout::list;
+    Viewer    Quick GET  "/v1/one-offs"                         => one_offs::list;
     Viewer    Now   GET  "/metrics"                             => metrics::scrape;
 
     // Operators: running the fleet.
@@ -158,6 +159,8 @@ routes! {
     Operator  Quick PUT  "/v1/policies/{name}"                  => policy::put_policy;
     Operator  Quick DELETE "/v1/policies/{name}"                => policy::drop_policy;
     Operator  Quick PUT  "/v1/terminals/{terminal}/group"       => policy::put_group;
+    Operator  Quick PUT  "/v1/terminals/{terminal}/one-off"     => one_offs::put;
+    Operator  Quick DELETE "/v1/terminals/{terminal}/one-off"   => one_offs::remove;
     Operator  Quick POST "/v1/channels/{maker}/{name}/needs"    => policy::put_needs;
     Operator  Quick POST "/v1/blocked"                          => policy::block;
     Operator  Quick POST "/v1/unblocked"                        => policy::unblock;

@@ -24,7 +24,7 @@ use crate::random;
 use crate::service::access::Caller;
 use crate::service::makers::{self, TakeIn, take_in_files};
 use crate::service::problem::Problem;
-use crate::service::publisher::{Files, Plan, PublishError};
+use crate::service::publisher::{Files, PublishError, Wanted};
 use crate::service::store::{Attempt, Source, StoreError, Validators};
 use crate::service::{App, AppState, content, news};
 use crate::tuf::{METADATA_LEN_MAX, SignedModule, role_name};
@@ -35,7 +35,6 @@ use axum::body::Bytes;
 use axum::extract::{Path as At, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use serde_json::json;
 pub(crate) use site::{Fetched, Site, SiteError, check_url};
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -249,7 +248,10 @@ fn attempt(source: &Source, outcome: Result<Had, SourceError>) -> Attempt {
 async fn fetch_from(app: &AppState, source: &Source, folder: &Path) -> Result<Had, SourceError> {
     let site = Site::new(&source.said, &app.source_network)?;
     let file = format!("{}.json", role_name(&source.said.maker));
-    let (released, role) = match site.fetch(&file, &source.role, METADATA_LEN_MAX).await? {
+    // What was lost is looked for even where nothing changed.
+    let is_whole = app.store.lost_of(&source.said.maker).await?.is_empty();
+    let known = if is_whole { source.role.clone() } else { Validators::default() };
+    let (released, role) = match site.fetch(&file, &known, METADATA_LEN_MAX).await? {
         Fetched::Unchanged => (false, source.role.clone()),
         Fetched::Missing => return Err(SourceError::NoRole(file)),
         Fetched::New(role, validators) => (take_role(app, source, &site, &role, folder).await?, validators),
@@ -265,9 +267,11 @@ async fn fetch_from(app: &AppState, source: &Source, folder: &Path) -> Result<Ha
 /// Publishes a role with its files as if it had been uploaded; false when it is held already.
 async fn take_role(app: &App, source: &Source, site: &Site, role: &[u8], folder: &Path) -> Result<bool, SourceError> {
     let maker = &source.said.maker;
-    let Plan::New { new, modules, .. } = app.publisher.plan(maker, None, role).await? else { return Ok(false) };
+    let Some(Wanted { releases, modules }) = app.publisher.plan(maker, None, role).await?.wanted() else {
+        return Ok(false);
+    };
     tokio::fs::create_dir_all(folder).await.map_err(SiteError::Disk)?;
-    for release in &new {
+    for release in &releases {
         let file = format!("{}.titer", release.sha256);
         site.save(&file, release.length, &release.sha256, &folder.join(&file)).await?;
     }
@@ -277,7 +281,7 @@ async fn take_role(app: &App, source: &Source, site: &Site, role: &[u8], folder:
     }
     let taken = take_in_files(app, TakeIn { maker, statement: None, role }, async || {
         let mut files = Files::default();
-        for release in new {
+        for release in releases {
             let bytes = tokio::fs::read(folder.join(format!("{}.titer", release.sha256))).await;
             files.blobs.push((release, bytes.map_err(SiteError::Disk)?));
         }
@@ -317,15 +321,9 @@ pub(crate) async fn add(State(app): State<AppState>, caller: Caller, body: Bytes
         return Err(Problem::bad_request("source_interval", detail));
     }
     makers::find(&app, &source.maker).await?;
-    if !app.store.put_source(&source, SOURCES_MAX).await? {
+    if !app.store.put_source(&caller.who, &source, SOURCES_MAX).await? {
         return Err(Problem::conflict("sources_too_many", format!("a service has at most {SOURCES_MAX} sources")));
     }
-    app.audit(
-        &caller.who,
-        "source-added",
-        &json!({ "maker": source.maker, "id": SourceId::of(&source.maker, &source.url) }),
-    )
-    .await?;
     tracing::info!(maker = %source.maker, url = %source.url, "{} is fetched from {}", source.maker, source.url);
     app.sources.wake.notify_one();
     let id = SourceId::of(&source.maker, &source.url);
@@ -340,10 +338,9 @@ pub(crate) async fn remove(
     At(id): At<SourceId>,
     caller: Caller,
 ) -> Result<Json<Empty>, Problem> {
-    if !app.store.remove_source(&id).await? {
+    if !app.store.remove_source(&caller.who, &id).await? {
         return Err(unknown(&id));
     }
-    app.audit(&caller.who, "source-removed", &json!({ "id": id })).await?;
     tracing::info!(%id, "source {id} is removed");
     Ok(Json(Empty {}))
 }

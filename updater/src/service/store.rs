@@ -21,8 +21,10 @@ mod enrolment;
 mod groups;
 mod lease;
 pub(crate) mod listing;
+mod lost;
 mod modules;
 mod names;
+mod one_offs;
 mod operators;
 mod policy;
 mod publications;
@@ -43,6 +45,7 @@ pub(crate) use enrolment::{Enrolment, NewToken, token_id};
 use groups::{Groups, QUEUE_MAX, Waiting, Written};
 pub(crate) use lease::{Fence, LeaseRow};
 pub(crate) use names::{NAMES_IN_ONE_GO, Unnamed};
+pub(crate) use one_offs::OneOffPut;
 pub(crate) use publications::{Maker, NewDelta, Publication};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -73,8 +76,8 @@ pub enum Database {
     /// A file, made when missing; in the folder of the service's data.
     Sqlite(PathBuf),
     /// A PostgreSQL database, 15 or newer: `postgres://user:password@host:port/database`. What `libpq` takes from the environment, such as
-    /// `PGPASSWORD`, is taken here. This build speaks no TLS to it, so a host that is not this one needs `?sslmode=disable`, which says
-    /// that the network in between is trusted.
+    /// `PGPASSWORD`, is taken here. A host that is not this one is reached as by `?sslmode=verify-full`, where the address says nothing else;
+    /// `sslrootcert` names the authority. `sslmode=disable` says that the network in between is trusted.
     Postgres(String),
 }
 
@@ -116,7 +119,7 @@ pub enum StoreError {
     NotTables(PathBuf),
     /// The connection would cross a network in the clear, and nobody said that it may.
     #[error(
-        "the connection to the database at `{0}` is not encrypted; add `sslmode=disable` to its address if that network is trusted"
+        "the connection to the database at `{0}` may not be encrypted; leave `sslmode` away, or say `disable` if that network is trusted"
     )]
     Unprotected(String),
     /// What writes changes of terminals met a bug; whether the change was written is not known.
@@ -128,6 +131,22 @@ pub enum StoreError {
     /// A value in a table does not have its form.
     #[error("database holds a value that cannot be read: {0}")]
     Value(String),
+}
+
+impl StoreError {
+    /// Whether the tables are away for a while, rather than wrong: a later try may do.
+    pub(crate) fn is_passing(&self) -> bool {
+        let StoreError::Sql(error) = self else { return false };
+        match error {
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+            // PostgreSQL's classes "connection exception", "insufficient resources" and "operator intervention", the last without a query that
+            // was cancelled; SQLite's "busy".
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+                code == "5" || (["08", "53", "57"].iter().any(|class| code.starts_with(class)) && code != "57014")
+            }),
+            _ => false,
+        }
+    }
 }
 
 impl From<ShapeError> for StoreError {
@@ -339,15 +358,16 @@ fn sqlite_at(path: &Path) -> Result<AnyConnectOptions, StoreError> {
     Ok(AnyConnectOptions::from_str(&url)?)
 }
 
-/// The address of a PostgreSQL database, where it is on this machine or its network was said to be trusted.
+/// The address of a PostgreSQL database. One that is not on this machine is reached by TLS, with a certificate that holds for its name, unless the
+/// address says otherwise.
 fn postgres_at(address: &str) -> Result<AnyConnectOptions, StoreError> {
-    let url = Url::parse(address).map_err(StoreError::Address)?;
+    let mut url = Url::parse(address).map_err(StoreError::Address)?;
     let mut hosts = url.host_str().map(|host| host.trim_matches(['[', ']']).to_owned()).into_iter().collect::<Vec<_>>();
-    let mut is_said = false;
+    let mut mode = None;
     for (name, value) in url.query_pairs() {
         match name.as_ref() {
             "host" | "hostaddr" => hosts.push(value.into_owned()),
-            "sslmode" | "ssl-mode" => is_said = !matches!(value.as_ref(), "allow" | "prefer"),
+            "sslmode" | "ssl-mode" => mode = Some(value.into_owned()),
             _ => {}
         }
     }
@@ -359,10 +379,15 @@ fn postgres_at(address: &str) -> Result<AnyConnectOptions, StoreError> {
             || is_socket
             || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     };
-    match hosts.into_iter().find(|host| !is_said && !is_here(host)) {
-        Some(host) => Err(StoreError::Unprotected(host)),
-        None => Ok(AnyConnectOptions::from_str(address)?),
+    if let Some(host) = hosts.into_iter().find(|host| !is_here(host)) {
+        match mode.as_deref() {
+            None => _ = url.query_pairs_mut().append_pair("sslmode", "verify-full"),
+            // These go on in the clear when somebody in between says that there is no TLS.
+            Some("allow" | "prefer") => return Err(StoreError::Unprotected(host)),
+            Some(_) => {}
+        }
     }
+    Ok(AnyConnectOptions::from_str(url.as_str())?)
 }
 
 fn channel(text: &str) -> Result<Channel, StoreError> {

@@ -2,7 +2,7 @@
 
 use crate::keys::random_hex;
 use crate::service::beacon::Tables;
-use crate::service::director::freshness;
+use crate::service::director::{Asked, freshness};
 use crate::service::problem::Problem;
 use crate::service::store::{Enrolment, Held, Put, Standing, StoreError};
 use crate::service::{App, AppState, counter_of};
@@ -81,9 +81,9 @@ pub(crate) async fn check_in(
     tracing::info!(terminal, reason = assignment.reason.code(), "terminal {terminal} is told: {}", assignment.words);
     app.metrics.checked_in(assignment.reason.code());
     let beacon = Some(tables.tag(&assignment));
-    let issued = app.director.issue(&app.store, &assignment).await?;
-    let membership = app.director.member(&app.store, &issued, &terminal, counter, freshness).await?;
-    let (assignment, poll_seconds) = (issued.document().clone(), Some(app.poll_every.as_secs()));
+    let asked = Asked { terminal: &terminal, counter };
+    let (assignment, membership) = app.director.tell(&app.store, &assignment, asked, freshness).await?;
+    let poll_seconds = Some(app.poll_every.as_secs());
     let poll_key = Some(app.polls.key_of(&terminal));
     Ok(Json(CheckedIn { assignment, membership, beacon, poll_seconds, poll_key }))
 }
@@ -139,9 +139,9 @@ async fn take_check_in(
         not_replayed(&held, counter)?;
         // Taken before reading: what operators change meanwhile is read again by the next poll.
         let row_changes = app.store.row_changes();
-        let runs = app.store.runs(&terminal).await?;
+        let (runs, one_offs) = (app.store.runs(&terminal).await?, app.store.one_offs_of(&terminal).await?);
         let tables = app.beacons.tables(&app.store).await?;
-        let checked_in = held.checked_in(&runs, counter, report, freshness)?;
+        let checked_in = held.checked_in(&runs, one_offs, counter, report, freshness)?;
         let (row, is_copy, standing) = (checked_in.row.clone(), checked_in.is_copy, held.standing);
         let assignment = tables.decide(&row);
         let change = checked_in.told(&assignment, &app.beacons.to_be_noted(&tables, &assignment))?;

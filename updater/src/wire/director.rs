@@ -27,7 +27,7 @@ pub struct DocumentSignature {
 /// What every terminal of a cohort shall run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AssignmentDocument {
-    /// Whose assignment this is; the number of a terminal for one that is for it alone.
+    /// Whose assignment this is.
     pub cohort: String,
     /// Only grows within a cohort.
     pub number: u64,
@@ -61,9 +61,9 @@ pub struct AssignedBlob {
 pub struct Membership {
     /// The terminal.
     pub terminal: String,
-    /// Its cohort.
+    /// Its cohort; its own number where what comes with this is a [`OneOffDocument`](super::OneOffDocument).
     pub cohort: String,
-    /// Least number of the cohort's assignment that is to be followed.
+    /// Least number of the cohort's assignment that is to be followed; with a one-off, the counter.
     pub number: u64,
     /// The counter of the check-in that this answers.
     pub counter: u64,

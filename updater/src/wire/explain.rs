@@ -1,6 +1,6 @@
 //! Why a terminal is assigned what it is: everything that was asked on the way.
 
-use super::{Assignment, ChannelRelease, Designation, MakerName, Policy, ThreatRow, channels_text};
+use super::{Assignment, ChannelRelease, Designation, MakerName, OneOff, Policy, ThreatRow, channels_text};
 use crate::Channel;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,6 +9,8 @@ use utoipa::ToSchema;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
+    /// Has the operator given this terminal something of its own, and does that count? Asked for each.
+    OneOff,
     /// Does the terminal wish updates?
     WishesUpdates,
     /// Does a variant of each subscribed channel fit the machine?
@@ -113,6 +115,8 @@ pub struct Explanation {
     pub subscribed: Vec<Channel>,
     /// Its row: what it runs.
     pub applied: Vec<ChannelRelease>,
+    /// What the operator gave it alone.
+    pub one_offs: Vec<OneOff>,
     /// Rows of the countering table for the threats that are open here, at most 200.
     pub threats: Vec<ThreatRow>,
     /// The questions, in order.

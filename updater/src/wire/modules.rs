@@ -179,6 +179,8 @@ pub struct Swept {
     pub unnamed_bytes: u64,
     /// How many of them were removed.
     pub removed: u64,
+    /// Objects that a table names and that are not stored as they were. Their makers can publish them again.
+    pub lost: u64,
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
 //! The audit log: what comes into it, and that whoever edits it is found.
 
-use crate::support::World;
 use crate::support::web::Web;
+use crate::support::{World, at};
 use axum::http::Method;
+use serde_json::json;
 use sqlx::postgres::PgConnection;
 use sqlx::{AnyPool, Connection, Executor};
 use updater::audit::AuditRow;
 use updater::operator::AuditCheckError;
 use updater::root::RootRole;
 use updater::service::{Config, Database};
-use updater::wire::{Designation, Role};
+use updater::wire::{Blocked, DEFAULT_POLICY, Designation, Needs, OneOff, Policies, Policy, Ring, Role, RolloutStart};
 
 async fn tables(world: &World) -> AnyPool {
     crate::support::tables(world.dir.path()).await
@@ -152,4 +153,48 @@ async fn acts_at_the_same_time_follow_each_other_on_postgres() {
     assert_eq!(Web::to(&world).get("/v1/ready").await.status, 200);
     world.operator.revoke_operator(&"alice".parse().unwrap()).await.unwrap();
     assert_eq!(alice.terminals().await.unwrap_err().code(), "operator_token_revoked");
+}
+
+/// Where the log cannot be written, nothing is done: what an operator changes and its row are one transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_logged_is_not_done() {
+    let world = busy().await;
+    let operator = &world.operator;
+    let terminal = operator.terminals().await.unwrap()[0].terminal.clone();
+    let one = at("acme/stable", 1);
+    let blocked = Blocked { at: one.clone(), words: String::new() };
+    let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    let stays = OneOff { channel: one.channel.clone(), release: Some(1), until, why: "w".to_owned() };
+    let policy = Policy { minimum_stay_days: 3, ..Policy::default() };
+    let start = RolloutStart { at: one.clone(), rings: vec![Ring::percent(100)], gate: None };
+    let (tokens, rows) = (operator.tokens().await.unwrap().len(), json!(operator.terminals().await.unwrap()));
+
+    world.sql("ALTER TABLE audit RENAME TO audit_away").await;
+    let codes = [
+        operator.block(&blocked).await.unwrap_err(),
+        operator.put_policy(DEFAULT_POLICY, &policy).await.unwrap_err(),
+        operator.put_needs(&one.channel, &Needs { preference: 3, ..Needs::default() }).await.unwrap_err(),
+        operator.put_group(&terminal, Some("lab")).await.unwrap_err(),
+        operator.start_rollout(&start).await.unwrap_err(),
+        operator.give(&terminal, &stays).await.unwrap_err(),
+        operator.enrolment_token().await.unwrap_err(),
+        operator.revoke_terminal(&terminal).await.unwrap_err(),
+        operator.remove_terminal(&terminal).await.unwrap_err(),
+    ];
+    assert!(codes.iter().all(|error| error.code() == "internal"), "{codes:?}");
+    world.sql("ALTER TABLE audit_away RENAME TO audit").await;
+    assert_eq!(operator.blocked().await.unwrap(), []);
+    assert_eq!(operator.policies().await.unwrap(), Policies::default());
+    assert_eq!(operator.needs().await.unwrap(), []);
+    assert_eq!(operator.rollouts().await.unwrap().len(), 0);
+    assert_eq!(operator.one_offs().await.unwrap(), []);
+    assert_eq!(operator.tokens().await.unwrap().len(), tokens);
+    assert_eq!(json!(operator.terminals().await.unwrap()), rows);
+
+    operator.block(&blocked).await.unwrap();
+    operator.unblock(&one).await.unwrap();
+    operator.unblock(&one).await.unwrap_err();
+    let page = operator.audit(7, 0).await.unwrap();
+    assert_eq!(page.rows.iter().map(|row| row.what.as_str()).collect::<Vec<_>>(), ["release-blocked", "release-unblocked"]);
+    operator.verify_audit(None).await.unwrap();
 }

@@ -119,7 +119,7 @@ async fn a_plan_is_told_before_it_is_followed() {
     );
     let report = terminal.agent.update().await.unwrap();
     assert_eq!((report.outcome, report.plan.as_ref()), (Outcome::Installed, Some(&plan.id)));
-    let done = ["fetch acme/stable 2", "verify acme/stable 2", "link", "self_test", "switch"];
+    let done = ["fetch acme/stable 2", "verify acme/stable 2", "link", "self_test", "switch", "remove acme/stable 1"];
     assert_eq!(report.steps, done);
     assert_eq!(reported_plan(&world, "installed").await, (plan.id, serde_json::json!(done)));
 

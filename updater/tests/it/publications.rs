@@ -124,3 +124,20 @@ async fn a_public_role_sent_again_signs_nothing() {
     assert_eq!(maker.publish(&world.url).await.unwrap().role_version, 1);
     assert_eq!(fs::read(&timestamp).unwrap(), before);
 }
+
+/// Who lingers does not keep the service from stopping, and is served no more once it has stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_does_not_end_is_cut_off_at_shutdown() {
+    let grace = Duration::from_millis(300);
+    let mut world = World::with(|config| Config { shutdown_grace: grace, ..config }).await;
+    let maker = world.maker("acme").await;
+    release(&world, &maker, "acme/stable", 1);
+    // Its blob never comes; the patience with that is half a minute.
+    let mut lingers = begin(&world, "acme", 4 << 20, &framed(&role_of(&world, "acme"))).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.stop().await;
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(10), lingers.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "the connection goes on without the service");
+    assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
+}

@@ -14,6 +14,7 @@ mod lengths;
 mod mixing;
 mod names;
 mod network;
+mod one_offs;
 mod page;
 mod signatures;
 

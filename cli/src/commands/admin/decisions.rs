@@ -32,6 +32,7 @@ pub(crate) async fn run(operator: &Operator, command: &DecisionCommand, json: bo
             print_explanation(&explained);
             Ok(())
         }
+        DecisionCommand::Assign(asked) => super::assign::run(operator, asked, json).await,
         DecisionCommand::Group { terminal, group } => {
             operator.put_group(terminal, group.as_deref()).await?;
             match group {

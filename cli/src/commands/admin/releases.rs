@@ -37,14 +37,17 @@ pub(crate) async fn run(operator: &Operator, command: &KeptCommand, as_json: boo
 }
 
 /// Runs `titer admin gc`.
-pub(crate) async fn sweep(operator: &Operator, dry_run: bool, as_json: bool) -> anyhow::Result<()> {
-    let swept = operator.sweep(dry_run).await?;
+pub(crate) async fn sweep(operator: &Operator, dry_run: bool, read: bool, as_json: bool) -> anyhow::Result<()> {
+    let swept = if read { operator.sweep_and_read(dry_run).await? } else { operator.sweep(dry_run).await? };
     if as_json {
         return Ok(write_json(&mut stdout(), &json!(swept))?);
     }
-    let Swept { objects, unnamed, unnamed_bytes, removed, .. } = swept;
+    let Swept { objects, unnamed, unnamed_bytes, removed, lost, .. } = swept;
     let did = if dry_run { "nothing is removed".to_owned() } else { format!("{removed} are removed") };
     say!("{objects} objects are stored; no table names {unnamed} of them, {}: {did}", size(unnamed_bytes));
+    if lost > 0 {
+        say!("{lost} objects that tables name are lost or damaged: `titer maker publish` sends them again");
+    }
     Ok(())
 }
 

@@ -184,7 +184,9 @@ impl<'a> Reader<'a> {
     }
 
     fn effect(&mut self, name: &str, arguments: &[&str], result: &str) -> Option<Effect> {
-        let below = |path: PathBuf| path.starts_with(self.root).then_some(path);
+        // The journal is for people: it is never synced, and nothing is read from it.
+        let is_state = |path: &PathBuf| path.starts_with(self.root) && !path.ends_with("journal.jsonl");
+        let below = |path: PathBuf| Some(path).filter(is_state);
         let at = |folder: usize| below(joined(arguments[folder], arguments[folder + 1]));
         let first = || below(joined("", arguments[0]));
         match name {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::{Any, FromRow, Transaction};
 
 impl Store {
-    /// Appends to the log within a transaction, as its last statement before the commit.
+    /// Appends to the log within a transaction, as its last statement before the commit, or before the number that a commit gives a change.
     ///
     /// The last, because it locks the head of the log until then: transactions that locked the head first and rows that another holds after
     /// it could wait for each other.

@@ -17,7 +17,7 @@ use super::{Store, StoreError, channel_release, int, nat, now};
 use crate::Channel;
 use crate::decide::UserRow;
 use crate::keys::PublicKey;
-use crate::wire::{Acknowledge, Assignment, ChannelRelease, CheckIn, Reported};
+use crate::wire::{Acknowledge, Assignment, ChannelRelease, CheckIn, OneOff, Reported};
 use sqlx::FromRow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -91,10 +91,12 @@ impl Store {
 }
 
 impl Held {
-    /// What a check-in changes, but for what the terminal is told then; `freshness` is what it must say next time.
+    /// What a check-in changes, but for what the terminal is told then; `one_offs` is what the operator gives it, `freshness` what it must say
+    /// next time.
     pub(crate) fn checked_in(
         &self,
         runs: &Runs,
+        one_offs: Vec<OneOff>,
         counter: u64,
         report: &CheckIn,
         freshness: &str,
@@ -105,7 +107,7 @@ impl Held {
         let row = UserRow::of(&self.terminal, facts, releases(&after));
         let stays = after.into_iter().filter_map(|(channel, (_, since))| Some((channel, since?))).collect();
         let group = self.sql.row.set_group().or(row.group);
-        let row = UserRow { stays, group, ..row };
+        let row = UserRow { stays, group, one_offs, ..row };
         let said = CheckInSql {
             hardware: facts.hardware.clone(),
             os: facts.os.clone(),

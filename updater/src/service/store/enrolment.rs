@@ -64,14 +64,19 @@ pub(crate) fn token_id(digest: &str) -> String {
 }
 
 impl Store {
-    pub(crate) async fn add_token(&self, token: &NewToken<'_>) -> Result<(), StoreError> {
+    /// Enters a token.
+    pub(crate) async fn add_token(&self, by: &str, token: &NewToken<'_>) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
         let insert = sqlx::query(
             "INSERT INTO enrolment_tokens (sha256, created_at, uses_max, expires_at, token_group, approval)
              VALUES ($1, $2, $3, $4, $5, $6)",
         );
         let insert = insert.bind(token.digest.to_string()).bind(now()).bind(int(token.uses_max)?).bind(token.expires_at);
-        insert.bind(token.group).bind(i64::from(token.approval)).execute(&self.writer).await?;
-        Ok(())
+        insert.bind(token.group).bind(i64::from(token.approval)).execute(&mut *tx).await?;
+        let id = token_id(&token.digest.to_string());
+        let told = json!({ "id": id, "uses": token.uses_max, "group": token.group, "approval": token.approval });
+        self.audit_in(&mut tx, by, "enrolment-token-made", &told).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Every token, the newest first.
@@ -84,11 +89,17 @@ impl Store {
     }
 
     /// From now on nobody enrols with this token; false when there is none of this name. One that is revoked stays so.
-    pub(crate) async fn revoke_token(&self, id: &str) -> Result<bool, StoreError> {
+    pub(crate) async fn revoke_token(&self, by: &str, id: &str) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
         let revoke = sqlx::query(
             "UPDATE enrolment_tokens SET revoked_at = COALESCE(revoked_at, $1) WHERE substr(sha256, 1, 16) = $2",
         );
-        Ok(revoke.bind(now()).bind(id).execute(&self.writer).await?.rows_affected() > 0)
+        if revoke.bind(now()).bind(id).execute(&mut *tx).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.audit_in(&mut tx, by, "enrolment-token-revoked", &json!({ "id": id })).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Uses a token for the terminal with this key: a new one, which gets the number `terminal`, or one that is enrolled

@@ -6,6 +6,7 @@ use crate::decide::{ListedRelease, Tables, UserRow};
 use crate::wire::{
     Blocked, ChannelNeeds, ChannelRelease, DEFAULT_POLICY, Designation, Needs, Policies, Policy, TerminalFacts,
 };
+use serde_json::json;
 use sqlx::FromRow;
 use std::collections::BTreeMap;
 
@@ -53,7 +54,7 @@ impl Store {
     }
 
     /// Puts the policy of this name. While its rings stay as they are, so does the time from which releases wait for them.
-    pub(crate) async fn put_policy(&self, name: &str, policy: &Policy) -> Result<(), StoreError> {
+    pub(crate) async fn put_policy(&self, by: &str, name: &str, policy: &Policy) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let before = sqlx::query_as::<_, (String, i64)>("SELECT body, put_at FROM policies WHERE name = $1");
         let before = before.bind(name).fetch_optional(&mut *tx).await?;
@@ -70,15 +71,20 @@ impl Store {
         .bind(put_at)
         .execute(&mut *tx)
         .await?;
+        self.audit_in(&mut tx, by, "policy-put", &json!({ "name": name, "policy": policy })).await?;
         self.commit_change(tx).await
     }
 
     /// Takes a policy away, so that the default applies; false when there was none.
-    pub(crate) async fn drop_policy(&self, name: &str) -> Result<bool, StoreError> {
+    pub(crate) async fn drop_policy(&self, by: &str, name: &str) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let gone = sqlx::query("DELETE FROM policies WHERE name = $1").bind(name).execute(&mut *tx).await?;
+        if gone.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.audit_in(&mut tx, by, "policy-dropped", &json!({ "name": name })).await?;
         self.commit_change(tx).await?;
-        Ok(gone.rows_affected() > 0)
+        Ok(true)
     }
 
     pub(crate) async fn blocked(&self) -> Result<Vec<Blocked>, StoreError> {
@@ -92,7 +98,7 @@ impl Store {
     }
 
     /// Blocks a release, or gives a blocked one other words.
-    pub(crate) async fn block(&self, blocked: &Blocked) -> Result<(), StoreError> {
+    pub(crate) async fn block(&self, by: &str, blocked: &Blocked) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query(
             "INSERT INTO blocked (maker, name, release, words, blocked_at) VALUES ($1, $2, $3, $4, $5)
@@ -105,11 +111,12 @@ impl Store {
         .bind(now())
         .execute(&mut *tx)
         .await?;
+        self.audit_in(&mut tx, by, "release-blocked", &json!(blocked)).await?;
         self.commit_change(tx).await
     }
 
     /// False when it was not blocked.
-    pub(crate) async fn unblock(&self, at: &ChannelRelease) -> Result<bool, StoreError> {
+    pub(crate) async fn unblock(&self, by: &str, at: &ChannelRelease) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let gone = sqlx::query("DELETE FROM blocked WHERE maker = $1 AND name = $2 AND release = $3")
             .bind(at.channel.maker())
@@ -117,8 +124,12 @@ impl Store {
             .bind(int(at.release)?)
             .execute(&mut *tx)
             .await?;
+        if gone.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.audit_in(&mut tx, by, "release-unblocked", &json!(at)).await?;
         self.commit_change(tx).await?;
-        Ok(gone.rows_affected() > 0)
+        Ok(true)
     }
 
     pub(crate) async fn needs(&self) -> Result<Vec<ChannelNeeds>, StoreError> {
@@ -129,7 +140,7 @@ impl Store {
         rows.fetch_all(&self.pool).await?.into_iter().map(read).collect()
     }
 
-    pub(crate) async fn put_needs(&self, channel: &Channel, needs: &Needs) -> Result<(), StoreError> {
+    pub(crate) async fn put_needs(&self, by: &str, channel: &Channel, needs: &Needs) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query(
             "INSERT INTO needs (maker, name, body) VALUES ($1, $2, $3)
@@ -140,16 +151,20 @@ impl Store {
         .bind(serde_json::to_string(needs)?)
         .execute(&mut *tx)
         .await?;
+        self.audit_in(&mut tx, by, "needs-put", &json!({ "channel": channel.as_str(), "needs": needs })).await?;
         self.commit_change(tx).await
     }
 
     /// The operator's word on a terminal's group; `None` leaves it to the terminal. False when there is no such terminal.
-    pub(crate) async fn put_group(&self, terminal: &str, group: Option<&str>) -> Result<bool, StoreError> {
+    pub(crate) async fn put_group(&self, by: &str, terminal: &str, group: Option<&str>) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let put = sqlx::query("UPDATE terminals SET group_name = $1 WHERE terminal = $2").bind(group).bind(terminal);
-        let put = put.execute(&mut *tx).await?;
+        if put.execute(&mut *tx).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.audit_in(&mut tx, by, "terminal-grouped", &json!({ "terminal": terminal, "group": group })).await?;
         self.commit_row_change(tx).await?;
-        Ok(put.rows_affected() > 0)
+        Ok(true)
     }
 
     /// Every listed release.

@@ -2,6 +2,7 @@
 
 use super::{Store, StoreError, channel_release, from_word, int, nat, word};
 use crate::wire::{ChannelRelease, Progress, Rollout, RolloutState};
+use serde_json::json;
 use sqlx::FromRow;
 
 impl Store {
@@ -19,10 +20,10 @@ impl Store {
         row.fetch_optional(&self.pool).await?.map(RolloutSql::read).transpose()
     }
 
-    /// Enters a rollout; one that is there already is left as it is, unless `anew`. Returns whether this was entered.
-    pub(crate) async fn start_rollout(&self, rollout: &Rollout, anew: bool) -> Result<bool, StoreError> {
+    /// Enters a rollout: by an operator anew, by the policy only where there is none yet. Returns whether this was entered.
+    pub(crate) async fn start_rollout(&self, rollout: &Rollout, by: Option<&str>) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let conflict = if anew {
+        let conflict = if by.is_some() {
             "ON CONFLICT (maker, name, release) DO UPDATE SET rings = excluded.rings, gate = excluded.gate, urgent = excluded.urgent,
              state = excluded.state, ring = excluded.ring, opened_at = excluded.opened_at, counted_from = excluded.counted_from,
              words = excluded.words"
@@ -47,12 +48,19 @@ impl Store {
             .bind(&rollout.words)
             .execute(&mut *tx)
             .await?;
+        if entered.rows_affected() == 0 {
+            return Ok(false);
+        }
+        if let Some(by) = by {
+            self.audit_in(&mut tx, by, "rollout-started", &json!(rollout)).await?;
+        }
         self.commit_change(tx).await?;
-        Ok(entered.rows_affected() > 0)
+        Ok(true)
     }
 
-    /// Changes a rollout if it still is as `from` says, so that of two who judge it one is heard. Returns whether it was.
-    pub(crate) async fn step_rollout(&self, from: &Rollout, to: &Rollout) -> Result<bool, StoreError> {
+    /// Changes a rollout if it still is as `from` says, so that of two who judge it one is heard. Returns whether it was. What is changed by an
+    /// operator or halts is in the audit log, by `by`.
+    pub(crate) async fn step_rollout(&self, by: &str, from: &Rollout, to: &Rollout) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let stepped = sqlx::query(
             "UPDATE rollouts SET state = $1, ring = $2, opened_at = $3, counted_from = $4, words = $5
@@ -71,8 +79,19 @@ impl Store {
         .bind(from.opened_at)
         .execute(&mut *tx)
         .await?;
+        if stepped.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let what = match to.state {
+            RolloutState::Halted => Some("rollout-halted"),
+            _ if from.state == RolloutState::Halted => Some("rollout-resumed"),
+            _ => None,
+        };
+        if let Some(what) = what {
+            self.audit_in(&mut tx, by, what, &json!({ "at": to.at, "words": to.words })).await?;
+        }
         self.commit_change(tx).await?;
-        Ok(stepped.rows_affected() > 0)
+        Ok(true)
     }
 
     /// What became of the terminals that were told of a release since its rollout counts. Contacts that are not written yet count as none.

@@ -9,12 +9,14 @@ pub(crate) struct Sizes {
 }
 
 /// What is counted, by the word that it is told by.
-const COUNTED: [(&str, &str); 6] = [
+const COUNTED: [(&str, &str); 8] = [
     ("makers", "SELECT COUNT(*) FROM makers"),
     ("releases", "SELECT COUNT(*) FROM releases"),
     ("deltas", "SELECT COUNT(*) FROM deltas"),
     ("threats", "SELECT COUNT(*) FROM threats"),
     ("terminals", "SELECT COUNT(*) FROM terminals"),
+    ("one_offs", "SELECT COUNT(*) FROM one_offs"),
+    ("lost_objects", "SELECT COUNT(*) FROM lost_objects"),
     ("audit", "SELECT n FROM audit_head WHERE one = 1"),
 ];
 

@@ -2,6 +2,7 @@
 
 use super::{Store, StoreError, int, nat, now};
 use crate::wire::{NewSource, SourceId, SourceView};
+use serde_json::json;
 use sqlx::FromRow;
 
 /// What a file was known by at the last answer.
@@ -36,7 +37,7 @@ pub(crate) struct Attempt {
 
 impl Store {
     /// Enters a source, or changes one of the same maker and address; false, and nothing, when there are `most` others.
-    pub(crate) async fn put_source(&self, source: &NewSource, most: u64) -> Result<bool, StoreError> {
+    pub(crate) async fn put_source(&self, by: &str, source: &NewSource, most: u64) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let id = SourceId::of(&source.maker, &source.url);
         let others = sqlx::query_as::<_, (i64,)>("SELECT COUNT(*) FROM sources WHERE id <> $1");
@@ -58,14 +59,21 @@ impl Store {
         .bind(now())
         .execute(&mut *tx)
         .await?;
+        self.audit_in(&mut tx, by, "source-added", &json!({ "maker": source.maker, "id": id })).await?;
         tx.commit().await?;
         Ok(true)
     }
 
     /// Takes a source out; false when there is none of this number.
-    pub(crate) async fn remove_source(&self, id: &SourceId) -> Result<bool, StoreError> {
-        let removed = sqlx::query("DELETE FROM sources WHERE id = $1").bind(id.as_str()).execute(&self.writer).await?;
-        Ok(removed.rows_affected() == 1)
+    pub(crate) async fn remove_source(&self, by: &str, id: &SourceId) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let removed = sqlx::query("DELETE FROM sources WHERE id = $1").bind(id.as_str()).execute(&mut *tx).await?;
+        if removed.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.audit_in(&mut tx, by, "source-removed", &json!({ "id": id })).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Every source, by maker and address. None is said to be running.

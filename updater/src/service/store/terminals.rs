@@ -5,6 +5,7 @@ use super::{Store, StoreError, channel, int, nat, now};
 use crate::Channel;
 use crate::decide::UserRow;
 use crate::wire::{ChannelRelease, TerminalFacts, TerminalRow};
+use serde_json::json;
 use sqlx::{Any, FromRow, Transaction};
 use std::collections::HashMap;
 
@@ -49,7 +50,8 @@ impl Store {
         let applied = applied.bind(terminal).fetch_all(&self.pool).await?;
         let counter = nat(row.counter)?;
         let standing = Standing::of(row.pending, row.revoked_at);
-        Ok(Some(Terminal { counter, standing, row: row.read(terminal, applied)? }))
+        let row = UserRow { one_offs: self.one_offs_of(terminal).await?, ..row.read(terminal, applied)? };
+        Ok(Some(Terminal { counter, standing, row }))
     }
 
     /// Writes contacts by idle polls, all or none: by terminal, seconds since 1970 and counter. One whose counter was used is no contact, so that
@@ -77,25 +79,33 @@ impl Store {
     }
 
     /// Refuses all calls of a terminal from now on; false when there is none of this number.
-    pub(crate) async fn revoke_terminal(&self, terminal: &str) -> Result<bool, StoreError> {
+    pub(crate) async fn revoke_terminal(&self, by: &str, terminal: &str) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let revoke = sqlx::query("UPDATE terminals SET revoked_at = COALESCE(revoked_at, $1) WHERE terminal = $2");
         let revoked = revoke.bind(now()).bind(terminal).execute(&mut *tx).await?;
+        if revoked.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.audit_in(&mut tx, by, "terminal-revoked", &json!({ "terminal": terminal })).await?;
         self.commit_row_change(tx).await?;
-        Ok(revoked.rows_affected() > 0)
+        Ok(true)
     }
 
     /// Lets a terminal that waits for approval go on, and takes back the remark that there are two of it; false when there is none.
-    pub(crate) async fn approve_terminal(&self, terminal: &str) -> Result<bool, StoreError> {
+    pub(crate) async fn approve_terminal(&self, by: &str, terminal: &str) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let approve = sqlx::query("UPDATE terminals SET pending = 0, cloned_at = NULL WHERE terminal = $1");
         let approved = approve.bind(terminal).execute(&mut *tx).await?;
+        if approved.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.audit_in(&mut tx, by, "terminal-approved", &json!({ "terminal": terminal })).await?;
         self.commit_row_change(tx).await?;
-        Ok(approved.rows_affected() > 0)
+        Ok(true)
     }
 
     /// Forgets a terminal and all that it reported; false when there is none of this number.
-    pub(crate) async fn remove_terminal(&self, terminal: &str) -> Result<bool, StoreError> {
+    pub(crate) async fn remove_terminal(&self, by: &str, terminal: &str) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         for text in [
             "DELETE FROM reports WHERE terminal = $1",
@@ -105,12 +115,17 @@ impl Store {
             "DELETE FROM offers WHERE terminal = $1",
             "DELETE FROM blamed WHERE terminal = $1",
             "DELETE FROM threat_reports WHERE terminal = $1",
+            "DELETE FROM one_offs WHERE terminal = $1",
         ] {
             sqlx::query(text).bind(terminal).execute(&mut *tx).await?;
         }
         let removed = sqlx::query("DELETE FROM terminals WHERE terminal = $1").bind(terminal).execute(&mut *tx).await?;
+        if removed.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.audit_in(&mut tx, by, "terminal-removed", &json!({ "terminal": terminal })).await?;
         self.commit_row_change(tx).await?;
-        Ok(removed.rows_affected() > 0)
+        Ok(true)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::wire::{Assignment, CheckIn, Danger, Designation, MakerName, Reason, S
 use std::collections::HashMap;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Empty tables of each kind that can be had, and what they need.
 struct Tables {
@@ -173,7 +174,7 @@ async fn an_impossible_contact_fails_alone() {
                 group: None,
                 approval: false,
             };
-            store.add_token(&token).await.unwrap();
+            store.add_token("operator:test", &token).await.unwrap();
             store.enrol(&token.digest, name, &tables.key(name).public(), 1, &facts("1")).await.unwrap();
             contacts.insert(name.to_owned(), (7, counter));
         }
@@ -193,8 +194,8 @@ async fn the_user_table_takes_each_counter_once_from_whichever_replica() {
         for round in 0..10 {
             let key = tables.key(&format!("terminal-{round}")).public();
             let (first, second) = (token(&format!("{round} a")), token(&format!("{round} b")));
-            one.add_token(&one_use(first)).await.unwrap();
-            one.add_token(&one_use(second)).await.unwrap();
+            one.add_token("operator:test", &one_use(first)).await.unwrap();
+            one.add_token("operator:test", &one_use(second)).await.unwrap();
             let (names, facts) = ([format!("{round}-a"), format!("{round}-b")], facts("1"));
             let (a, b) =
                 tokio::join!(one.enrol(&first, &names[0], &key, 1, &facts), two.enrol(&second, &names[1], &key, 1, &facts));
@@ -220,7 +221,7 @@ async fn the_user_table_takes_each_counter_once_from_whichever_replica() {
 }
 
 #[test]
-fn a_connection_in_the_clear_stays_on_this_machine_unless_it_is_said() {
+fn a_connection_to_another_machine_is_proven_and_encrypted_unless_it_is_said() {
     let refused = |address: &str| matches!(postgres_at(address), Err(StoreError::Unprotected(_)));
     for here in [
         "postgres://u:p@127.0.0.1:5432/d",
@@ -230,18 +231,20 @@ fn a_connection_in_the_clear_stays_on_this_machine_unless_it_is_said() {
         "postgres://%2Frun%2Fpostgresql/d",
         "postgres://db.example/d?sslmode=disable",
         "postgres://db.example/d?sslmode=verify-full",
+        "postgres://db.example/d",
     ] {
         assert!(!refused(here), "{here}");
     }
-    for away in [
-        "postgres://db.example/d",
-        "postgres://10.0.0.7/d?sslmode=prefer",
-        "postgres://localhost/d?host=db.example",
-        "postgres://[2001:db8::1]/d",
-    ] {
+    for away in ["postgres://10.0.0.7/d?sslmode=prefer", "postgres://localhost/d?host=db.example&sslmode=allow"] {
         assert!(refused(away), "{away}");
     }
-    let error = postgres_at("postgres://me:secret@db.example/d").unwrap_err().to_string();
+    let query = |address: &str| postgres_at(address).unwrap().database_url.query().unwrap_or_default().to_owned();
+    assert_eq!(query("postgres://localhost/d"), "");
+    for away in ["postgres://db.example/d", "postgres://[2001:db8::1]/d", "postgres://localhost/d?hostaddr=10.0.0.7"] {
+        assert!(query(away).ends_with("sslmode=verify-full"), "{away}");
+    }
+    assert_eq!(query("postgres://db.example/d?sslmode=disable"), "sslmode=disable");
+    let error = postgres_at("postgres://me:secret@db.example/d?sslmode=prefer").unwrap_err().to_string();
     assert!(error.contains("db.example") && !error.contains("secret"), "{error}");
     assert!(!format!("{:?}", Database::Postgres("postgres://me:secret@h/d".to_owned())).contains("secret"));
 }
@@ -270,18 +273,95 @@ async fn change(store: &Store, held: &Held, counter: u64, os: &str) -> Change {
     let runs = store.runs(&held.terminal).await.unwrap();
     let told =
         Assignment { channels: Vec::new(), reason: Reason::Current, words: String::new(), urgent: false, earliest: None };
-    held.checked_in(&runs, counter, &report, "f").unwrap().told(&told, &[]).unwrap()
+    held.checked_in(&runs, Vec::new(), counter, &report, "f").unwrap().told(&told, &[]).unwrap()
 }
 
 /// Enters terminals of these names.
 async fn enrol(tables: &Tables, store: &Store, names: &[String]) {
     for name in names {
         let token = Sha256Hex::of(name.as_bytes());
-        store.add_token(&one_use(token)).await.unwrap();
+        store.add_token("operator:test", &one_use(token)).await.unwrap();
         store.enrol(&token, name, &tables.key(name).public(), 1, &facts("1")).await.unwrap();
     }
 }
 
 fn one_use(digest: Sha256Hex) -> NewToken<'static> {
     NewToken { digest, uses_max: 1, expires_at: None, group: None, approval: false }
+}
+
+/// A certificate for this name by an authority of its own, and that authority in PEM.
+fn certified(name: &str) -> (rustls::ServerConfig, String) {
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = rcgen::CertifiedIssuer::self_signed(authority, rcgen::KeyPair::generate().unwrap()).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
+    (config, authority.pem())
+}
+
+/// Speaks TLS in the place of a PostgreSQL that does not, as the protocol has it: the client asks for it by eight bytes, and the answer is `S`.
+async fn tls_before(server: String, config: rustls::ServerConfig) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let (acceptor, server) = (acceptor.clone(), server.clone());
+            tokio::spawn(async move {
+                let mut asked = [0; 8];
+                client.read_exact(&mut asked).await.unwrap();
+                assert_eq!(asked[4..], 80_877_103_u32.to_be_bytes(), "nothing goes in the clear");
+                client.write_all(b"S").await.unwrap();
+                let Ok(mut client) = acceptor.accept(client).await else { return };
+                let Ok(mut server) = tokio::net::TcpStream::connect(&server).await else { return };
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    port
+}
+
+/// With `TITER_TEST_POSTGRES` also that it works; that it refuses is seen without.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_is_reached_by_tls_and_by_no_certificate_that_does_not_hold() {
+    sqlx::any::install_default_drivers();
+    let dir = tempfile::tempdir().unwrap();
+    let real = std::env::var("TITER_TEST_POSTGRES").ok().map(|url| Url::parse(&url).unwrap());
+    let server = real.as_ref().map_or("127.0.0.1:1".to_owned(), |url| format!("127.0.0.1:{}", url.port().unwrap()));
+    for (name, holds) in [("127.0.0.1", true), ("db.example", false)] {
+        let (config, authority) = certified(name);
+        let port = tls_before(server.clone(), config).await;
+        let ca = dir.path().join(format!("{name}.pem"));
+        std::fs::write(&ca, authority).unwrap();
+        let mut url = real.clone().unwrap_or_else(|| Url::parse("postgres://titer@127.0.0.1/postgres").unwrap());
+        url.set_port(Some(port)).unwrap();
+        let connect = async |mode: &str, ca: Option<&Path>| {
+            let mut url = url.clone();
+            url.query_pairs_mut().append_pair("sslmode", mode);
+            if let Some(ca) = ca {
+                url.query_pairs_mut().append_pair("sslrootcert", ca.to_str().unwrap());
+            }
+            let options = AnyPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(10));
+            options.connect_with(postgres_at(url.as_str()).unwrap()).await
+        };
+        let refused = |result: Result<AnyPool, sqlx::Error>| result.unwrap_err().to_string();
+        assert!(refused(connect("verify-full", None).await).contains("certificate"), "nobody vouches for it");
+        let by_name = connect("verify-full", Some(&ca)).await;
+        if !holds {
+            assert!(refused(by_name).contains("certificate"), "it is for another name");
+        } else if real.is_some() {
+            sqlx::query("SELECT 1").execute(&by_name.unwrap()).await.unwrap();
+            sqlx::query("SELECT 1").execute(&connect("require", None).await.unwrap()).await.unwrap();
+        }
+    }
+    // Who asks for TLS is not served without.
+    if let Some(mut url) = real {
+        url.query_pairs_mut().append_pair("sslmode", "verify-full");
+        let options = postgres_at(url.as_str()).unwrap();
+        AnyPoolOptions::new().connect_with(options).await.unwrap_err();
+    }
 }

@@ -127,7 +127,10 @@ fn files_of(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if !["counter", "backoff.json", "lock", "poll.json"].iter().any(|name| path.ends_with(name)) {
+            } else if !["counter", "backoff.json", "lock", "poll.json", "journal.jsonl"]
+                .iter()
+                .any(|name| path.ends_with(name))
+            {
                 files.insert(path.clone(), fs::read(&path).unwrap());
             }
         }
