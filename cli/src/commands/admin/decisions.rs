@@ -152,7 +152,7 @@ async fn remark_unknown(operator: &Operator, at: &ChannelRelease) {
         ),
         Ok(_) => {}
         Err(error) => {
-            remark!("warning: whether release {release} of {channel} was ever published could not be asked: {error}")
+            remark!("warning: whether release {release} of {channel} was ever published could not be asked: {error}");
         }
     }
 }

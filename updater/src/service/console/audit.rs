@@ -136,14 +136,13 @@ fn listed(rows: &[AuditRow]) -> Markup {
     )
 }
 
-/// Who it was, leading to all that they did. Of a terminal the number is cut, as in all lists.
+/// Who it was, leading to all that they did.
 fn doer(who: &str) -> Markup {
     let href = link("/audit", &[("who", who)]);
-    match who.split_once(':') {
-        Some((kind @ ("operator" | "maker" | "terminal"), name)) => {
-            html! { span.muted { (kind) } " " a href=(href) { (text(name)) } }
-        }
-        _ => html! { a href=(href) { (text(who)) } },
+    if let Some((kind @ ("operator" | "maker" | "terminal"), name)) = who.split_once(':') {
+        html! { span.muted { (kind) } " " a href=(href) { (text(name)) } }
+    } else {
+        html! { a href=(href) { (text(who)) } }
     }
 }
 

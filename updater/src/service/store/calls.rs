@@ -106,7 +106,7 @@ impl Held {
         let row = UserRow::of(&self.terminal, facts, releases(&after));
         let stays = after.into_iter().filter_map(|(channel, (_, since))| Some((channel, since?))).collect();
         let group = self.sql.row.set_group().or(row.group);
-        let row = UserRow { stays, group, one_offs, ..row };
+        let row = UserRow { stays, one_offs, group, ..row };
         let said = CheckInSql {
             hardware: facts.hardware.clone(),
             os: facts.os.clone(),
