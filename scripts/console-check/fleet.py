@@ -134,6 +134,12 @@ def told(db, dice, now, at, ids, troubled):
             db.execute("INSERT OR REPLACE INTO applied VALUES (?, ?, ?, ?)", (terminal, *at))
 
 
+def one_offs(db, now, ids):
+    for number, text in enumerate(HOSTILE + ["debugs a scanner that is slow here"]):
+        row = (ids[number], "acme", "fast", number or None, now + 5 * DAY, text, "operator:alice", now - DAY)
+        db.execute("INSERT INTO one_offs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+
 def sources(db, now):
     insert = ("INSERT INTO sources (id, maker, url, every_seconds, allow_plain, next_at, failures, last_tried, last_success, last_code,"
               " last_words) VALUES (?, ?, ?, 600, 0, ?, ?, ?, ?, ?, ?)")
@@ -260,6 +266,7 @@ def main():
     met(db, dice, now, ids)
     rollouts(db, dice, now, newest, ids)
     sources(db, now)
+    one_offs(db, now, ids)
     marks(db, now, ids)
     audit(db, dice, now, ids)
     db.commit()

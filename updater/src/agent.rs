@@ -453,7 +453,7 @@ impl Agent {
         let source = Source::Service(self.client(&identity.service)?);
         let (journal, progress) = (self.state.journal(), Mutex::default());
         let key = SigningKey::load(&self.state.disk, &self.state.key_path())?;
-        Ok(Session { installed, source, key, settings, stage_only, identity, progress, journal })
+        Ok(Session { installed, settings, stage_only, identity, source, key, progress, journal })
     }
 
     /// A client whose requests are written in the journal.

@@ -13,6 +13,7 @@ mod faults;
 mod lag;
 mod maker;
 mod makers;
+mod one_offs;
 mod overview;
 mod page;
 mod releases;
@@ -63,6 +64,7 @@ pages! {
     "/coverage" => coverage;
     "/terminals" => terminals;
     "/terminal" => terminal;
+    "/one-offs" => one_offs;
     "/makers" => makers;
     "/maker" => maker;
     "/releases" => releases;

@@ -9,7 +9,7 @@ use serde_json::json;
 use sqlx::{AnyPool, AssertSqlSafe};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use updater::service::CONSOLE_PAGES;
-use updater::wire::{Danger, Designation, Role, ThreatNews, Vaccine};
+use updater::wire::{Blocked, Danger, Designation, Ring, Role, RolloutStart, ThreatNews, Vaccine};
 use url::Url;
 
 /// What tries to leave its place: to be an element, an attribute, an address, another direction, without end.
@@ -340,6 +340,11 @@ async fn hostile_operations(tables: &AnyPool, terminal: &str, all: &str) {
                 vec![&zeros[..15], source.as_str(), text, all],
             ),
             ("INSERT INTO threat_reports (terminal, threat, at) VALUES ($1, $2, 1700000000)", vec![terminal, text]),
+            (
+                "INSERT INTO one_offs (maker, terminal, name, until_at, why, who, given_at)
+                 VALUES ('acme', $1, 'c' || 'NUMBER', 9000000000, $2, $2, 1700000000)",
+                vec![terminal, text],
+            ),
             ("INSERT INTO policies (name, body, put_at) VALUES ($1, '{}', 0)", vec![text]),
             (
                 "INSERT INTO aliases (maker, threat, other_maker, other_threat)
@@ -515,4 +520,49 @@ async fn pages_tell_what_the_tables_hold() {
     assert!(detail.contains("installed") && detail.contains("first installation"), "{detail}");
     let releases = browser.page("/console/releases").await;
     assert!(releases.contains("runs=acme%2Fstable+1\">1</a>"), "{releases}");
+}
+
+/// What operators did and what came of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn rollouts_blocks_and_the_audit_log_are_told() {
+    let world = World::new().await;
+    let maker = world.maker("acme").await;
+    world.publish(&maker, "acme/stable", 1, 0..50).await;
+    let terminal = world.terminal("one", &["acme/stable"], Designation::Own).await;
+    terminal.agent.update().await.unwrap();
+    world.publish(&maker, "acme/stable", 2, 0..51).await;
+    let mut browser = Browser::new(&world);
+    browser.enter(world.token()).await;
+    assert!(browser.page("/console").await.contains("Nothing needs anybody"));
+    assert_eq!(browser.get("/console/rollout?release=acme%2Fstable%402").await.status(), StatusCode::NOT_FOUND);
+
+    let rings = vec![Ring::percent(100)];
+    let start = RolloutStart { at: at("acme/stable", 2), rings, gate: None };
+    world.operator.start_rollout(&start).await.unwrap();
+    let page = browser.page("/console/rollout?release=acme%2Fstable%402").await;
+    assert!(page.contains("running") && page.contains("its soak: ") && page.contains("1 more that run it well"), "{page}");
+    terminal.agent.update().await.unwrap();
+    let page = browser.page("/console/rollout?release=acme%2Fstable%402").await;
+    assert!(page.contains("<dt>Told</dt><dd>1</dd>") && !page.contains("more that run it well"), "{page}");
+    world.operator.halt_rollout(&at("acme/stable", 2)).await.unwrap();
+    let blocked = Blocked { at: at("acme/stable", 2), words: "hangs on old processors".to_owned() };
+    world.operator.block(&blocked).await.unwrap();
+    let rollouts = browser.page("/console/rollouts?state=halted").await;
+    assert!(rollouts.contains("halted by the operator") && !rollouts.contains("hangs"), "{rollouts}");
+    for page in ["/console", "/console/rollouts", "/console/rollout?release=acme%2Fstable%402"] {
+        assert!(browser.page(page).await.contains("hangs on old processors"), "{page}");
+    }
+    let id = world.operator.terminals().await.unwrap().remove(0).terminal;
+    let explained = browser.page(&format!("/console/terminal?id={id}")).await;
+    assert!(explained.contains("Is what it runs free of blocked releases?") && explained.contains("blocked"), "{explained}");
+
+    let log = browser.page("/console/audit").await;
+    assert!(log.contains("holds") && log.contains("release blocked") && log.contains("hangs on old processors"), "{log}");
+    let by_terminals = browser.page("/console/audit?who=terminal").await;
+    assert!(by_terminals.contains("terminal enrolled") && !by_terminals.contains("hangs on"), "{by_terminals}");
+    assert!(browser.page("/console/audit?what=release-blocked").await.contains("hangs on old processors"));
+    assert!(browser.page("/console/audit?until=2020-01-01").await.contains("No row is like that."));
+    world.sql("UPDATE audit SET detail = '{}' WHERE what = 'release-blocked'").await;
+    let log = browser.page("/console/audit").await;
+    assert!(!log.contains(">holds<") && log.contains("The log was changed") && log.contains("was changed"), "{log}");
 }

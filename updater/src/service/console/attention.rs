@@ -83,6 +83,11 @@ async fn releases(app: &AppState, fleet: &Fleet, held: &[Held]) -> Result<Vec<It
             items.push(warn("withdrawn", html! { (release(&held.at)) " is still run by " (who) }));
         }
     }
+    let lost = app.store.lost_count().await?;
+    if lost > 0 {
+        let what = html! { (counted(lost, "stored object is", "stored objects are")) " lost; makers who publish again send them anew" };
+        items.insert(0, bad("lost", what));
+    }
     let more = items.len().saturating_sub(2 * NAMED);
     items.truncate(2 * NAMED);
     if more > 0 {

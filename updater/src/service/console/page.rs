@@ -177,7 +177,9 @@ pub(crate) fn now() -> i64 {
 /// A time as date and minute, with the seconds and how long ago it is in its title.
 pub(crate) fn at(seconds: i64) -> Markup {
     let Ok(time) = jiff::Timestamp::from_second(seconds) else { return html! { "–" } };
-    let title = format!("{}, {} ago", exactly(time), span(now() - seconds));
+    let passed = now() - seconds;
+    let distance = if passed < 0 { format!("in {}", span(-passed)) } else { format!("{} ago", span(passed)) };
+    let title = format!("{}, {distance}", exactly(time));
     html! { time.nowrap datetime=(time) title=(title) { (time.strftime("%Y-%m-%d %H:%M")) } }
 }
 

@@ -70,10 +70,10 @@ fn facts(rollout: &Rollout, progress: &Progress, now: i64) -> Markup {
             div { dt { "Told" } dd { (number(progress.told)) } }
             div { dt { "Run it" } dd { (share_of(progress.installed, progress.told, "")) } }
             div { dt { "Trouble" } dd {
-                (share_of(progress.trouble, progress.told, "bad-text")) " " span.muted { "halts beyond " (gate.trouble_percent) " %" }
+                (share_of(progress.trouble, progress.told, "bad-text")) span.muted { ", halts beyond " (gate.trouble_percent) " %" }
             } }
             div { dt { "Silent for " (number(gate.silent_minutes)) " minutes" } dd {
-                (share_of(progress.silent, progress.told, "bad-text")) " " span.muted { "halts beyond " (gate.silent_percent) " %" }
+                (share_of(progress.silent, progress.told, "bad-text")) span.muted { ", halts beyond " (gate.silent_percent) " %" }
             } }
             div { dt { "Urgent" } dd { (if rollout.urgent { "yes: rings soak for less" } else { "no" }) } }
             @if let Some(awaited) = awaited(rollout, progress, now) {

@@ -2,6 +2,7 @@
 
 use super::decision::explained;
 use super::lag::Published;
+use super::one_offs::given;
 use super::page::{
     ROWS, ago, at, columns, danger, designation, link, nothing, numbered, page, page_text, pages, prose, releases, size,
     slice, table, text, words,
@@ -56,7 +57,10 @@ pub(crate) async fn show(
         @if let Some(explanation) = &explanation { (facts(&listed.row, explanation, &lag.shown(now))) }
         section {
             h2 { "Why it runs that" }
-            @if let Some(explanation) = &explanation { (explained(explanation)) }
+            @if let Some(explanation) = &explanation {
+                (explained(explanation))
+                @if !explanation.one_offs.is_empty() { h3 { "What it alone was given" } (given(&explanation.one_offs)) }
+            }
         }
         section {
             h2 { "Dangerous threats it is unprotected against" }
@@ -78,7 +82,6 @@ fn facts(row: &TerminalRow, explanation: &Explanation, lag: &Markup) -> Markup {
             div { dt { "Memory" } dd {
                 @if let Some(bytes) = facts.memory_bytes { (size(bytes)) } @else { span.muted { "not told" } }
             } }
-            @if !facts.features.is_empty() { div { dt { "Features" } dd { (prose(&facts.features.join(", "))) } } }
             div { dt { "Group" } dd {
                 @if let Some(group) = &explanation.group { (prose(group)) } @else { span.muted { "none" } }
                 span.muted { " · policy " (text(&explanation.policy_name)) }
@@ -96,6 +99,7 @@ fn facts(row: &TerminalRow, explanation: &Explanation, lag: &Markup) -> Markup {
             div { dt { "Done to it and by it" } dd {
                 a href=(link("/audit", &[("who", &format!("terminal:{}", row.terminal))])) { "audit log" }
             } }
+            @if !facts.features.is_empty() { div.wide { dt { "Features" } dd { (words(&facts.features.join(", "))) } } }
             div.wide { dt { "Told at its last contact" } dd {
                 (reason(row.reason.as_deref()))
                 @if let Some(words) = &row.words { ": " (prose(words)) }

@@ -78,7 +78,7 @@ pub(crate) async fn show(
     let next = next.filter(|_| rows.len() == ROWS);
     let body = html! {
         h1 { "Terminals" }
-        p.lead { (counted(fleet.terminals(), "terminal", "terminals")) " in all." }
+        p.lead { (counted(fleet.terminals(), "terminal", "terminals")) " in all. What single ones were given: " a href=(link("/one-offs", &[])) { "one-offs" } "." }
         (form(&asked))
         (listed(&asked, sort, &rows, &published))
         (pages(

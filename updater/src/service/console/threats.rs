@@ -13,6 +13,8 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+/// Other names of one row that are shown.
+const ALIASES: usize = 3;
 /// Columns of the table.
 const COLUMNS: u32 = 9;
 
@@ -171,7 +173,7 @@ fn lines(rows: &[ThreatView], by_threat: bool) -> Markup {
                     td.n.muted { "–" }
                     td.n.muted { "–" }
                 }
-                td.words { (aliases(view)) }
+                td.names { (aliases(view)) }
             }
         }
     }
@@ -186,11 +188,12 @@ fn last(view: &ThreatView, since: &ChannelRelease) -> Markup {
 fn aliases(view: &ThreatView) -> Markup {
     html! {
         @if view.aliases.is_empty() { span.muted { "–" } }
-        @for (place, alias) in view.aliases.iter().enumerate() {
+        @for (place, alias) in view.aliases.iter().take(ALIASES).enumerate() {
             @if place > 0 { ", " }
             a href=(link("/threats", &[("q", &alias.threat), ("by", "threat")])) { (text(&alias.threat)) } " "
             span.muted { "(" (text(alias.maker.as_str())) ")" }
         }
+        @if view.aliases.len() > ALIASES { span.muted { " and " (view.aliases.len() - ALIASES) " more" } }
     }
 }
 

@@ -91,7 +91,8 @@ impl Store {
 }
 
 impl Held {
-    /// What a check-in changes, but for what the terminal is told then; `one_offs` is what an operator gave it alone, `freshness` is what it must say next time.
+    /// What a check-in changes, but for what the terminal is told then; `one_offs` is what the operator gives it, `freshness` what it must say
+    /// next time.
     pub(crate) fn checked_in(
         &self,
         runs: &Runs,
@@ -106,7 +107,7 @@ impl Held {
         let row = UserRow::of(&self.terminal, facts, releases(&after));
         let stays = after.into_iter().filter_map(|(channel, (_, since))| Some((channel, since?))).collect();
         let group = self.sql.row.set_group().or(row.group);
-        let row = UserRow { stays, group, one_offs, ..row };
+        let row = UserRow { stays, one_offs, group, ..row };
         let said = CheckInSql {
             hardware: facts.hardware.clone(),
             os: facts.os.clone(),
