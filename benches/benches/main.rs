@@ -7,12 +7,13 @@ mod clean_file;
 mod compare;
 mod compile;
 mod coverage;
+mod cpu;
 mod decide;
 mod flood;
 mod open;
 mod small_files;
 
-use criterion::{criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 
 criterion_group!(
     groups,
@@ -22,7 +23,11 @@ criterion_group!(
     small_files::benchmarks,
     open::benchmarks,
     compile::benchmarks,
-    coverage::benchmarks,
-    decide::benchmarks
+    coverage::benchmarks
 );
-criterion_main!(groups);
+criterion_group! {
+    name = decisions;
+    config = Criterion::default().with_measurement(cpu::CpuTime);
+    targets = decide::benchmarks
+}
+criterion_main!(groups, decisions);

@@ -60,7 +60,7 @@ fn a_service_that_cannot_start_says_why_and_what_to_do() {
         ),
         (
             &format!("serve --data other --listen {address}"),
-            "Address already in use (os error 98) (listen_failed)",
+            "Address already in use",
             "take another --listen",
         ),
         (
