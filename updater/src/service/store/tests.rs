@@ -271,8 +271,14 @@ async fn change(store: &Store, held: &Held, counter: u64, os: &str) -> Change {
     let facts = TerminalFacts { os: os.to_owned(), ..facts("1") };
     let report = CheckIn { facts, applied: Vec::new(), freshness: String::new() };
     let runs = store.runs(&held.terminal).await.unwrap();
-    let told =
-        Assignment { channels: Vec::new(), reason: Reason::Current, words: String::new(), urgent: false, earliest: None };
+    let told = Assignment {
+        channels: Vec::new(),
+        reason: Reason::Current,
+        words: String::new(),
+        urgent: false,
+        earliest: None,
+        until: None,
+    };
     held.checked_in(&runs, Vec::new(), counter, &report, "f").unwrap().told(&told, &[]).unwrap()
 }
 
