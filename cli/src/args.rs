@@ -23,6 +23,9 @@ use updater::service::Bucket;
 use updater::wire::MakerName;
 use url::Url;
 
+/// Says which service is meant where `--service` is not given.
+pub(crate) const SERVICE: &str = "TITER_SERVICE";
+
 /// Scans files for malware signatures, and keeps the signatures current.
 ///
 /// Exit codes: 0 clean or done, 1 something found (compile, sig check: a line refused), 2 failed.
@@ -342,7 +345,7 @@ impl NetworkArgs {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct AdminArgs {
     /// Base address of the service
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7878/", global = true)]
+    #[arg(long, value_name = "URL", env = SERVICE, default_value = "http://127.0.0.1:7878/", global = true)]
     pub(crate) service: Url,
     /// File with your operator's token [default: the token itself, from $TITER_OPERATOR_TOKEN]
     #[arg(long, value_name = "FILE", global = true)]
@@ -377,8 +380,15 @@ pub(crate) enum AdminCommand {
         #[arg(value_parser = root_role)]
         role: updater::root::RootRole,
     },
-    /// Show the user table: which terminal runs what.
-    Terminals,
+    /// Show the user table: which terminal runs what; by time of enrolment, the newest last.
+    Terminals {
+        /// Only terminals with this: the first four digits or more of their number, their hardware, system or scanner as a whole, or a part
+        /// of a channel that they subscribed to or run
+        search: Option<String>,
+        /// By last contact instead: those first that were not heard of for longest
+        #[arg(long, conflicts_with = "search")]
+        silent: bool,
+    },
     /// Show the countering table: which maker cures what.
     Threats {
         /// Only threats with this in their names, whatever the case
@@ -557,8 +567,8 @@ pub(crate) struct BundleArgs {
 pub(crate) enum BundleCommand {
     /// Write the newest releases of a service, with all that terminals verify them by, as one file.
     Export {
-        /// Base address of the service
-        #[arg(long, value_name = "URL", required_unless_present = "state", conflicts_with = "state")]
+        /// Base address of the service [default: $TITER_SERVICE, unless --state is given]
+        #[arg(long, value_name = "URL", conflicts_with = "state")]
         service: Option<Url>,
         /// Take service and channels from the terminal in this folder
         #[arg(long, value_name = "DIR")]
@@ -607,7 +617,7 @@ impl From<Trigger> for updater::agent::Trigger {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct EnrollArgs {
     /// Base address of the service
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = SERVICE)]
     pub(crate) service: Url,
     /// One-time token from the operator
     #[arg(long)]

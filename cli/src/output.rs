@@ -255,6 +255,24 @@ mod tests {
         assert_eq!(shown(format_args!("größer →\t你好\n")), "größer →\t你好\n");
     }
 
+    /// Numbers of hosts and makers are no reason to panic, whatever they are.
+    #[test]
+    fn every_number_is_a_time_or_none() {
+        for (seconds, shown) in [
+            (0, None),
+            (1, Some("1970-01-01T00:00:01Z")),
+            (-1, Some("1969-12-31T23:59:59Z")),
+            (253_402_207_200, Some("9999-12-30T22:00:00Z")),
+            (253_402_207_201, None),
+            (-377_705_023_201, Some("-009999-01-02T01:59:59Z")),
+            (-377_705_023_202, None),
+            (i64::MAX, None),
+            (i64::MIN, None),
+        ] {
+            assert_eq!(time(seconds).as_deref(), shown, "{seconds}");
+        }
+    }
+
     #[test]
     fn keys_are_known_by_their_form() {
         let der = hex_literal("302e020100300506032b657004220420");

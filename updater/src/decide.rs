@@ -112,8 +112,12 @@ fn is_own(row: &UserRow, channel: &Channel) -> bool {
 /// Whether two channels are one product, for different machines, as their maker says by naming them: `acme/scanner` and `acme/scanner--small`
 /// are, and any two whose names agree before `--`. A name that a maker signs releases under is the maker's word, which no service can give.
 pub fn same_product(a: &Channel, b: &Channel) -> bool {
-    let product = |channel: &Channel| channel.name().split("--").next().map(str::len).unwrap_or_default();
-    a.maker() == b.maker() && a.name()[..product(a)] == b.name()[..product(b)]
+    // By bytes, as a searcher for text takes longer to make than these few bytes to look through.
+    fn product(channel: &Channel) -> &[u8] {
+        let name = channel.name().as_bytes();
+        &name[..name.windows(2).position(|pair| pair == b"--").unwrap_or(name.len())]
+    }
+    a.maker() == b.maker() && product(a) == product(b)
 }
 
 impl Prepared {
@@ -181,9 +185,11 @@ impl<'a> Case<'a> {
         let open = self.scope.without(&cured);
         trace.open(|| owned(&self.tables.names(&open)));
         let stuck = kept.iter().any(|target| target.why == Why::BlockedStuck);
-        trace.tried(Rule::ProductCures, open.is_empty(), || match &self.tables.names(&open)[..] {
-            [] => format!("no threat of danger {:?} or more is open", self.policy.danger),
-            names => format!("open are {}", listed(names)),
+        trace.tried(Rule::ProductCures, open.is_empty(), || {
+            if open.is_empty() {
+                return format!("no threat of danger {} or more is open", self.policy.danger);
+            }
+            format!("open are {}", self.tables.listed(&open))
         });
         if open.is_empty() && !stuck {
             return self.settled(&product, kept, back);
@@ -212,8 +218,7 @@ impl<'a> Case<'a> {
 
     /// What the assignment says of time.
     fn hinted<T: Trace>(&self, mut assignment: Assignment, trace: &mut T) -> Assignment {
-        let before = applied(self.row);
-        if before == assignment.channels {
+        if runs(self.row, &assignment.channels) {
             return assignment;
         }
         assignment.urgent = self.policy.urgent.is_some_and(|danger| self.cures_anew(&assignment.channels, danger));
@@ -221,7 +226,7 @@ impl<'a> Case<'a> {
             let found = if assignment.urgent { "it cures a dangerous threat" } else { "it cures no dangerous threat" };
             format!("{found} that was open before")
         });
-        let may_wait = !before.is_empty() && !assignment.urgent && assignment.reason != Reason::Blocked;
+        let may_wait = !self.row.applied.is_empty() && !assignment.urgent && assignment.reason != Reason::Blocked;
         let freeze = self.policy.freeze_until.map(jiff::Timestamp::as_second);
         assignment.earliest = freeze.filter(|until| may_wait && *until > self.now);
         assignment
@@ -257,6 +262,13 @@ fn applied(row: &UserRow) -> Vec<ChannelRelease> {
     applied
 }
 
+/// Whether a terminal runs these releases, which ascend by channel, and no others.
+fn runs(row: &UserRow, releases: &[ChannelRelease]) -> bool {
+    // Most rows ascend already, and need not be copied to be compared.
+    let ascends = row.applied.is_sorted_by(|a, b| a.channel <= b.channel);
+    if ascends { row.applied == releases } else { applied(row) == releases }
+}
+
 /// Channels at their releases, ascending by channel.
 fn releases(targets: &[Target<'_>]) -> Vec<ChannelRelease> {
     let at = |target: &Target<'_>| ChannelRelease { channel: target.channel.clone(), release: target.release };
@@ -273,9 +285,11 @@ fn owned(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
+/// How many names are listed in words.
+const SHOWN: usize = 5;
+
 /// The first few names.
 fn listed<S: std::fmt::Display>(names: &[S]) -> String {
-    const SHOWN: usize = 5;
     let shown = names.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
     match names.len() {
         0 => "nothing".to_owned(),

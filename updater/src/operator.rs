@@ -99,6 +99,18 @@ impl Operator {
         Ok(Some(rows).filter(|rows| !rows.is_empty()))
     }
 
+    /// The next rows of the user table after `last`, or the first, by last contact: those first that were not heard of for longest, those before
+    /// all that never were. Nothing when there are no more. A terminal that is heard of meanwhile goes to the end.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn silent_terminals_after(&self, last: Option<&TerminalRow>) -> Result<Option<Vec<TerminalRow>>, HttpError> {
+        let after = last.map(|row| format!("{}.{}", row.last_contact.unwrap_or(0), row.terminal)).unwrap_or_default();
+        let path = query("/v1/terminals", &[("after", &after), ("sort", "contact")]);
+        let rows: Vec<_> = self.client.call(Method::GET, &path, self.proof(), Vec::new()).await?;
+        Ok(Some(rows).filter(|rows| !rows.is_empty()))
+    }
+
     fn proof(&self) -> Proof<'_> {
         Proof::Token(&self.token)
     }

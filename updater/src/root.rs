@@ -102,6 +102,9 @@ pub enum RootError {
         /// The key.
         key: PublicKey,
     },
+    /// The first root is to list a key of each role, and of these there is none.
+    #[error("root lists a key of each role, and none is given of {}", names(.0))]
+    NoKeyOf(Vec<RootRole>),
     /// The expiry is beyond the calendar, or not in the future.
     #[error("{0} days is no lifetime for root")]
     Lifetime(u32),
@@ -114,9 +117,14 @@ impl RootError {
             RootError::Metadata(e) => e.code(),
             RootError::KeyNotListed(_) => "key_not_listed",
             RootError::NoSuchKey { .. } => "key_unknown",
+            RootError::NoKeyOf(_) => "role_without_key",
             RootError::Lifetime(_) => "lifetime_out_of_range",
         }
     }
+}
+
+fn names(roles: &[RootRole]) -> String {
+    roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ")
 }
 
 /// What the next version changes.
@@ -156,11 +164,15 @@ impl RootFile {
         Ok(RootFile(file))
     }
 
-    /// Version 1, unsigned: one key for each role. `lifetime_days` is how long it is valid from now.
+    /// Version 1, unsigned: of each role one of `keys` or several, any of which may sign. `lifetime_days` is how long it is valid from now.
     ///
     /// # Errors
     /// [`RootError`].
     pub fn first(keys: &[(RootRole, PublicKey)], lifetime_days: u32) -> Result<Self, RootError> {
+        let without = RootRole::ALL.into_iter().filter(|role| !keys.iter().any(|(of, _)| of == role)).collect::<Vec<_>>();
+        if !without.is_empty() {
+            return Err(RootError::NoKeyOf(without));
+        }
         let mut root = tuf::first_root(keys, Time::now())?;
         root.expires = in_days(lifetime_days)?;
         Ok(RootFile(Signed { signed: root, signatures: Vec::new() }))

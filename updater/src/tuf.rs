@@ -57,9 +57,9 @@ pub(crate) const SNAPSHOT_LIFETIME: SignedDuration = SignedDuration::from_hours(
 pub(crate) const MAKER_LIFETIME: SignedDuration = SignedDuration::from_hours(180 * 24);
 
 /// When metadata signed now expires. The specification's times have whole seconds, and its other readers insist; rounding up
-/// keeps the shortest lifetime from being none.
+/// keeps the shortest lifetime from being none. A lifetime beyond the calendar ends with that.
 pub(crate) fn expiry(now: Time, lifetime: SignedDuration) -> Time {
-    let exact = now + lifetime;
+    let exact = now.saturating_add(lifetime).expect("a time goes in every direction");
     Time::from_second(exact.as_second() + 1).unwrap_or(exact)
 }
 
@@ -190,5 +190,7 @@ mod tests {
     fn expiry_has_whole_seconds_and_is_no_sooner_than_asked() {
         let now: Time = "2026-11-21T22:09:23.694305470Z".parse().unwrap();
         assert_eq!(expiry(now, SignedDuration::from_secs(1)).to_string(), "2026-11-21T22:09:25Z");
+        assert_eq!(expiry(now, SignedDuration::MAX), Time::MAX);
+        assert_eq!(expiry(Time::MIN, SignedDuration::MIN).as_second(), Time::MIN.as_second() + 1);
     }
 }

@@ -292,6 +292,18 @@ impl Designation {
     }
 }
 
+/// As people type it after `--accept`.
+impl fmt::Display for Designation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Designation::None => f.pad("none"),
+            Designation::Own => f.pad("own"),
+            Designation::Any => f.pad("any"),
+            Designation::List(makers) => f.pad(&makers.iter().map(MakerName::as_str).collect::<Vec<_>>().join(",")),
+        }
+    }
+}
+
 /// How much harm a threat does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -302,6 +314,17 @@ pub enum Danger {
     Medium,
     /// Large damage to systems: reason enough to switch makers.
     High,
+}
+
+/// As people type it.
+impl fmt::Display for Danger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Danger::Low => "low",
+            Danger::Medium => "medium",
+            Danger::High => "high",
+        })
+    }
 }
 
 /// A maker's cure for a threat.
@@ -369,7 +392,7 @@ pub struct MakerView {
     pub role_version: u64,
     /// Digest of the role's file; absent before the first publication.
     pub role_sha256: Option<Sha256Hex>,
-    /// Every release held, ascending.
+    /// Every release held, ascending; also those that are not on offer any more.
     pub releases: Vec<ReleaseView>,
     /// Digest of every module held, of whatever release, ascending: none of these has to be sent again.
     #[serde(default)]
@@ -389,6 +412,10 @@ pub struct ReleaseView {
     pub sha256: Sha256Hex,
     /// Bytes of the blob.
     pub length: u64,
+    /// Whether the maker's newest role offers it.
+    pub listed: bool,
+    /// Whether the maker withdrew it: it is not to be run any more.
+    pub withdrawn: bool,
 }
 
 /// What a terminal says of itself.

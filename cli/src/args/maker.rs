@@ -28,7 +28,7 @@ pub(crate) enum MakerCommand {
     /// Make the maker known to a service.
     Register {
         /// Base address of the service
-        #[arg(long, value_name = "URL")]
+        #[arg(long, value_name = "URL", env = super::SERVICE)]
         service: Url,
         /// File with the operator's token [default: the token itself, from $TITER_OPERATOR_TOKEN]
         #[arg(long, value_name = "FILE")]
@@ -101,13 +101,13 @@ pub(crate) enum MakerCommand {
     /// Take the newest role from a service, after the folder was restored from an old copy.
     Restore {
         /// Base address of the service
-        #[arg(long, value_name = "URL")]
+        #[arg(long, value_name = "URL", env = super::SERVICE)]
         service: Url,
     },
     /// Send what was signed to a service.
     Publish {
         /// Base address of the service
-        #[arg(long, value_name = "URL")]
+        #[arg(long, value_name = "URL", env = super::SERVICE)]
         service: Url,
     },
     /// Compile signature files, sign them as the next release of a channel, and publish it.

@@ -22,13 +22,13 @@ pub(crate) enum RootCommand {
         /// The key file; one that is there is kept
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
-        /// Keys of the service, as `targets=KEY`, `snapshot=KEY`, `timestamp=KEY`, `director=KEY`
+        /// Keys of the service, one of each role: `targets=KEY`, `snapshot=KEY`, `timestamp=KEY`, `director=KEY`
         #[arg(long = "service-key", value_name = "ROLE=KEY", value_parser = role_key, requires = "output")]
         service_keys: Vec<(RootRole, PublicKey)>,
         /// Days that the first root is valid
         #[arg(long, value_name = "N", default_value = DAYS)]
         days: u32,
-        /// First root to write, signed with the key
+        /// First root to write, signed with the key; the service's keys must be given
         #[arg(short, long, value_name = "ROOT.json")]
         output: Option<PathBuf>,
     },

@@ -68,13 +68,8 @@ async fn command(args: &AdminArgs, operator: &Operator) -> anyhow::Result<Exit> 
         AdminCommand::Audit(asked) => audit::run(asked, operator, json).await?,
         AdminCommand::Token(asked) => enrolment::token(operator, asked, json).await?,
         AdminCommand::Terminal(asked) => enrolment::terminal(operator, &asked.command, json).await?,
-        AdminCommand::Terminals => {
-            let rows = operator.terminals().await?;
-            if json {
-                rows.iter().try_for_each(|row| print(&json!(row)))?;
-            } else {
-                print_terminals(&rows);
-            }
+        AdminCommand::Terminals { search, silent } => {
+            terminals(operator, search.as_deref().unwrap_or_default(), *silent, json).await?;
         }
         AdminCommand::Decisions(command) => decisions::run(operator, command, json).await?,
         AdminCommand::Threats { reported: true, .. } => return threats::reported(operator, json).await,
@@ -129,17 +124,40 @@ pub(crate) fn operator_token(file: Option<&Path>) -> anyhow::Result<String> {
     Ok(token.to_owned())
 }
 
-/// The user table as text.
+/// Prints the user table, each page as it comes: a fleet's rows need not fit the memory.
+async fn terminals(operator: &Operator, search: &str, silent: bool, json: bool) -> anyhow::Result<()> {
+    if !json {
+        print_terminals(&[]);
+    }
+    let mut last = None;
+    while let Some(rows) = match silent {
+        true => operator.silent_terminals_after(last.as_ref()).await?,
+        false => operator.terminals_after(last.as_ref(), search).await?,
+    } {
+        if json {
+            rows.iter().try_for_each(|row| print(&json!(row)))?;
+        } else {
+            print_rows(&rows);
+        }
+        last = rows.into_iter().next_back();
+    }
+    Ok(())
+}
+
+/// The user table as text, or the beginning of it.
 pub(crate) fn print_terminals(rows: &[TerminalRow]) {
     say!("{:<32} {:<10} {:<8} {:<8} {:<24} {:<21} trouble", "terminal", "hardware", "os", "accepts", "runs", "last contact");
+    print_rows(rows);
+}
+
+fn print_rows(rows: &[TerminalRow]) {
     for row in rows {
-        let accepts = serde_json::to_value(&row.facts.designation).unwrap_or_default();
         say!(
             "{:<32} {:<10} {:<8} {:<8} {:<24} {:<21} {}",
             row.terminal,
             row.facts.hardware,
             row.facts.os,
-            accepts.as_str().map_or_else(|| accepts.to_string(), str::to_owned),
+            row.facts.designation,
             releases(&row.applied),
             row.last_contact.and_then(time).unwrap_or_else(|| "never".to_owned()),
             standing(row).or(row.trouble.as_deref()).unwrap_or("-"),
@@ -171,7 +189,7 @@ pub(crate) fn print_threats(rows: &[ThreatRow]) {
             "{:<12} {:<20} {:<8} {:<12} {:<12} {:<12} {}",
             maker.as_str(),
             news.threat,
-            format!("{:?}", news.danger).to_lowercase(),
+            news.danger,
             news.discovered.to_string(),
             date(news.expected.map(|expected| expected.to_string())),
             date(news.vaccine.as_ref().map(|vaccine| vaccine.date.to_string())),

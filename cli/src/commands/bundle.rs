@@ -2,9 +2,9 @@
 
 use super::admin::releases;
 use super::agent::hinted;
-use crate::args::{BundleArgs, BundleCommand};
+use crate::args::{BundleArgs, BundleCommand, SERVICE};
 use crate::exit::Exit;
-use crate::output::{say, size, time, write, write_json};
+use crate::output::{say, size, time, with_hint, write, write_json};
 use anyhow::Context;
 use serde_json::json;
 use std::io;
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &BundleArgs) -> anyhow::Result<Exit> {
     let (service, own) = match (service, state) {
         (Some(service), _) => (service.clone(), Vec::new()),
         (None, Some(state)) => of_terminal(state)?,
-        (None, None) => unreachable!("the command line asks for one of them"),
+        (None, None) => (usual_service()?, Vec::new()),
     };
     let channels = if channels.is_empty() { own } else { channels.clone() };
     let (bytes, exported) = updater::block_on(gather(&service, &channels))?.map_err(hinted)?;
@@ -32,6 +32,13 @@ pub(crate) fn run(args: &BundleArgs) -> anyhow::Result<Exit> {
         say!("terminals take it until {until}, and as long after it as their settings say");
     }
     Ok(Exit::Fine)
+}
+
+/// The service that the environment names. It is not one of the flag's values: what `--state` says goes before it.
+fn usual_service() -> anyhow::Result<Url> {
+    let hint = "give --service URL, or --state DIR of a terminal that is enrolled";
+    let text = std::env::var(SERVICE).map_err(|_| with_hint("no service is named".to_owned(), hint))?;
+    text.parse().map_err(|error| with_hint(format!("`{text}`, of ${SERVICE}, is no address: {error}"), hint))
 }
 
 /// Where a terminal is enrolled, and the channels of its product.

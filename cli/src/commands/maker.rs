@@ -92,13 +92,13 @@ async fn run_async(args: &MakerArgs) -> anyhow::Result<Exit> {
             let held = open(args)?.publish(service).await.map_err(hinted)?;
             say!("{service} holds role version {} of {}:", held.role_version, held.maker);
             for view in &held.releases {
-                say!(
-                    "  {} release {}, {} bytes, sha256 {}",
-                    view.release.channel,
-                    view.release.release,
-                    view.length,
-                    view.sha256
-                );
+                let state = match (view.withdrawn, view.listed) {
+                    (true, _) => ", withdrawn",
+                    (false, true) => "",
+                    (false, false) => ", not on offer any more",
+                };
+                let ChannelRelease { channel, release } = &view.release;
+                say!("  {channel} release {release}, {} bytes, sha256 {}{state}", view.length, view.sha256);
             }
         }
         MakerCommand::Import(import) => return import::run(args, import).await,

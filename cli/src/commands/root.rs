@@ -17,10 +17,13 @@ pub(crate) fn run(args: &RootArgs) -> anyhow::Result<Exit> {
                 spare_new(key, output)?;
             }
             let holder = key_at(key)?;
+            let root = output.as_ref().map(|_| first(&holder, service_keys, *days)).transpose()?;
             say!("{}: keep this file to yourself, and a copy in another place", key.display());
             say!("{}", holder.public());
-            if let Some(output) = output {
-                first(&holder, service_keys, *days, output)?;
+            if let (Some(root), Some(output)) = (root, output) {
+                write(output, &root.bytes().map_err(hinted)?)?;
+                let next = "signed; put it into the service's data as next-root.json before the first start";
+                say!("{}: root version 1, {next}", output.display());
             }
         }
         RootCommand::Rotate(args) => rotate(args)?,
@@ -51,16 +54,11 @@ pub(crate) fn existing_key(path: &Path) -> anyhow::Result<SigningKey> {
     SigningKey::load(&Disk::default(), path).map_err(|error| with_hint(format!("{error} (key_failed)"), hint))
 }
 
-fn first(holder: &SigningKey, service_keys: &[(RootRole, PublicKey)], days: u32, output: &Path) -> anyhow::Result<()> {
+fn first(holder: &SigningKey, service_keys: &[(RootRole, PublicKey)], days: u32) -> anyhow::Result<RootFile> {
     let keys = [&[(RootRole::Root, holder.public())], service_keys].concat();
     let mut root = RootFile::first(&keys, days).map_err(hinted)?;
     root.sign(None, holder).map_err(hinted)?;
-    write(output, &root.bytes().map_err(hinted)?)?;
-    say!(
-        "{}: root version 1, signed; put it into the service's data as next-root.json before the first start",
-        output.display()
-    );
-    Ok(())
+    Ok(root)
 }
 
 fn rotate(args: &RootRotateArgs) -> anyhow::Result<()> {
@@ -144,6 +142,11 @@ fn open(path: &Path) -> anyhow::Result<RootFile> {
 fn hinted(error: RootError) -> anyhow::Error {
     let message = format!("{error} ({})", error.code());
     match error {
+        RootError::NoKeyOf(_) => with_hint(
+            message,
+            "at the service `titer root init --key DATA/keys/ROLE.pk8` makes such a key and prints its public half, for --service-key ROLE=KEY \
+             here; a service that is started on an empty folder does all of this by itself (docs/keys.md)",
+        ),
         RootError::KeyNotListed(_) => with_hint(message, "`titer root show` lists the keys; was another file meant?"),
         _ => anyhow::Error::msg(message),
     }

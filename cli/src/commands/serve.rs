@@ -4,6 +4,7 @@ use crate::args::ServeArgs;
 use crate::exit::Exit;
 use crate::output::{remark, say, with_hint};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -55,6 +56,9 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
         if let Some(steps) = std::env::var(DIES_AFTER).ok().and_then(|steps| steps.parse().ok()) {
             config.disk = Disk::with_checkpoint(Arc::new(Dies(AtomicI64::new(steps))));
         }
+        let token = args.data.join("operator-token");
+        // It is made at the first start, and stays.
+        let is_first = !token.exists();
         let running = serve(config, stopped()).await.map_err(|error| {
             let hint = remedy(&error);
             with_hint(format!("{error} ({})", error.code()), hint)
@@ -62,11 +66,27 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
         reread_certificate(running.certificate_reader());
         say!("listening at {}", running.url());
         say!("the console is at {}console", running.url());
-        say!("the operator's token is in {}", args.data.join("operator-token").display());
+        say!("the operator's token is in {}", token.display());
+        if is_first {
+            say_next(&args.data, running.url().as_str());
+        }
         running.finished().await?;
         say!("stopped");
         Ok(Exit::Fine)
     })?
+}
+
+/// What an operator does after the first start.
+fn say_next(data: &Path, url: &str) {
+    say!("this is its first start. What comes next:");
+    let root_keys = data.join("root-keys");
+    if root_keys.join("root.pk8").exists() {
+        let root_keys = root_keys.display();
+        say!("  move {root_keys} to another place, and a copy to a second one: the service does not need it (docs/keys.md)");
+    }
+    let token = data.join("operator-token");
+    say!("  titer admin --service {url} --operator-token {} operator add NAME --role key-holder", token.display());
+    say!("  docs/operator-guide.md goes on from there");
 }
 
 /// What to do when the service does not start.

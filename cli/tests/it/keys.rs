@@ -9,6 +9,23 @@ fn last_word(ran: &Ran) -> String {
     ran.out.split_whitespace().last().expect("it prints something").to_owned()
 }
 
+/// Who makes a first root without the service's keys is told which are missing, and how to come by them.
+#[test]
+fn a_first_root_without_the_services_keys_says_what_is_missing() {
+    let bench = Bench::new();
+    let alone = bench.expect(2, "root init --key root.pk8 -o 1.root.json");
+    assert!(
+        alone.err.contains("none is given of targets, snapshot, timestamp, director (role_without_key)"),
+        "{}",
+        alone.err
+    );
+    assert!(alone.err.contains("titer root init --key DATA/keys/ROLE.pk8"), "{}", alone.err);
+    let targets = last_word(&bench.expect(0, "root init --key targets.pk8"));
+    let one = bench.expect(2, &format!("root init --key root.pk8 --service-key targets={targets} -o 1.root.json"));
+    assert!(one.err.contains("none is given of snapshot, timestamp, director"), "{}", one.err);
+    assert!(one.out.is_empty() && !bench.path("1.root.json").exists(), "{}", one.out);
+}
+
 #[test]
 fn a_ceremony_of_three_holders_changes_root_and_the_timestamps_key() {
     let bench = Bench::new();

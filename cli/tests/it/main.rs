@@ -14,6 +14,7 @@ mod makers;
 mod prices;
 mod scan;
 mod self_test;
+mod serve;
 mod sig;
 mod support;
 mod vectors;

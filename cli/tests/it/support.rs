@@ -50,7 +50,9 @@ impl Bench {
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_titer"));
         command.current_dir(self.folder.path()).env("HOME", self.folder.path().join("home"));
-        for variable in ["TITER_STATE", "XDG_STATE_HOME", "SOURCE_DATE_EPOCH", "TITER_OPERATOR_TOKEN", "TITER_LOG"] {
+        let variables =
+            ["TITER_STATE", "XDG_STATE_HOME", "SOURCE_DATE_EPOCH", "TITER_SERVICE", "TITER_OPERATOR_TOKEN", "TITER_LOG"];
+        for variable in variables {
             command.env_remove(variable);
         }
         command

@@ -1,6 +1,6 @@
 //! Help from elsewhere: channels that cure what the product does not.
 
-use super::prepared::Set;
+use super::prepared::{ChannelInfo, Set};
 use super::product::{Product, Target, Why, what_is_blocked};
 use super::trace::Trace;
 use super::{Case, accepts, is_own, listed, names, owned, releases};
@@ -42,7 +42,7 @@ impl<'a> Case<'a> {
             return self.not_accepted(product, kept, back, &candidates[0]);
         };
         let installs = self.policy.eagerness != Eagerness::Notify;
-        trace.tried(Rule::PolicyInstalls, installs, || format!("the policy's eagerness is {:?}", self.policy.eagerness));
+        trace.tried(Rule::PolicyInstalls, installs, || format!("the policy's eagerness is {}", self.policy.eagerness));
         match self.policy.eagerness {
             Eagerness::Switch => self.switched(&kept, best),
             Eagerness::Add => self.added(product, kept, open, &candidates),
@@ -61,25 +61,34 @@ impl<'a> Case<'a> {
     fn candidates(&self, kept: &[Target<'a>], product: &Product<'a>, cured: &[u64], open: &Set) -> Vec<Candidate<'a>> {
         let stuck = kept.iter().any(|target| target.why == Why::BlockedStuck);
         let runs = |channel| kept.iter().any(|target| target.channel == channel);
+        let is_traded_for = |cures: &[u64]| {
+            // By `add` nothing is traded.
+            self.policy.eagerness != Eagerness::Add && !self.scope.all_in_second(cured, cures)
+        };
+        // What a channel cures at its last release says of most that they are none, before anything else of them is looked at.
+        let could_help = |info: &ChannelInfo| {
+            let most = info.most();
+            (stuck || self.scope.any_in_both(most, open)) && !is_traded_for(most)
+        };
         let mut candidates = Vec::new();
-        for info in self.tables.channels.iter().filter(|info| !runs(&info.channel)) {
+        let mut cures = self.scope.empty();
+        for info in self.tables.channels.iter().filter(|info| could_help(info) && !runs(&info.channel)) {
             // Other variants of the product are chosen by the machine alone.
             let own = is_own(self.row, &info.channel);
             if own && !product.own.iter().any(|target| *target.channel == info.channel) {
                 continue;
             }
-            let Ok(target) = self.target(&info.channel) else { continue };
+            let Ok(target) = self.target_of(&info.channel, Some(info)) else { continue };
             if target.why == Why::BlockedStuck {
                 continue;
             }
-            let mut cures = self.scope.empty();
+            cures.fill(0);
             target.add_cures(&mut cures);
+            if is_traded_for(&cures) || !info.fits(&self.row.machine) {
+                continue;
+            }
             let (gains, lacks) = (self.scope.both(&cures, open), self.scope.first_only(cured, &cures));
-            let traded = self.policy.eagerness != Eagerness::Add && !lacks.is_empty();
-            if (gains.is_empty() && !(stuck && lacks.is_empty()))
-                || traded
-                || !self.tables.fits(&info.channel, &self.row.machine)
-            {
+            if gains.is_empty() && !(stuck && lacks.is_empty()) {
                 continue;
             }
             let accepted = accepts(self.row, &info.channel);
@@ -89,7 +98,7 @@ impl<'a> Case<'a> {
         candidates.sort_by_cached_key(|candidate| {
             let channel = candidate.target.channel;
             let foreign = !self.row.subscribed.iter().any(|own| own.maker() == channel.maker());
-            (Reverse(self.tables.by_danger(&candidate.gains)), foreign, candidate.target.rank(), channel.clone())
+            (Reverse(self.tables.by_danger(&candidate.gains)), foreign, candidate.target.rank(), channel)
         });
         candidates
     }
@@ -153,7 +162,7 @@ impl<'a> Case<'a> {
             return self.settled(product, kept, back);
         }
         self.instead(product, kept, back, Reason::NoCureYet, || {
-            let open = listed(&self.tables.names(open));
+            let open = self.tables.listed(open);
             match self.policy.eagerness {
                 Eagerness::Add => {
                     format!("no channel that this terminal may have counters {open} yet; asked again when news comes")
@@ -189,18 +198,17 @@ impl<'a> Case<'a> {
         reason: Reason,
         words: impl FnOnce() -> String,
     ) -> Assignment {
-        let channels = releases(&kept);
         let settled = self.settled(product, kept, back);
         match settled.reason {
             Reason::Blocked | Reason::Back | Reason::Variant | Reason::NoneFits => settled,
             // What is held up may be the very cure.
             Reason::Halted | Reason::RingWaits | Reason::Pinned if reason == Reason::NoCureYet => settled,
-            _ => Assignment::new(channels, reason, words()),
+            _ => Assignment::new(settled.channels, reason, words()),
         }
     }
 
     fn gained(&self, candidate: &Candidate<'a>) -> String {
-        listed(&self.tables.names(&candidate.gains))
+        self.tables.listed(&candidate.gains)
     }
 
     fn view(&self, candidate: &Candidate<'a>) -> CandidateView {

@@ -4,8 +4,8 @@
 //! that: one word for 50 dangerous threats, however many nuisances there are. For each channel the sets of what it cures are kept at
 //! each release where something was added; the release that a terminal runs, listed or not, is found among them by halving.
 
-use super::UserRow;
 use super::rings::{Opening, opening};
+use super::{SHOWN, UserRow};
 use crate::Channel;
 use crate::threat_id::ThreatIds;
 use crate::wire::{
@@ -103,6 +103,11 @@ impl ChannelInfo {
         self.blocked.iter().find(|blocked| blocked.at.release == release)
     }
 
+    /// What the channel cures at the latest, at whatever release; no release cures anything else.
+    pub(super) fn most(&self) -> &[u64] {
+        self.cures.last().map_or(&[], |(_, cured)| cured)
+    }
+
     /// Adds what the channel cures at `release` to a set.
     pub(super) fn add_cures(&self, set: &mut [u64], release: u64) {
         let known = self.cures.partition_point(|(since, _)| *since <= release);
@@ -177,11 +182,33 @@ impl Prepared {
 
     /// The names in a set, the most dangerous first.
     pub(super) fn names(&self, set: &[u64]) -> Vec<&str> {
+        self.each_name(set).collect()
+    }
+
+    fn each_name(&self, set: &[u64]) -> impl Iterator<Item = &str> {
+        let bits_of = |bits: u64| {
+            std::iter::successors((bits != 0).then_some(bits), |bits| Some(bits & (bits - 1)).filter(|left| *left != 0))
+        };
         let numbers = set
             .iter()
             .enumerate()
-            .flat_map(|(word, bits)| (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| word * 64 + bit));
-        numbers.filter_map(|number| self.threats.get(number).map(String::as_str)).collect()
+            .flat_map(move |(word, bits)| bits_of(*bits).map(move |left| word * 64 + left.trailing_zeros() as usize));
+        numbers.filter_map(|number| self.threats.get(number).map(String::as_str))
+    }
+
+    /// The first few names in a set, in words; touches no others.
+    pub(super) fn listed(&self, set: &[u64]) -> String {
+        let length: u32 = set.iter().map(|bits| bits.count_ones()).sum();
+        let mut words = String::new();
+        for name in self.each_name(set).take(SHOWN) {
+            words.push_str(if words.is_empty() { "" } else { ", " });
+            words.push_str(name);
+        }
+        match length as usize {
+            0 => "nothing".to_owned(),
+            length if length > SHOWN => format!("{words} and {} more", length - SHOWN),
+            _ => words,
+        }
     }
 
     /// Rows of the countering table for these threats; at most 200.
@@ -301,6 +328,17 @@ impl Scope {
     /// Those in `a` that are not in `b`.
     pub(super) fn first_only(self, a: &[u64], b: &[u64]) -> Set {
         Set(a.iter().zip(b).enumerate().map(|(word, (a, b))| a & !b & self.mask(word)).collect())
+    }
+
+    /// Whether some of them are in both. A set that is shorter has nothing beyond its end.
+    pub(super) fn any_in_both(self, a: &[u64], b: &[u64]) -> bool {
+        a.iter().zip(b).enumerate().any(|(word, (a, b))| a & b & self.mask(word) != 0)
+    }
+
+    /// Whether `b` has all of them that are in `a`. As above.
+    pub(super) fn all_in_second(self, a: &[u64], b: &[u64]) -> bool {
+        let b = b.iter().copied().chain(std::iter::repeat(0));
+        a.iter().zip(b).enumerate().all(|(word, (a, b))| a & !b & self.mask(word) == 0)
     }
 
     pub(super) fn any_in_first_only(self, a: &[u64], b: &[u64]) -> bool {

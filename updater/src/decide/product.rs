@@ -133,9 +133,9 @@ impl<'a> Case<'a> {
                 }
                 continue;
             }
-            let channel = match self.tables.variant(subscribed, &row.machine) {
-                Variant::Itself => subscribed,
-                Variant::Other(info) => &info.channel,
+            let (channel, info) = match self.tables.variant(subscribed, &row.machine) {
+                Variant::Itself(info) => (subscribed, info),
+                Variant::Other(info) => (&info.channel, Some(info)),
                 Variant::None => {
                     misfits.push(subscribed);
                     continue;
@@ -144,7 +144,7 @@ impl<'a> Case<'a> {
             if own.iter().any(|target| target.channel == channel) {
                 continue;
             }
-            match self.target(channel) {
+            match self.target_of(channel, info) {
                 Ok(target) => own.push(target),
                 Err(why) => missing.push((channel, why)),
             }
@@ -182,7 +182,11 @@ impl<'a> Case<'a> {
     /// One that is no longer listed stays at what is applied, and so does one whose newest release is older than that, unless the maker
     /// allows to go back.
     pub(super) fn target(&self, channel: &'a Channel) -> Result<Target<'a>, Why> {
-        let info = self.tables.channel(channel);
+        self.target_of(channel, self.tables.channel(channel))
+    }
+
+    /// The same of a channel of which `info` is known.
+    pub(super) fn target_of(&self, channel: &'a Channel, info: Option<&'a ChannelInfo>) -> Result<Target<'a>, Why> {
         let applied = self.row.applied.iter().find(|at| at.channel == *channel).map(|at| at.release);
         let target = |release, why| Ok(Target { channel, info, release, why });
         let Some(info) = info else {

@@ -97,6 +97,14 @@ mod tests {
         cases
     }
 
+    /// Makers choose their dates, and the calendar has ends.
+    #[test]
+    fn days_between_any_two_dates_are_a_number() {
+        assert_eq!(days_between(Date::MIN, Date::MAX), 7_304_483);
+        assert_eq!(days_between(Date::MAX, Date::MIN), 0);
+        assert_eq!(days_between(Date::MIN, Date::MIN), 0);
+    }
+
     #[test]
     fn medians_by_hand() {
         for (days, expected) in [

@@ -1,7 +1,7 @@
 //! Decisions for which no other channel need be found: the product, and the reason why it is at these releases.
 
 use super::product::{Product, Target, Why};
-use super::{Case, applied, releases};
+use super::{Case, applied, releases, runs};
 use crate::Channel;
 use crate::wire::{Assignment, ChannelRelease, Reason};
 
@@ -9,34 +9,31 @@ impl<'a> Case<'a> {
     /// What is assigned when no channel need be found: the product, and why it is at these releases.
     pub(super) fn settled(&self, product: &Product<'a>, kept: Vec<Target<'a>>, back: Option<String>) -> Assignment {
         let channels = releases(&kept);
-        let assign = |reason, words: String| Assignment::new(channels.clone(), reason, words);
         if let Some(blocked) = kept.iter().find_map(|target| self.blocked_words(target)) {
-            return assign(Reason::Blocked, blocked);
+            return Assignment::new(channels, Reason::Blocked, blocked);
         }
         if let Some(words) = back {
-            return assign(Reason::Back, words);
+            return Assignment::new(channels, Reason::Back, words);
         }
         if channels.is_empty() {
             return nothing(product);
         }
-        let before = applied(self.row);
-        if before.is_empty() {
-            return assign(
-                Reason::FirstInstall,
-                "first installation of the channels this terminal subscribed to".to_owned(),
-            );
+        if self.row.applied.is_empty() {
+            let words = "first installation of the channels this terminal subscribed to";
+            return Assignment::new(channels, Reason::FirstInstall, words);
         }
         if let Some((from, to)) = &product.moved {
-            return assign(Reason::Variant, format!("{to} fits this machine as it is now, in the place of {from}"));
+            let words = format!("{to} fits this machine as it is now, in the place of {from}");
+            return Assignment::new(channels, Reason::Variant, words);
         }
-        if before == channels {
+        if runs(self.row, &channels) {
             return unchanged(product, &kept, channels);
         }
         if kept.iter().any(|target| target.why == Why::WentBack) {
             let words = "what is installed was withdrawn by its maker, who allows to go back to an earlier release";
-            return assign(Reason::Withdrawn, words.to_owned());
+            return Assignment::new(channels, Reason::Withdrawn, words);
         }
-        assign(Reason::Refresh, "a newer release of the installed product is published".to_owned())
+        Assignment::new(channels, Reason::Refresh, "a newer release of the installed product is published")
     }
 
     /// What a terminal is told that wishes no updates.

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 mod histories;
 mod one_offs;
 mod operators;
+mod plain;
 mod variants;
 
 const DAY: i64 = 86_400;

@@ -9,8 +9,8 @@ use std::cmp::Ordering;
 
 /// What a subscription to a channel comes to on this machine.
 pub(super) enum Variant<'a> {
-    /// The channel itself.
-    Itself,
+    /// The channel itself, with what is known of it.
+    Itself(Option<&'a ChannelInfo>),
     /// Another variant of its product.
     Other(&'a ChannelInfo),
     /// None fits.
@@ -48,29 +48,35 @@ fn compare_versions(a: &str, b: &str) -> Ordering {
     a.cmp(&b)
 }
 
+impl ChannelInfo {
+    /// Whether a machine has what the channel needs, as far as the operator said what that is.
+    pub(super) fn fits(&self, machine: &Machine) -> bool {
+        self.needs.as_ref().is_none_or(|needs| fits(needs, machine))
+    }
+}
+
 impl Prepared {
     /// Whether a machine has what a channel needs, as far as the operator said what that is.
     pub(super) fn fits(&self, channel: &Channel, machine: &Machine) -> bool {
-        let needs = self.channel(channel).and_then(|info| info.needs.as_ref());
-        needs.is_none_or(|needs| fits(needs, machine))
+        self.channel(channel).is_none_or(|info| info.fits(machine))
     }
 
     /// The variant of the product of `subscribed` for this machine: of those that fit, the one with the greatest preference; of equals the
     /// subscribed one, then the first by name.
     pub(super) fn variant(&self, subscribed: &Channel, machine: &Machine) -> Variant<'_> {
-        let Some(info) = self.channel(subscribed) else { return Variant::Itself };
+        let Some(info) = self.channel(subscribed) else { return Variant::Itself(None) };
         if info.needs.is_none() {
-            return Variant::Itself;
+            return Variant::Itself(Some(info));
         }
         let family = self.channels.iter().filter(|other| same_product(&other.channel, subscribed));
-        let fitting = family.filter(|other| other.needs.as_ref().is_none_or(|needs| fits(needs, machine)));
+        let fitting = family.filter(|other| other.fits(machine));
         let fitting = fitting.filter(|other| other.channel == *subscribed || !other.releases.is_empty());
         let rank = |other: &&ChannelInfo| {
             let preference = other.needs.as_ref().map_or(0, |needs| needs.preference);
             (std::cmp::Reverse(preference), other.channel != *subscribed, other.channel.clone())
         };
         match fitting.min_by_key(rank) {
-            Some(best) if best.channel == *subscribed => Variant::Itself,
+            Some(best) if best.channel == *subscribed => Variant::Itself(Some(info)),
             Some(best) => Variant::Other(best),
             None => Variant::None,
         }

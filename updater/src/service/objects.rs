@@ -376,6 +376,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_lost_or_harmed_is_put_again() {
+        let dir = tempfile::tempdir().unwrap();
+        for objects in everywhere(dir.path()).await {
+            let (digest, blob) = (Sha256Hex::of(b"a blob"), Bytes::from_static(b"a blob"));
+            for held in [None, Some("harmed"), Some("a blob"), Some("")] {
+                objects.remove_blob(&digest).await.unwrap();
+                if let Some(held) = held {
+                    objects.put_blob(&digest, held).await.unwrap();
+                }
+                objects.restore_blob(&digest, blob.clone()).await.unwrap();
+                assert_eq!(objects.blob(&digest).await.unwrap().as_deref(), Some(&blob[..]), "{held:?}");
+                assert_eq!(objects.list_blobs().await.unwrap().len(), 1);
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn what_is_there_stays_and_is_read_in_parts() {
         let dir = tempfile::tempdir().unwrap();
         for objects in everywhere(dir.path()).await {

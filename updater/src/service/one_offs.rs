@@ -102,7 +102,7 @@ pub(crate) async fn remove(
         tracing::info!(terminal, "what terminal {terminal} alone was given is taken from it");
         return Ok(Json(Empty {}));
     }
-    app.store.terminal(&terminal).await?.ok_or_else(unknown_terminal)?;
+    app.store.held(&terminal).await?.ok_or_else(unknown_terminal)?;
     Err(Problem::not_found("one_off_unknown", "this terminal is given nothing of that"))
 }
 

@@ -76,10 +76,22 @@ pub(crate) struct PageAsked {
     limit: Option<usize>,
     /// Only rows with this: the beginning of a number, hardware, system, scanner, or part of a channel.
     search: Option<String>,
+    /// In which order: `contact`, or by time of enrolment, if not said. Only without `search`.
+    #[param(value_type = Option<String>)]
+    sort: Option<Sort>,
 }
 
-/// The user table by time of enrolment, a page of it. The next begins after `<enrolled_at>.<terminal>` of the last row; with the beginning of a
-/// number as `search`, the order is that of numbers.
+/// Orders of the user table.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Sort {
+    /// By last contact: those first that were not heard of for longest.
+    Contact,
+}
+
+/// The user table by time of enrolment, a page of it: rows keep their places, and new ones come last. The next page begins after
+/// `<enrolled_at>.<terminal>` of the last row; with the beginning of a number as `search`, the order is that of numbers; with `sort=contact` the
+/// next begins after `<last_contact>.<terminal>`, where 0 is that of one never heard of. Code: `cursor_malformed`.
 #[utoipa::path(get, path = "/v1/terminals", params(PageAsked), responses((status = 200, body = [TerminalRow])))]
 pub(crate) async fn terminals(
     State(app): State<AppState>,
@@ -87,7 +99,10 @@ pub(crate) async fn terminals(
 ) -> Result<Json<Vec<TerminalRow>>, Problem> {
     let after = cursor(asked.after.as_deref())?;
     app.beacons.flush(&app.store).await;
-    let of = sought(&app.store, asked.search.as_deref().unwrap_or("")).await?;
+    let of = match (asked.search.as_deref().unwrap_or(""), asked.sort) {
+        ("", Some(Sort::Contact)) => Terminals::Silent,
+        (search, _) => sought(&app.store, search).await?,
+    };
     let page = app.store.terminals_page(&of, &after, page_rows(asked.limit, PAGE_ROWS_MAX)).await?;
     Ok(Json(page.into_iter().map(|listed| listed.row).collect()))
 }

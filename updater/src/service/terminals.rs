@@ -139,8 +139,7 @@ async fn take_check_in(
         not_replayed(&held, counter)?;
         // Taken before reading: what operators change meanwhile is read again by the next poll.
         let row_changes = app.store.row_changes();
-        let runs = app.store.runs(&terminal).await?;
-        let one_offs = app.store.one_offs_of(&terminal).await?;
+        let (runs, one_offs) = (app.store.runs(&terminal).await?, app.store.one_offs_of(&terminal).await?);
         let tables = app.beacons.tables(&app.store).await?;
         let checked_in = held.checked_in(&runs, one_offs, counter, report, freshness)?;
         let (row, is_copy, standing) = (checked_in.row.clone(), checked_in.is_copy, held.standing);

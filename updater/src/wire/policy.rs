@@ -26,6 +26,17 @@ pub enum Eagerness {
     Notify,
 }
 
+/// As it stands in a policy.
+impl fmt::Display for Eagerness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Eagerness::Switch => "switch",
+            Eagerness::Add => "add",
+            Eagerness::Notify => "notify",
+        })
+    }
+}
+
 /// How decisions are made, for all terminals or for those of one group. What is not said has its default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -113,8 +113,11 @@ async fn tables_are_listed_page_by_page() {
     let world = World::new().await;
     let maker = world.maker("acme").await;
     world.publish(&maker, "acme/stable", 1, 0..50).await;
+    let mut terminals = Vec::new();
     for name in ["one", "two", "three"] {
-        world.terminal(name, &["acme/stable"], Designation::Own).await.agent.update().await.unwrap();
+        let terminal = world.terminal(name, &["acme/stable"], Designation::Own).await;
+        terminal.agent.update().await.unwrap();
+        terminals.push(terminal);
     }
     let all = world.operator.terminals().await.unwrap();
     assert_eq!(all.len(), 3);
@@ -129,6 +132,21 @@ async fn tables_are_listed_page_by_page() {
     assert_eq!(found(search("acme/".to_owned()).await), 3);
     assert_eq!(found(search(std::env::consts::OS.to_owned()).await), 3);
     assert_eq!(found(search("nothing like it".to_owned()).await), 0);
+
+    // By enrolment a row keeps its place; by contact those come first that were silent for longest.
+    let order = |rows: &[updater::wire::TerminalRow]| rows.iter().map(|row| row.terminal.clone()).collect::<Vec<_>>();
+    assert!(all.is_sorted_by_key(|row| (row.enrolled_at, row.terminal.clone())));
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    terminals[1].agent.update().await.unwrap();
+    world.terminal("four", &["acme/stable"], Designation::Own).await;
+    let silent = world.operator.silent_terminals_after(None).await.unwrap().unwrap();
+    assert_eq!(silent.len(), 4);
+    assert_eq!(silent[0].last_contact, None, "one that was never heard of is before all");
+    assert!(silent.is_sorted_by_key(|row| (row.last_contact, row.terminal.clone())), "{:?}", order(&silent));
+    assert!(silent[3].last_contact > silent[2].last_contact, "the one that was heard of just now is last");
+    let rest = world.operator.silent_terminals_after(Some(&silent[1])).await.unwrap().unwrap();
+    assert_eq!(order(&rest), order(&silent[2..]), "a page begins after the last row of the one before");
+    assert!(world.operator.silent_terminals_after(silent.last()).await.unwrap().is_none());
 
     news(&maker, &world, None, None).await;
     let threats = world.operator.threats().await.unwrap();

@@ -23,7 +23,9 @@ async fn terminals_go_back_to_what_is_left_and_on_to_what_comes() {
     assert_eq!(maker.withdraw(&at("acme/stable", 3), None).unwrap_err().code(), "release_not_listed");
     assert_eq!(maker.withdraw(&at("acme/stable", 2), Some(2)).unwrap_err().code(), "nothing_to_go_back_to");
     maker.withdraw(&at("acme/stable", 2), maker.newest_before(&at("acme/stable", 2)).unwrap()).unwrap();
-    maker.publish(&world.url).await.unwrap();
+    let held = maker.publish(&world.url).await.unwrap().releases;
+    let states = held.iter().map(|view| (view.release.release, view.listed, view.withdrawn)).collect::<Vec<_>>();
+    assert_eq!(states, [(1, true, false), (2, false, true)], "whoever asks for the maker sees what is withdrawn");
 
     let report = terminal.agent.update().await.unwrap();
     assert_eq!((report.outcome, report.assignment.reason), (Outcome::Installed, Reason::Withdrawn));

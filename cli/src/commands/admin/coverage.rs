@@ -6,7 +6,7 @@ use crate::output::{say, time, write_json};
 use serde_json::json;
 use std::io::stdout;
 use updater::operator::Operator;
-use updater::wire::{Coverage, CoverageAt, UnprotectedTerminal};
+use updater::wire::{Coverage, CoverageAt, MakerCover, UnprotectedTerminal};
 
 /// Rows that are asked for at a time.
 const PAGE: u32 = 1000;
@@ -57,8 +57,8 @@ fn print(coverage: &Coverage) {
             (None, Some(expected)) => format!("no cure yet, expected {expected}"),
             (None, None) => "no cure yet".to_owned(),
         };
-        let danger = format!("{:?}", maker.danger).to_lowercase();
-        say!("  {}: {danger} danger, discovered {}, {cure}; protects {}", maker.maker, maker.discovered, maker.terminals);
+        let MakerCover { maker, danger, discovered, terminals, .. } = maker;
+        say!("  {maker}: {danger} danger, discovered {discovered}, {cure}; protects {terminals}");
     }
     if let Some(next) = coverage.next {
         say!("  the next cure is expected on {next}");

@@ -147,9 +147,12 @@ async fn remark_unknown(operator: &Operator, at: &ChannelRelease) {
     let ChannelRelease { channel, release } = at;
     let is_it = |kept: &KeptRelease| kept.release == *at;
     match operator.releases(Some(channel)).await {
-        Ok(kept) if !kept.iter().any(is_it) => remark!(
-            "warning: release {release} of {channel} was never published here; if that is misspelt, nothing is stopped yet: `titer admin release list`"
-        ),
+        Ok(kept) if !kept.iter().any(is_it) => {
+            remark!(
+                "warning: release {release} of {channel} was never published here; if that is misspelt, nothing is stopped yet"
+            );
+            remark!("hint: `titer admin release list` shows what was");
+        }
         Ok(_) => {}
         Err(error) => {
             remark!("warning: whether release {release} of {channel} was ever published could not be asked: {error}");
@@ -223,7 +226,7 @@ fn print_explanation(explained: &Explanation) {
     say!("  group       {}", group.as_deref().unwrap_or("-"));
     say!("  policy      {policy_name}");
     say!("  machine     {} {}, scanner {}", machine.hardware, machine.os, machine.engine_version);
-    say!("  accepts     {}", code(designation));
+    say!("  accepts     {}", designation);
     say!("  subscribed  {}", subscribed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     say!("  runs        {}", super::releases(applied));
     say!();

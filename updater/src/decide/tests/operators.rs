@@ -181,6 +181,29 @@ fn what_cures_a_dangerous_threat_is_urgent_and_the_rest_can_wait() {
     assert_eq!(decide(&runs, with(over, tables(&[], &newest()))).earliest, None);
 }
 
+/// What is said of a decision uses words, and those of policies as operators type them, not the names of the program's own types.
+#[test]
+fn an_explanation_speaks_in_words() {
+    let list = Designation::List(vec!["b".parse().unwrap(), "c".parse().unwrap()]);
+    let cure = [threat("b", "x", Some((1, at("b/product", 5))))];
+    let words = |designation: &Designation, eagerness, threats: &[ThreatRow]| {
+        let prepared = Prepared::new(with(eager(eagerness), tables(threats, &newest())), NOW);
+        let tried = prepared.explain("t", &row(designation.clone(), &[at("a/product", 2)]), NOW).tried;
+        tried.into_iter().map(|tried| tried.words).collect::<Vec<_>>().join("; ")
+    };
+    for (designation, accepts) in
+        [(&list, "besides its own makers it accepts b, c"), (&Designation::Any, "it accepts any maker")]
+    {
+        for (eagerness, word) in [(Eagerness::Switch, "switch"), (Eagerness::Add, "add"), (Eagerness::Notify, "notify")] {
+            let words = words(designation, eagerness, &cure);
+            assert!(words.contains(accepts), "{words}");
+            assert!(words.contains(&format!("the policy's eagerness is {word}")), "{words}");
+        }
+    }
+    assert!(words(&Designation::Own, Eagerness::Switch, &[]).contains("no threat of danger high or more is open"));
+    assert!(words(&Designation::None, Eagerness::Switch, &[]).contains("it wishes no updates"));
+}
+
 #[test]
 fn an_explanation_names_the_rows_the_rules_and_the_candidates() {
     let threats = [threat("a", "x", None), threat("b", "x", Some((1, at("b/product", 5)))), threat("c", "y", None)];
@@ -199,6 +222,12 @@ fn an_explanation_names_the_rows_the_rules_and_the_candidates() {
     ];
     assert_eq!(rules, expected);
     assert_eq!(explained.threats.len(), 3, "the rows of both open threats");
+    let words = explained.tried.iter().map(|tried| &tried.words[..]).collect::<Vec<_>>();
+    assert_eq!(
+        (words[0], words[4], words[6]),
+        ("it accepts its own makers alone", "open are x, y", "it accepts its own makers alone"),
+        "in words"
+    );
     let [candidate] = &explained.candidates[..] else { panic!("{:?}", explained.candidates) };
     assert_eq!(
         (&candidate.at, &candidate.cures[..], candidate.accepted, candidate.rank),

@@ -136,14 +136,13 @@ fn listed(rows: &[AuditRow]) -> Markup {
     )
 }
 
-/// Who it was, leading to all that they did.
+/// Who it was, leading to all that they did. Of a terminal the number is cut, as in all lists.
 fn doer(who: &str) -> Markup {
     let href = link("/audit", &[("who", who)]);
     if let Some((kind @ ("operator" | "maker" | "terminal"), name)) = who.split_once(':') {
-        html! { span.muted { (kind) } " " a href=(href) { (text(name)) } }
-    } else {
-        html! { a href=(href) { (text(who)) } }
+        return html! { span.muted { (kind) } " " a href=(href) { (text(name)) } };
     }
+    html! { a href=(href) { (text(who)) } }
 }
 
 /// What JSON says, pair by pair; what is no object, as it stands.

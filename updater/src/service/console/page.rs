@@ -381,6 +381,18 @@ pub(crate) fn pages(first: Option<&str>, next: Option<&str>) -> Markup {
 mod tests {
     use super::*;
 
+    /// A time is a number in some table: whatever it is, the page is shown.
+    #[test]
+    fn every_number_can_be_shown_as_a_time() {
+        let (first, last) = (jiff::Timestamp::MIN.as_second(), jiff::Timestamp::MAX.as_second());
+        for seconds in [0, -1, first, last, first - 1, last + 1, i64::MIN, i64::MAX] {
+            let is_time = (first..=last).contains(&seconds);
+            assert_eq!(at(seconds).into_string().contains("<time"), is_time, "{seconds}");
+            assert_eq!(ago(Some(seconds)).into_string().contains("never"), !is_time, "{seconds}");
+        }
+        assert!(at(last).into_string().contains("9999-12-30") && at(first).into_string().contains("-9999-01-02"));
+    }
+
     #[test]
     fn nothing_that_somebody_wrote_acts_on_a_page() {
         let shown = text("<script>alert(1)</script>\" onload='x'\u{202e}\u{200b}\u{0}").into_string();

@@ -91,7 +91,8 @@ impl Store {
 }
 
 impl Held {
-    /// What a check-in changes, but for what the terminal is told then; `one_offs` is what an operator gave it alone, `freshness` is what it must say next time.
+    /// What a check-in changes, but for what the terminal is told then; `one_offs` is what the operator gives it, `freshness` what it must say
+    /// next time.
     pub(crate) fn checked_in(
         &self,
         runs: &Runs,

@@ -93,7 +93,11 @@ impl Store {
 
     /// Releases of a maker, ascending by channel and number.
     pub(crate) async fn releases(&self, maker: &MakerName) -> Result<Vec<ReleaseView>, StoreError> {
-        let rows = sqlx::query_as::<_, ReleaseSql>("SELECT * FROM releases WHERE maker = $1 ORDER BY name, release");
+        let rows = sqlx::query_as::<_, ReleaseSql>(
+            "SELECT r.maker, r.name, r.release, r.sha256, r.length, r.listed,
+             (SELECT COUNT(*) FROM withdrawn w WHERE w.maker = r.maker AND w.name = r.name AND w.release = r.release)
+             AS withdrawn FROM releases r WHERE r.maker = $1 ORDER BY r.name, r.release",
+        );
         rows.bind(maker.as_str()).fetch_all(&self.pool).await?.into_iter().map(ReleaseSql::read).collect()
     }
 
@@ -356,11 +360,14 @@ struct ReleaseSql {
     release: i64,
     sha256: String,
     length: i64,
+    listed: i64,
+    withdrawn: i64,
 }
 
 impl ReleaseSql {
     fn read(self) -> Result<ReleaseView, StoreError> {
         let release = channel_release(&self.maker, &self.name, self.release)?;
-        Ok(ReleaseView { release, sha256: self.sha256.parse()?, length: nat(self.length)? })
+        let (listed, withdrawn) = (self.listed == 1, self.withdrawn > 0);
+        Ok(ReleaseView { release, sha256: self.sha256.parse()?, length: nat(self.length)?, listed, withdrawn })
     }
 }
