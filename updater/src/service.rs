@@ -48,6 +48,7 @@ mod poll;
 mod problem;
 mod publisher;
 mod ready;
+mod refusals;
 mod releases;
 mod request;
 mod rollout;
@@ -71,6 +72,7 @@ use crate::service::objects::Objects;
 use crate::service::poll::Polls;
 use crate::service::problem::Problem;
 use crate::service::publisher::{Followed, Publisher};
+use crate::service::refusals::Refusals;
 use crate::service::request::RequestIds;
 use crate::service::sources::Sources;
 use crate::service::start::{open, take_dropped_root};
@@ -381,6 +383,8 @@ pub(crate) struct App {
     request_time: Duration,
     /// [`Config::contact`].
     contact: Option<Arc<str>>,
+    /// Calls of terminals that were shut out.
+    refusals: Refusals,
     /// Ids of requests that bring none.
     request_ids: RequestIds,
     /// What the last look at the service's parts found.

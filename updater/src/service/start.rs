@@ -15,6 +15,7 @@ use crate::service::objects::Objects;
 use crate::service::online_keys::OnlineKeys;
 use crate::service::poll::Polls;
 use crate::service::publisher::Publisher;
+use crate::service::refusals::Refusals;
 use crate::service::request::RequestIds;
 use crate::service::signer::{Signer, Signing};
 use crate::service::sources::Sources;
@@ -101,6 +102,7 @@ pub(crate) async fn open(
         body_patience: config.body_patience,
         request_time: config.request_time,
         contact: config.contact.as_deref().map(printable).map(Arc::from),
+        refusals: Refusals::default(),
         request_ids: RequestIds::new()?,
         ready: ready::Found::default(),
         publisher,

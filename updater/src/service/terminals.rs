@@ -4,6 +4,7 @@ use crate::keys::random_hex;
 use crate::service::beacon::Tables;
 use crate::service::director::{Asked, freshness};
 use crate::service::problem::Problem;
+use crate::service::refusals;
 use crate::service::store::{Enrolment, Held, Put, Standing, StoreError};
 use crate::service::{App, AppState, counter_of};
 use crate::wire::{
@@ -200,7 +201,10 @@ pub(crate) async fn verify(
 ) -> Result<(u64, Held), Problem> {
     let held = app.store.held(terminal).await?.ok_or_else(unknown)?;
     let counter = counter_of(headers, &[held.key], &Method::POST, uri.path(), body)?;
-    may_call(held.standing)?;
+    if let Err(refused) = may_call(held.standing) {
+        refusals::remark(app, terminal, held.standing).await;
+        return Err(refused);
+    }
     app.limits.terminal(terminal)?;
     Ok((counter, held))
 }

@@ -136,7 +136,7 @@ fn listed(rows: &[AuditRow]) -> Markup {
     )
 }
 
-/// Who it was, leading to all that they did. Of a terminal the number is cut, as in all lists.
+/// Who it was, leading to all that they did.
 fn doer(who: &str) -> Markup {
     let href = link("/audit", &[("who", who)]);
     if let Some((kind @ ("operator" | "maker" | "terminal"), name)) = who.split_once(':') {
