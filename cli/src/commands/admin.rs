@@ -130,10 +130,13 @@ async fn terminals(operator: &Operator, search: &str, silent: bool, json: bool) 
         print_terminals(&[]);
     }
     let mut last = None;
-    while let Some(rows) = match silent {
-        true => operator.silent_terminals_after(last.as_ref()).await?,
-        false => operator.terminals_after(last.as_ref(), search).await?,
-    } {
+    loop {
+        let page = if silent {
+            operator.silent_terminals_after(last.as_ref()).await?
+        } else {
+            operator.terminals_after(last.as_ref(), search).await?
+        };
+        let Some(rows) = page else { return Ok(()) };
         if json {
             rows.iter().try_for_each(|row| print(&json!(row)))?;
         } else {
@@ -141,7 +144,6 @@ async fn terminals(operator: &Operator, search: &str, silent: bool, json: bool) 
         }
         last = rows.into_iter().next_back();
     }
-    Ok(())
 }
 
 /// The user table as text, or the beginning of it.
