@@ -12,7 +12,7 @@ pub(crate) struct TokenArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=TOKEN_USES_MAX))]
     pub(crate) uses: u64,
     /// Days after which nobody enrols with it any more [default: never]
-    #[arg(long = "expires", value_name = "DAYS")]
+    #[arg(long = "expires", value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) expires_days: Option<u64>,
     /// Tell terminals that enrol with it nothing until they are approved
     #[arg(long)]

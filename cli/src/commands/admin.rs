@@ -126,16 +126,16 @@ pub(crate) fn operator_token(file: Option<&Path>) -> anyhow::Result<String> {
 
 /// Prints the user table, each page as it comes: a fleet's rows need not fit the memory.
 async fn terminals(operator: &Operator, search: &str, silent: bool, json: bool) -> anyhow::Result<()> {
-    if !json {
-        print_terminals(&[]);
-    }
-    let mut last = None;
+    let (mut last, mut is_first) = (None, !json);
     loop {
         let page = if silent {
             operator.silent_terminals_after(last.as_ref()).await?
         } else {
             operator.terminals_after(last.as_ref(), search).await?
         };
+        if std::mem::take(&mut is_first) {
+            print_terminals(&[]);
+        }
         let Some(rows) = page else { return Ok(()) };
         if json {
             rows.iter().try_for_each(|row| print(&json!(row)))?;

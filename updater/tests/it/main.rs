@@ -14,6 +14,7 @@ mod deltas;
 mod director;
 mod idle;
 mod kept;
+mod levels;
 mod limits;
 mod lost;
 mod maker_keys;

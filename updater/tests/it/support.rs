@@ -51,6 +51,20 @@ fn child() {
     }
 }
 
+/// Runs the test of this name in a process of its own, so that nothing beside it counts in what it measures of its process. False in that
+/// process, where the test is to be gone on with.
+pub(crate) fn ran_alone(test: &str) -> bool {
+    const ALONE: &str = "TITER_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return false;
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let ran = command.args([test, "--exact", "--nocapture"]).env(ALONE, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+    true
+}
+
 /// Links by writing the digests of the blobs, one a line; tests that every line is one.
 #[derive(Clone, Default)]
 pub(crate) struct FakeEngine {

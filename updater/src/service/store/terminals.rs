@@ -9,6 +9,9 @@ use serde_json::json;
 use sqlx::{Any, FromRow, Transaction};
 use std::collections::HashMap;
 
+/// Contacts of one transaction.
+const CONTACTS_AT_ONCE: usize = 1000;
+
 /// How a terminal stands with the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -54,10 +57,20 @@ impl Store {
         Ok(Some(Terminal { counter, standing, row }))
     }
 
-    /// Writes contacts by idle polls, all or none: by terminal, seconds since 1970 and counter. One whose counter was used is no contact, so that
-    /// a poll which is played again, to another replica or after a restart, shows nobody as seen. A counter that the
-    /// table does not take is left out, so that no terminal keeps the others' contacts from being written.
+    /// Writes contacts by idle polls: by terminal, seconds since 1970 and counter. One whose counter was used is no contact, so that
+    /// a poll which is played again, to another replica or after a restart, shows nobody as seen; and writing contacts again changes nothing.
+    /// A counter that the table does not take is left out, so that no terminal keeps the others' contacts from being written.
+    ///
+    /// In pieces, between which others write: a fleet's contacts take seconds.
     pub(crate) async fn note_contacts(&self, contacts: &HashMap<String, (i64, u64)>) -> Result<(), StoreError> {
+        let contacts: Vec<_> = contacts.iter().collect();
+        for piece in contacts.chunks(CONTACTS_AT_ONCE) {
+            self.note_some_contacts(piece).await?;
+        }
+        Ok(())
+    }
+
+    async fn note_some_contacts(&self, contacts: &[(&String, &(i64, u64))]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         for (terminal, (at, counter)) in contacts {
             let Ok(counter) = int(*counter) else {

@@ -7,12 +7,15 @@ use crate::wire::{
     ThreatRow, ThreatView, Vaccine,
 };
 use jiff::civil::Date;
+use serde_json::json;
 use sqlx::{Any, FromRow, Transaction};
 
 /// Rows of one page of the table.
 const PAGE_MAX: u64 = 1000;
 /// Reports that are counted for a terminal's bound reach back so far.
 const REPORTS_WINDOW_SECONDS: i64 = 86_400;
+/// Threats that a row of the audit log names.
+const NAMED_MAX: usize = 20;
 /// What became of news.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Told {
@@ -51,15 +54,32 @@ impl Store {
             let last = sqlx::query_scalar::<_, i64>("SELECT counter FROM makers WHERE maker = $1");
             return Ok(Err(nat(last.bind(maker.as_str()).fetch_optional(&mut *tx).await?.unwrap_or(0))?));
         }
-        let told = put_items(&mut tx, maker, counter, items).await?;
+        let told = self.take_news(&mut tx, maker, counter, items).await?;
         self.commit_change(tx).await?;
         Ok(Ok(told))
+    }
+
+    /// Enters news, with a row of the audit log: it may move terminals to another maker.
+    async fn take_news(
+        &self,
+        tx: &mut Transaction<'static, Any>,
+        maker: &MakerName,
+        counter: u64,
+        items: &[News],
+    ) -> Result<Told, StoreError> {
+        let told = put_items(tx, maker, counter, items).await?;
+        if told.taken > 0 {
+            let named: Vec<&str> = items.iter().take(NAMED_MAX).map(|news| news.news.threat.as_str()).collect();
+            let detail = json!({ "taken": told.taken, "told": items.len(), "threats": named });
+            self.audit_in(tx, &format!("maker:{maker}"), "news-told", &detail).await?;
+        }
+        Ok(told)
     }
 
     /// Enters news of a signed list, from wherever it came. The same list again, or an older one, changes nothing.
     pub(crate) async fn put_news_list(&self, maker: &MakerName, counter: u64, items: &[News]) -> Result<Told, StoreError> {
         let mut tx = self.begin().await?;
-        let told = put_items(&mut tx, maker, counter, items).await?;
+        let told = self.take_news(&mut tx, maker, counter, items).await?;
         if told.taken > 0 {
             self.commit_change(tx).await?;
         } else {

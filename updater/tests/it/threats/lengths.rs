@@ -2,8 +2,8 @@
 
 use super::Stage;
 use super::forge::Forge;
-use crate::support::at;
 use crate::support::fault::Fault;
+use crate::support::{at, ran_alone};
 use serde_json::json;
 use std::fs;
 use updater::agent::Transfer;
@@ -147,6 +147,9 @@ fn bombs() -> [(&'static str, Frames); 5] {
 /// The maker's own key signs it, and the service, which would not publish it, is not asked: only the terminal's reader is left.
 #[tokio::test(flavor = "multi_thread")]
 async fn compression_bombs_in_a_blob() {
+    if ran_alone("threats::lengths::compression_bombs_in_a_blob") {
+        return;
+    }
     let stage = Stage::new().await;
     // The director names what its maker signs, so with the maker's key alone a bomb would be refused before it is fetched.
     stage.is_told_of_release_2().await;
@@ -178,6 +181,9 @@ async fn compression_bombs_in_a_blob() {
 /// Deltas are signed by nobody, so anybody between can send such a one. It costs a whole download.
 #[tokio::test(flavor = "multi_thread")]
 async fn compression_bombs_in_a_delta() {
+    if ran_alone("threats::lengths::compression_bombs_in_a_delta") {
+        return;
+    }
     let stage = Stage::new().await;
     let clean = stage.template();
     let honest = honest_delta(&stage);
