@@ -1,6 +1,6 @@
 //! What was done, by whom, and whether the log still is what was written.
 
-use super::page::{ROWS, at, columns, counted, digest, link, nothing, number, page, pages, table, text, words};
+use super::page::{ROWS, at, columns, counted, digest, link, nothing, number, page, pages, table, text, typed, words};
 use super::session::SignedIn;
 use super::{Address, Fault};
 use crate::audit::{AuditChain, AuditFault, AuditHead, AuditPage, AuditRow};
@@ -26,19 +26,15 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    fn part(of: Option<&String>) -> &str {
-        of.map_or("", |text| text.trim())
-    }
-
     /// The second after the last day; text that is no day bounds nothing.
     fn until(&self) -> i64 {
-        let after = Asked::part(self.until.as_ref()).parse::<Date>().ok().and_then(|day| day.tomorrow().ok());
+        let after = typed(self.until.as_ref()).parse::<Date>().ok().and_then(|day| day.tomorrow().ok());
         let midnight = after.and_then(|day| day.to_zoned(TimeZone::UTC).ok());
         midnight.map_or(i64::MAX, |midnight| midnight.timestamp().as_second())
     }
 
     fn link(&self, before: &str) -> String {
-        let [who, what, until] = [&self.who, &self.what, &self.until].map(|part| Asked::part(part.as_ref()));
+        let [who, what, until] = [&self.who, &self.what, &self.until].map(|part| typed(part.as_ref()));
         link("/audit", &[("who", who), ("what", what), ("until", until), ("before", before)])
     }
 }
@@ -48,8 +44,8 @@ pub(crate) async fn show(
     who: SignedIn,
     Address(asked): Address<Asked>,
 ) -> Result<Markup, Fault> {
-    let meant = AuditWho::meant(Asked::part(asked.who.as_ref()));
-    let question = AuditQuestion { who: meant, what: Asked::part(asked.what.as_ref()), until: asked.until() };
+    let meant = AuditWho::meant(typed(asked.who.as_ref()));
+    let question = AuditQuestion { who: meant, what: typed(asked.what.as_ref()), until: asked.until() };
     let rows = app.store.audit_before(&question, asked.before.unwrap_or(u64::MAX), ROWS).await?;
     let next = rows.last().filter(|_| rows.len() == ROWS).map(|last| asked.link(&last.n.to_string()));
     let tail = app.store.audit_tail(CHECKED).await?;
@@ -96,19 +92,19 @@ fn follow(tail: &AuditPage) -> Result<(), AuditFault> {
 }
 
 fn form(asked: &Asked, whats: &[String]) -> Markup {
-    let what = Asked::part(asked.what.as_ref());
+    let what = typed(asked.what.as_ref());
     // Only words of the form that this service writes: others are no choice, and can be asked for in the address.
     let plain = |word: &&String| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
     let whats: Vec<_> = whats.iter().filter(plain).collect();
     html! {
         form.find role="search" method="get" {
-            label { "Who: operator, maker, terminal, service, or a name" input type="search" name="who" value=(Asked::part(asked.who.as_ref())); }
+            label { "Who: operator, maker, terminal, service, or a name" input type="search" name="who" value=(typed(asked.who.as_ref())); }
             label { "What" select name="what" {
                 option value="" { "anything" }
                 @for word in &whats { option value=(word) selected[*word == what] { (word.replace('-', " ")) } }
                 @if !what.is_empty() && !whats.iter().any(|word| *word == what) { option value=(what) selected { (super::page::visible(what)) } }
             } }
-            label { "Until the end of" input type="date" name="until" value=(Asked::part(asked.until.as_ref())); }
+            label { "Until the end of" input type="date" name="until" value=(typed(asked.until.as_ref())); }
             button type="submit" { "Show" }
         }
     }

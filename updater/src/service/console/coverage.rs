@@ -3,7 +3,7 @@
 use super::chart;
 use super::page::{
     ROWS, ago, bar, columns, counted, danger, designation, link, nothing, number, numbered, page, page_text, pages, percent,
-    prose, releases, slice, table, terminal, text,
+    prose, releases, slice, table, terminal, text, typed,
 };
 use super::session::SignedIn;
 use super::threats::expected;
@@ -148,7 +148,7 @@ async fn all(app: &AppState, who: &SignedIn, asked: &Asked) -> Result<Markup, Fa
     let (threats, newest, withdrawn) = (app.store.threats().await?, app.store.newest().await?, app.store.withdrawn().await?);
     let fleet = app.store.fleet().await?;
     let least = asked.danger.unwrap_or(Danger::High);
-    let q = asked.q.as_deref().unwrap_or("").trim().to_lowercase();
+    let q = typed(asked.q.as_ref()).to_lowercase();
     let mut open = by_threat(&threats, &newest, &withdrawn, &fleet, least);
     open.retain(|threat| threat.threat.to_lowercase().contains(&q));
     let heard = fleet.terminals() - fleet.unheard;

@@ -2,7 +2,7 @@
 
 use super::page::{
     ROWS, ago, at, columns, counted, link, nothing, number, numbered, page, page_text, pages, prose, slice, table, terminal,
-    text, words,
+    text, typed, words,
 };
 use super::session::SignedIn;
 use super::{Address, Fault};
@@ -35,7 +35,7 @@ pub(crate) async fn show(
         one(code, step, &asked, &reports)
     } else {
         let days = asked.days.unwrap_or(30).clamp(1, 800);
-        let q = asked.q.as_deref().unwrap_or("").trim();
+        let q = typed(asked.q.as_ref());
         let mut faults = app.store.faults(super::page::now() - days * DAY).await?;
         let has = |text: &str| text.to_lowercase().contains(&q.to_lowercase());
         faults.retain(|fault| has(&fault.code) || has(&fault.step));

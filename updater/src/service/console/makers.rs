@@ -1,6 +1,6 @@
 //! Makers by their record: who is asked first when several have a cure.
 
-use super::page::{at, columns, link, nothing, number, numbered, page, page_text, slice, table, text};
+use super::page::{at, columns, link, nothing, number, numbered, page, page_text, slice, table, text, typed};
 use super::session::SignedIn;
 use super::{Address, Fault};
 use crate::service::AppState;
@@ -42,7 +42,7 @@ pub(crate) async fn show(
             *terminals.entry(maker).or_default() += held.terminals;
         }
     }
-    let (q, number) = (asked.q.as_deref().unwrap_or("").trim().to_lowercase(), asked.page.unwrap_or(0));
+    let (q, number) = (typed(asked.q.as_ref()).to_lowercase(), asked.page.unwrap_or(0));
     let found = makers.iter().filter(|(maker, _)| maker.as_str().contains(&q));
     let mut rows: Vec<_> = found
         .map(|(maker, registered_at)| Row {

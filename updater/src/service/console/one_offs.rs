@@ -1,6 +1,6 @@
 //! What operators gave single terminals, for a time.
 
-use super::page::{ROWS, ago, at, columns, link, nothing, page, pages, table, terminal, text, words};
+use super::page::{ROWS, ago, at, columns, link, nothing, page, pages, table, terminal, text, typed, words};
 use super::session::SignedIn;
 use super::{Address, Fault};
 use crate::service::AppState;
@@ -23,7 +23,7 @@ pub(crate) async fn show(
     who: SignedIn,
     Address(asked): Address<Asked>,
 ) -> Result<Markup, Fault> {
-    let [q, maker, name] = [&asked.q, &asked.maker, &asked.name].map(|part| part.as_deref().unwrap_or("").trim());
+    let [q, maker, name] = [&asked.q, &asked.maker, &asked.name].map(|part| typed(part.as_ref()));
     let rows = app.store.one_offs([q, maker, name], ROWS as u64).await?;
     let next = rows.last().filter(|_| rows.len() == ROWS).map(|last| {
         let (maker, name) = (last.channel.maker(), last.channel.name());

@@ -35,6 +35,11 @@ const MENU: [(&str, &str); 9] = [
     ("/audit", "Audit log"),
 ];
 
+/// What somebody typed in a field of a form, without the spaces around it; nothing where there was no such field.
+pub(crate) fn typed(field: Option<&String>) -> &str {
+    field.map_or("", |text| text.trim())
+}
+
 /// A page of somebody who is signed in; `here` is its entry in the menu.
 pub(crate) fn page(who: &SignedIn, here: &str, title: &str, body: &Markup) -> Markup {
     frame(

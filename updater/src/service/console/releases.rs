@@ -1,6 +1,6 @@
 //! Releases by channel, with how many terminals run each.
 
-use super::page::{ago, bar, columns, counted, group, grouped, link, nothing, number, page, pages, size};
+use super::page::{ago, bar, columns, counted, group, grouped, link, nothing, number, page, pages, size, typed};
 use super::rollouts::{self, address};
 use super::session::SignedIn;
 use super::{Address, Fault};
@@ -35,7 +35,7 @@ pub(crate) async fn show(
     let (held, fleet) = (app.store.held_releases().await?, app.store.fleet().await?);
     let (blocked, rollouts) = (app.store.blocked().await?, app.store.rollouts().await?);
     let said = Said { running: running(&fleet), blocked: &blocked, rollouts: &rollouts };
-    let q = asked.q.as_deref().unwrap_or("").trim();
+    let q = typed(asked.q.as_ref());
     let found = held.chunk_by(|a, b| a.at.channel == b.at.channel);
     let found: Vec<_> = found.filter(|held| held[0].at.channel.as_str().contains(q)).collect();
     let number = asked.page.unwrap_or(0);

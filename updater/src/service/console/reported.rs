@@ -1,6 +1,6 @@
 //! What terminals met, whether makers tell of it or not.
 
-use super::page::{ago, columns, counted, link, nothing, number, numbered, page, page_text, slice, table, text};
+use super::page::{ago, columns, counted, link, nothing, number, numbered, page, page_text, slice, table, text, typed};
 use super::session::SignedIn;
 use super::{Address, Fault};
 use crate::service::AppState;
@@ -21,7 +21,7 @@ pub(crate) async fn show(
     who: SignedIn,
     Address(asked): Address<Asked>,
 ) -> Result<Markup, Fault> {
-    let (q, number) = (asked.q.as_deref().unwrap_or("").trim(), asked.page.unwrap_or(0));
+    let (q, number) = (typed(asked.q.as_ref()), asked.page.unwrap_or(0));
     let mut reported = app.store.reported_threats().await?;
     reported.retain(|row| row.threat.to_lowercase().contains(&q.to_lowercase()));
     let rows = slice(&reported, number);

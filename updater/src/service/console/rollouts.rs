@@ -1,7 +1,8 @@
 //! Which release is open to whom: rollouts by state, what is blocked, and what new releases get.
 
 use super::page::{
-    ROWS, ago, before, columns, link, nothing, number, numbered, page, page_text, release, share_of, table, text, words,
+    ROWS, ago, before, columns, link, nothing, number, numbered, page, page_text, release, share_of, table, text, typed,
+    words,
 };
 use super::releases::running;
 use super::session::SignedIn;
@@ -31,7 +32,7 @@ pub(crate) struct Asked {
 
 impl Asked {
     fn q(&self) -> &str {
-        self.q.as_deref().unwrap_or("").trim()
+        typed(self.q.as_ref())
     }
 
     fn state(&self) -> &str {

@@ -2,7 +2,7 @@
 
 use super::lag::{GROUPS, Published};
 use super::page::{
-    ROWS, ago, columns, counted, designation, link, nothing, page, pages, releases, sorted_by, table, terminal, text,
+    ROWS, ago, columns, counted, designation, link, nothing, page, pages, releases, sorted_by, table, terminal, text, typed,
 };
 use super::session::SignedIn;
 use super::{Address, Fault};
@@ -36,13 +36,9 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    fn part(of: Option<&String>) -> &str {
-        of.map_or("", |text| text.trim())
-    }
-
     fn link(&self, sort: &str, after: Option<&After>) -> String {
         let after = after.map(cursor_text).unwrap_or_default();
-        let [q, lag, runs] = [&self.q, &self.lag, &self.runs].map(|part| Asked::part(part.as_ref()));
+        let [q, lag, runs] = [&self.q, &self.lag, &self.runs].map(|part| typed(part.as_ref()));
         link("/terminals", &[("q", q), ("sort", sort), ("lag", lag), ("runs", runs), ("after", &after)])
     }
 }
@@ -56,8 +52,8 @@ pub(crate) async fn show(
     let after = cursor(asked.after.as_deref())?;
     let (fleet, held) = (app.store.fleet().await?, app.store.held_releases().await?);
     let published = Published::new(&held);
-    let sort = Asked::part(asked.sort.as_ref());
-    let (rows, next) = if let Some((mark, ..)) = MARKS.iter().find(|(_, word, _)| *word == Asked::part(asked.lag.as_ref())) {
+    let sort = typed(asked.sort.as_ref());
+    let (rows, next) = if let Some((mark, ..)) = MARKS.iter().find(|(_, word, _)| *word == typed(asked.lag.as_ref())) {
         let of = Terminals::Marked(*mark);
         let rows = app.store.terminals_page(&of, &after, ROWS).await?;
         let next = rows.last().map(|last| of.after(last));
@@ -67,7 +63,7 @@ pub(crate) async fn show(
         let next = rows.last().map(|last| (last.configuration, last.row.terminal.clone()));
         (rows, next)
     } else {
-        let of = match Asked::part(asked.q.as_ref()) {
+        let of = match typed(asked.q.as_ref()) {
             "" if sort == "contact" => Terminals::Silent,
             q => sought(&app.store, q).await?,
         };
@@ -91,7 +87,7 @@ pub(crate) async fn show(
 
 /// Configurations whose terminals are asked for, where lag or a release says which: ascending, with how many have each.
 fn configurations(asked: &Asked, fleet: &Fleet, published: &Published<'_>) -> Option<Vec<(i64, u64)>> {
-    let (lag, runs) = (Asked::part(asked.lag.as_ref()), Asked::part(asked.runs.as_ref()));
+    let (lag, runs) = (typed(asked.lag.as_ref()), typed(asked.runs.as_ref()));
     if lag.is_empty() && runs.is_empty() {
         return None;
     }
@@ -108,10 +104,10 @@ fn configurations(asked: &Asked, fleet: &Fleet, published: &Published<'_>) -> Op
 }
 
 fn form(asked: &Asked) -> Markup {
-    let lag = Asked::part(asked.lag.as_ref());
+    let lag = typed(asked.lag.as_ref());
     html! { div.finds {
         form.find role="search" method="get" {
-            label { "Number, hardware, system or channel" input type="search" name="q" value=(Asked::part(asked.q.as_ref())); }
+            label { "Number, hardware, system or channel" input type="search" name="q" value=(typed(asked.q.as_ref())); }
             button type="submit" { "Find" }
         }
         form.find method="get" aria-label="By lag or mark" {
@@ -129,7 +125,7 @@ fn form(asked: &Asked) -> Markup {
 }
 
 fn listed(asked: &Asked, sort: &str, rows: &[Listed], published: &Published<'_>) -> Markup {
-    let plain = [&asked.q, &asked.lag, &asked.runs].iter().all(|part| Asked::part(part.as_ref()).is_empty());
+    let plain = [&asked.q, &asked.lag, &asked.runs].iter().all(|part| typed(part.as_ref()).is_empty());
     let head = html! {
         (columns(&["terminal", "lag"]))
         @if plain && sort != "contact" { (sorted_by("last contact", &asked.link("contact", None), None)) }

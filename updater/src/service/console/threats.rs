@@ -1,7 +1,7 @@
 //! The countering table, as makers fill it: a block for each maker, or for each threat.
 
 use super::page::{
-    ROWS, before, columns, counted, danger, group, grouped, link, nothing, numbered, page, page_text, sorted_by, text,
+    ROWS, before, columns, counted, danger, group, grouped, link, nothing, numbered, page, page_text, sorted_by, text, typed,
 };
 use super::session::SignedIn;
 use super::{Address, Fault};
@@ -30,7 +30,7 @@ pub(crate) struct Asked {
 
 impl Asked {
     fn q(&self) -> &str {
-        self.q.as_deref().unwrap_or("").trim()
+        typed(self.q.as_ref())
     }
 
     fn danger(&self) -> &str {
