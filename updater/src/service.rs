@@ -75,7 +75,7 @@ use crate::service::publisher::{Followed, Publisher};
 use crate::service::refusals::Refusals;
 use crate::service::request::RequestIds;
 use crate::service::sources::Sources;
-use crate::service::start::{open, take_dropped_root};
+use crate::service::start::{open, open_tables, take_dropped_root};
 use crate::service::store::Store;
 use crate::service::tls::Tls;
 use crate::service::watchers::Watchers;
@@ -478,14 +478,13 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
     disk.create_dir(&config.data_dir)?;
     let lock = Lock::try_take(&config.data_dir.join("lock"))?;
     let lock = lock.ok_or_else(|| ServeError::Busy(config.data_dir.clone()))?;
-    let (app, operator_token) = open(&disk, &config, lifetime).await?;
-    let app = Arc::new(app);
-    take_dropped_root(&disk, &config.data_dir, &app.publisher).await?;
-    app.publisher.refresh().await?;
-
-    let listen = |source| ServeError::Listen { address: config.listen, source };
-    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
-    let address = listener.local_addr().map_err(listen)?;
+    let store = open_tables(&config).await?;
+    let started = start(&disk, &config, lifetime, store.clone()).await;
+    if started.is_err() {
+        // Its connections would end some time after the caller was told.
+        store.close().await;
+    }
+    let (app, operator_token, listener, address) = started?;
     tracing::info!(%address, "the service listens at {address}");
     let held = tls.clone();
     let times = Times {
@@ -500,6 +499,23 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
         run(app, listener, held, times, shutdown).await
     });
     Ok(Running { address, operator_token, tls, task })
+}
+
+/// The part of a start that has the tables open.
+async fn start(
+    disk: &Disk,
+    config: &Config,
+    timestamp_lifetime: SignedDuration,
+    store: Store,
+) -> Result<(AppState, String, TcpListener, SocketAddr), ServeError> {
+    let (app, operator_token) = open(disk, config, timestamp_lifetime, store).await?;
+    let app = Arc::new(app);
+    take_dropped_root(disk, &config.data_dir, &app.publisher).await?;
+    app.publisher.refresh().await?;
+    let listen = |source| ServeError::Listen { address: config.listen, source };
+    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    Ok((app, operator_token, listener, address))
 }
 
 /// Of [`Config`], what tasks of the service go by.

@@ -19,14 +19,14 @@ use crate::service::refusals::Refusals;
 use crate::service::request::RequestIds;
 use crate::service::signer::{Signer, Signing};
 use crate::service::sources::Sources;
-use crate::service::store::{Database, Fence, Store};
+use crate::service::store::{Database, Fence, Store, StoreError};
 use crate::service::watchers::Watchers;
 use crate::service::{App, Config, PUBLICATIONS_MAX, ServeError, ready};
 use crate::tuf;
 use crate::wire::Sha256Hex;
 use crate::words::printable;
 use jiff::SignedDuration;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
 use tough::schema::{Root, Signed};
@@ -42,18 +42,25 @@ const OPERATOR_TOKEN_LEN_MIN: usize = 16;
 /// Random bytes in the name that a replica has while it runs.
 const REPLICA_BYTES: usize = 8;
 
+/// Where the tables are when the configuration does not say.
+fn own_tables(config: &Config) -> PathBuf {
+    config.data_dir.join("titer.sqlite3")
+}
+
+pub(crate) async fn open_tables(config: &Config) -> Result<Store, StoreError> {
+    Store::open(&config.database.clone().unwrap_or_else(|| Database::Sqlite(own_tables(config)))).await
+}
+
 pub(crate) async fn open(
     disk: &Disk,
     config: &Config,
     timestamp_lifetime: SignedDuration,
+    store: Store,
 ) -> Result<(App, String), ServeError> {
     let data = config.data_dir.as_path();
     for folder in ["keys", "root-keys", "objects"] {
         disk.create_dir(&data.join(folder))?;
     }
-    let tables = data.join("titer.sqlite3");
-    let database = config.database.clone().unwrap_or_else(|| Database::Sqlite(tables.clone()));
-    let store = Store::open(&database).await?;
     let objects = match &config.bucket {
         None => Objects::open(&data.join("objects"), disk.clone())?,
         Some(bucket) => Objects::open_bucket(bucket, disk.clone()).await?,
@@ -64,7 +71,7 @@ pub(crate) async fn open(
     let has_files = objects.has_metadata(FIRST_ROOT).await?;
     if roots.is_empty() {
         if has_files {
-            return Err(ServeError::TablesLost(tables));
+            return Err(ServeError::TablesLost(own_tables(config)));
         }
         roots = first_roots(disk, data, &store, &lease).await?;
     } else if !has_files && store.newest_metadata("timestamp").await?.is_some() {

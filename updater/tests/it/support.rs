@@ -198,6 +198,7 @@ impl World {
     pub(crate) async fn stop(&mut self) {
         self.stop.take().unwrap().send(()).unwrap();
         self.running.take().unwrap().finished().await.unwrap();
+        tables_closed(self.dir.path()).await;
     }
 
     pub(crate) async fn start(&mut self) {
@@ -318,6 +319,23 @@ pub(crate) fn config(dir: &Path) -> Config {
 
 /// Address of a PostgreSQL that tests may use; each takes a schema of its own. Without it the tables are in SQLite.
 const POSTGRES: &str = "TITER_TEST_POSTGRES";
+
+/// Waits until nothing in this process has the service's tables open. A connection that was being made when its task was stopped ends in a
+/// thread of its own, after the service, and what it does then to files that a test has put in the place of others is not foreseen.
+pub(crate) async fn tables_closed(dir: &Path) {
+    let tables = dir.join("service/titer.sqlite3").into_os_string().into_string().unwrap();
+    let is_open = || {
+        let files = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+        files.filter_map(|file| fs::read_link(file.path()).ok()).any(|file| file.to_string_lossy().starts_with(&tables))
+    };
+    for _ in 0..3000 {
+        if !is_open() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{tables} stays open");
+}
 
 pub(crate) fn is_on_postgres() -> bool {
     std::env::var_os(POSTGRES).is_some()
