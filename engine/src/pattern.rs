@@ -19,6 +19,8 @@ mod offset;
 pub use boundary::{Boundary, BoundaryClass, Side};
 pub use offset::Offset;
 
+use std::cmp::Ordering;
+
 /// One byte under a mask: it agrees with `b` when `b & mask == value`.
 ///
 /// `mask` is `0xff` for a fixed byte, `0xf0` or `0x0f` for a nibble, `0` for any byte; `value` has no bit outside `mask`.
@@ -132,9 +134,17 @@ pub enum PatternError {
 /// Normal form, so that the usual spellings of one meaning are one value: exact gaps of up to [`Pattern::INLINE_GAP_MAX`] bytes are any-bytes of a
 /// [`Element::Bytes`]; neighbouring bytes are one element, neighbouring gaps one gap; an alternative of one string is bytes; the
 /// strings of an alternative are sorted and distinct, and so are boundaries at one place.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pattern {
-    elements: Vec<Element>,
+    elements: Elements,
+}
+
+/// The elements of a pattern. A linker holds millions, and most patterns have one: it needs no allocation of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Elements {
+    One(Element),
+    /// Any other number of them.
+    Many(Box<[Element]>),
 }
 
 impl Pattern {
@@ -150,7 +160,8 @@ impl Pattern {
     /// # Errors
     /// [`PatternError`] when the elements contradict themselves, hold nothing to look for, or are too many.
     pub fn new(elements: impl IntoIterator<Item = Element>) -> Result<Pattern, PatternError> {
-        let mut normal: Vec<Element> = Vec::new();
+        let elements = elements.into_iter();
+        let mut normal: Vec<Element> = Vec::with_capacity(elements.size_hint().0.min(Pattern::ELEMENTS_MAX));
         let mut bytes_len = 0;
         for element in elements {
             let element = normalise(element)?;
@@ -169,7 +180,22 @@ impl Pattern {
             Element::Alternatives { strings, .. } => strings.iter().all(|string| !string.is_empty()),
             Element::Gap { .. } | Element::Boundary(_) => false,
         });
-        if looks_for_something { Ok(Pattern { elements: normal }) } else { Err(PatternError::Empty) }
+        if !looks_for_something {
+            return Err(PatternError::Empty);
+        }
+        for element in &mut normal {
+            if let Element::Bytes(bytes) = element {
+                bytes.shrink_to_fit();
+            }
+        }
+        let elements = match normal.pop() {
+            Some(only) if normal.is_empty() => Elements::One(only),
+            last => {
+                normal.extend(last);
+                Elements::Many(normal.into())
+            }
+        };
+        Ok(Pattern { elements })
     }
 
     /// The pattern that is `bytes` and nothing else.
@@ -183,14 +209,29 @@ impl Pattern {
     /// Most fixed bytes in a row outside alternatives.
     pub fn longest_fixed_run(&self) -> usize {
         let bytes =
-            self.elements.iter().map(|element| if let Element::Bytes(bytes) = element { bytes.as_slice() } else { &[] });
+            self.elements().iter().map(|element| if let Element::Bytes(bytes) = element { bytes.as_slice() } else { &[] });
         let runs = bytes.flat_map(|bytes| bytes.split(|byte| !byte.is_fixed()));
         runs.map(<[MaskedByte]>::len).max().unwrap_or(0)
     }
 
     /// The elements, in order and in normal form; never empty.
     pub fn elements(&self) -> &[Element] {
-        &self.elements
+        match &self.elements {
+            Elements::One(only) => std::slice::from_ref(only),
+            Elements::Many(elements) => elements,
+        }
+    }
+}
+
+impl PartialOrd for Pattern {
+    fn partial_cmp(&self, other: &Pattern) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Pattern {
+    fn cmp(&self, other: &Pattern) -> Ordering {
+        self.elements().cmp(other.elements())
     }
 }
 

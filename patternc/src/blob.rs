@@ -231,15 +231,30 @@ pub fn decode(bytes: &[u8]) -> Result<Blob, BlobError> {
 /// [`BlobError`], which names the place.
 pub fn decode_within(bytes: &[u8], limits: &Limits) -> Result<Blob, BlobError> {
     let packed = Packed::open(bytes, limits)?;
-    let segments = packed.each_segment(|entry, frame| {
-        let mut records = Vec::new();
+    let counts: Vec<usize> = packed.segments.iter().map(|(entry, _)| entry.records_max()).collect();
+    // Every segment's records go where they stay: lists that are joined later would leave holes between the records.
+    let mut records: Vec<Option<Record>> = Vec::new();
+    records.resize_with(counts.iter().sum(), || None);
+    let mut rest = records.as_mut_slice();
+    let mut rooms = Vec::with_capacity(counts.len());
+    for count in counts {
+        let (room, others) = rest.split_at_mut(count);
+        rooms.push(room);
+        rest = others;
+    }
+    let read = |((entry, frame), room): (&(Entry, &[u8]), &mut [Option<Record>])| {
         let raw = entry.unpack(frame)?;
-        let ends = segment::walk(&raw, entry, |record, _| records.push(record))?;
-        Ok((records, ends))
-    })?;
-    let (records, ends): (Vec<Vec<Record>>, Vec<Ends>) = segments.into_iter().unzip();
+        let mut places = room.iter_mut();
+        segment::walk(&raw, entry, |record, _| {
+            if let Some(place) = places.next() {
+                *place = Some(record);
+            }
+        })
+    };
+    let ends: Vec<Ends> = name_faults(packed.segments.par_iter().zip(rooms).map(read).collect())?;
     packed.header.check_counts(segment::check_joins(&ends)?)?;
-    Ok(Blob { header: packed.header, records: records.into_iter().flatten().collect() })
+    let stated = "a segment has as many records as its entry says";
+    Ok(Blob { header: packed.header, records: records.into_iter().map(|record| record.expect(stated)).collect() })
 }
 
 /// Kind and name of every record, in canonical order, after the checks of [`decode`].

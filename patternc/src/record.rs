@@ -29,8 +29,9 @@ pub enum Record {
     Body(Body),
     /// Digest of a file, or of a part of one.
     Hash(Hash),
-    /// Several things to be found in one file, and how many of them.
-    Logical(Logical),
+    /// Several things to be found in one file, and how many of them. Boxed: a set of millions has few, and each other record would take the
+    /// room of one.
+    Logical(Box<Logical>),
 }
 
 /// A body signature: a pattern, and where it may begin.

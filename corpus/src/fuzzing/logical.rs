@@ -74,7 +74,7 @@ pub fn logical_equals_naive(bytes: &[u8]) {
     let lines = lines.split(|&byte| byte == b'\n').filter(|line| line.len() <= LINE_BYTES_MAX).take(LINES_MAX);
     let logicals: Vec<Logical> = lines
         .filter_map(|line| match clamav::ldb(line).ok()?? {
-            Record::Logical(logical) => Some(logical),
+            Record::Logical(logical) => Some(*logical),
             _ => None,
         })
         .collect();
@@ -89,7 +89,7 @@ pub fn logical_equals_naive(bytes: &[u8]) {
     let for_any = logicals.iter().map(|logical| Logical { target: Target::Any, ..logical.clone() });
     let both = for_any.chain(logicals.iter().cloned()).enumerate();
     let records: Vec<Record> =
-        both.map(|(index, logical)| Record::Logical(Logical { name: index.to_string(), ..logical })).collect();
+        both.map(|(index, logical)| Record::Logical(Box::new(Logical { name: index.to_string(), ..logical }))).collect();
     let linked = link(&[source(&records)]).expect("an accepted signature has something to search for");
     let database = Database::open(&linked).expect("a database just linked opens");
     let scanner = Scanner::new(&database);

@@ -43,7 +43,10 @@ pub(super) fn plant(logical: &Logical) -> Result<Vec<PlantedFile>, Unplantable> 
             let variation = Variation { draw, ..Variation::default() };
             match plan.lay(&counts, variation) {
                 Ok((laid, pieces)) if bears_logical(logical, &laid.file) => {
-                    return Ok(confirmed(&Record::Logical(logical.clone()), plan.files(&counts, variation, &laid, &pieces)));
+                    return Ok(confirmed(
+                        &Record::Logical(Box::new(logical.clone())),
+                        plan.files(&counts, variation, &laid, &pieces),
+                    ));
                 }
                 Ok(_) => reason.get_or_insert(Unplantable::Unconfirmed),
                 Err(why) => reason.get_or_insert(why),

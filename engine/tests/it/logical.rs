@@ -98,7 +98,7 @@ fn names(scanner: &Scanner<'_>, matches: &[engine::Match]) -> BTreeSet<String> {
 fn check(logicals: &[Logical], haystack: &[u8]) -> Result<(), TestCaseError> {
     let want: BTreeSet<String> =
         logicals.iter().filter(|logical| holds(logical, haystack)).map(|logical| logical.name.clone()).collect();
-    let mut records: Vec<Record> = logicals.iter().cloned().map(Record::Logical).collect();
+    let mut records: Vec<Record> = logicals.iter().cloned().map(Box::new).map(Record::Logical).collect();
     records.sort();
     let bytes = database(&records);
     let database = open(&bytes);
@@ -138,7 +138,7 @@ proptest! {
 
     #[test]
     fn a_logical_signature_is_the_same_after_travelling((logicals, _) in logicals_and_haystack()) {
-        let mut records: Vec<Record> = logicals.into_iter().map(Record::Logical).collect();
+        let mut records: Vec<Record> = logicals.into_iter().map(Box::new).map(Record::Logical).collect();
         records.sort();
         prop_assert_eq!(through_a_blob(&records), records);
     }

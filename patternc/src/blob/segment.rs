@@ -126,6 +126,13 @@ impl Entry {
         Ok(Entry { digest, raw_len, records: reader.u32()?, packed_len: reader.u32()?, packed_digest: reader.array()? })
     }
 
+    /// How many records it can have: as many as it says, if so many have room in it.
+    pub(super) fn records_max(&self) -> usize {
+        /// A kind, a name of one byte and its length, and five bytes more.
+        const RECORD_LEN_MIN: u32 = 8;
+        self.records.min(self.raw_len / RECORD_LEN_MIN) as usize
+    }
+
     /// The records of the segment, still encoded: exactly what the table says, or an error.
     pub(super) fn unpack(&self, packed: &[u8]) -> Result<Vec<u8>, SegmentFault> {
         if *Sha256::digest(packed) != self.packed_digest {

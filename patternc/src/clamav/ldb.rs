@@ -42,7 +42,7 @@ pub(super) fn parse(line: &str) -> Result<Record, Fault> {
         );
         return Err(Fault::new(Code::TriggerInvalid, message));
     }
-    Ok(Record::Logical(logical))
+    Ok(Record::Logical(Box::new(logical)))
 }
 
 /// The texts of subsignatures. A `;` between two slashes is part of a regular expression; a slash behind a backslash is none of the two.
@@ -107,7 +107,7 @@ mod tests {
 
     fn parsed(line: &str) -> Result<Logical, Code> {
         match parse(line).map_err(|fault| fault.code)? {
-            Record::Logical(logical) => Ok(logical),
+            Record::Logical(logical) => Ok(*logical),
             other => panic!("{other:?}"),
         }
     }

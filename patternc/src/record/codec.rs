@@ -185,7 +185,7 @@ pub(crate) fn decode_one<'a>(reader: &mut Reader<'a>, scratch: &mut Vec<u8>) -> 
             offset: offset(reader)?,
             pattern: pattern(reader)?,
         }),
-        LOGICAL => Record::Logical(logical::read(reader)?),
+        LOGICAL => Record::Logical(Box::new(logical::read(reader)?)),
         tag => match digest_of(tag) {
             Some(of) => Record::Hash(Hash { of, name: name(reader)?, digest: digest(reader)?, size: size(reader)? }),
             None => return Err(reader.fault("the kind of a record is unknown")),
@@ -259,8 +259,8 @@ fn size(reader: &mut Reader<'_>) -> Result<Option<u64>, WireError> {
 fn pattern(reader: &mut Reader<'_>) -> Result<Pattern, WireError> {
     let count = reader.varint_to(Pattern::ELEMENTS_MAX as u64, "a pattern has too many elements")?;
     let mut room = Pattern::LEN_MAX;
-    // No reservation: a count is believed only as far as elements follow it.
-    let mut elements = Vec::new();
+    // A count is believed only as far as elements follow it.
+    let mut elements = Vec::with_capacity(count.min(4) as usize);
     for _ in 0..count {
         elements.push(element(reader, &mut room)?);
     }
@@ -295,7 +295,7 @@ fn gap_len(reader: &mut Reader<'_>) -> Result<u32, WireError> {
 fn string(reader: &mut Reader<'_>, room: &mut usize) -> Result<Vec<MaskedByte>, WireError> {
     let len = reader.varint_to(*room as u64, "a pattern is too long")? as usize;
     *room -= len;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(len);
     while bytes.len() < len {
         let token = usize::from(reader.u8()?);
         let run_len = token / 3 + 1;

@@ -91,13 +91,13 @@ fn a_common_anchor_is_dear_and_is_named() {
 fn each_that_shares_a_common_part_is_as_dear_as_if_it_had_it_alone() {
     let shared = |name: &str| {
         let any_of = vec![Pattern::literal(&[0; 15]).unwrap()];
-        Record::Logical(Logical {
+        Record::Logical(Box::new(Logical {
             name: name.to_owned(),
             target: Target::Any,
             limits: Limits::default(),
             subsignatures: vec![Subsignature::Bytes { offset: Offset::Any, any_of }],
             expression: Expression::Subsignature(0),
-        })
+        }))
     };
     let priced = |names: &[&str]| {
         let records: Vec<Record> = names.iter().copied().map(shared).collect();
