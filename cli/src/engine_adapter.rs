@@ -24,7 +24,7 @@ impl Engine for Adapter {
         let records: Vec<_> = blobs.iter().map(|blob| blob.records.as_slice()).collect();
         let samples = serde_json::to_vec(&planted::samples(&records))?;
         write(&database.with_file_name(SAMPLES_FILE), &samples)?;
-        let bytes = link_read(&blobs, &starter::eicar_records(), &LinkOptions::default())?;
+        let bytes = link_read(blobs, &starter::eicar_records(), &LinkOptions::default())?;
         Ok(write(database, &bytes)?)
     }
 

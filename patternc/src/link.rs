@@ -7,9 +7,11 @@
 //! Signatures are numbered as their records stand, but for those of digests: these come last, in the order of their tables, so that
 //! no table need say whose a digest is.
 //!
-//! Peak memory is about 30 bytes for each stored window (eight to a long anchor) and the database itself.
+//! Peak memory beside the records is about 200 bytes for each signature, or the database and the largest of its sections again. Who has no
+//! other use for the records can [`prepare`], let go of them, and [`Prepared::build`]: of each there remains what goes into the database.
 
 mod anchor;
+mod assemble;
 mod beside;
 mod crowd;
 mod direct;
@@ -21,14 +23,15 @@ mod names;
 mod run;
 mod shapes;
 mod tables;
+mod window;
 
 use crate::model::Model;
-use crate::record::Record;
+use crate::record::{Record, Target};
 use anchor::{Anchor, Chooser, Proposal};
+pub use assemble::Prepared;
 pub use crowd::SIGNATURES_PER_WINDOW;
 use direct::Direct;
-use engine::database::header_digest;
-use engine::layout::{FORMAT, Header, MAGIC, NO_PROGRAM, SECTION_ALIGN, Section, SectionEntry, Signature, Source};
+use engine::layout::{NO_PROGRAM, Signature, Source};
 use engine::pattern::Pattern;
 use hashes::Hashes;
 use logical::{LogicalSections, Logicals};
@@ -36,9 +39,7 @@ use lower::Body;
 use names::Names;
 use rayon::prelude::*;
 pub(crate) use run::is_letter_of_either_case;
-use sha2::{Digest as _, Sha256};
 use tables::{DirectTables, TierTables};
-use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U32, U64};
 
 /// First candidate for the multiplier of the window hash: the odd fraction of the golden ratio, spreading windows that differ in few bits.
@@ -123,6 +124,16 @@ pub fn link(sources: &[LinkSource<'_>]) -> Result<Vec<u8>, LinkError> {
 /// # Errors
 /// [`LinkError`].
 pub fn link_with(sources: &[LinkSource<'_>], options: &LinkOptions<'_>) -> Result<Vec<u8>, LinkError> {
+    prepare(sources, options)?.build()
+}
+
+/// The first half of [`link_with`]: takes from the records all that the database needs of them.
+///
+/// Most of the time goes by here.
+///
+/// # Errors
+/// [`LinkError`].
+pub fn prepare<'m>(sources: &[LinkSource<'_>], options: &LinkOptions<'m>) -> Result<Prepared<'m>, LinkError> {
     let logicals = Logicals::gather(sources, options.model)?;
     let mut linker = Linker::default();
     linker.count(sources)?;
@@ -131,7 +142,7 @@ pub fn link_with(sources: &[LinkSource<'_>], options: &LinkOptions<'_>) -> Resul
         linker.add(source)?;
     }
     let logicals = linker.add_parts(&logicals)?;
-    linker.finish(&logicals, options)
+    Ok(linker.prepared(logicals, *options))
 }
 
 /// The records that are not of digests, each with the index of its signature and its channel.
@@ -170,7 +181,7 @@ struct Linker<'a> {
     /// How many signatures there are in all.
     count: u32,
     /// The anchors of the signatures that have one and are not yet added, in their order.
-    anchors: std::vec::IntoIter<(u32, Anchor)>,
+    anchors: std::vec::IntoIter<Anchor>,
     names: Names<'a>,
     sources: Vec<Source>,
     /// Those that are not of digests, and the program of each.
@@ -196,21 +207,24 @@ impl<'a> Linker<'a> {
         let signatures = self.count;
         let floating = floating(sources, signatures, logicals);
         let patterns: Vec<&Pattern> = floating.clone().map(|(_, body)| body.pattern).collect();
+        let searched: Vec<(u32, Target)> = floating.map(|(id, body)| (id, body.target)).collect();
         let mut chooser = Chooser::new(&patterns, model);
-        let mut waiting: Vec<(usize, u32, Body<'_>)> = floating.map(|(id, body)| (0, id, body)).collect();
-        waiting.par_iter_mut().for_each(|(options, _, body)| *options = chooser.options(body.pattern));
-        waiting.par_sort_unstable_by_key(|&(options, id, _)| (options, id));
-        let mut anchors = Vec::with_capacity(waiting.len());
+        let options = |(place, pattern): (usize, &&Pattern)| (chooser.options(pattern) as u32, place as u32);
+        let mut waiting: Vec<(u32, u32)> = patterns.par_iter().enumerate().map(options).collect();
+        waiting.par_sort_unstable();
+        let mut anchors = vec![Anchor::START; patterns.len()];
         for block in waiting.chunks(PROPOSED) {
-            let proposed: Vec<Proposal> = block.par_iter().map(|(.., body)| chooser.propose(body.pattern)).collect();
-            for ((_, id, body), proposed) in block.iter().zip(proposed) {
-                let choice = chooser.settle(body.pattern, proposed);
-                let choice = choice.ok_or_else(|| no_anchor(sources, signatures, logicals, *id))?;
-                self.tiers.add(&choice, body.target, *id);
-                anchors.push((*id, choice.anchor));
+            let propose = |&(_, place): &(u32, u32)| chooser.propose(patterns[place as usize]);
+            let proposed: Vec<Proposal> = block.par_iter().map(propose).collect();
+            for (&(_, place), proposed) in block.iter().zip(proposed) {
+                let place = place as usize;
+                let (id, target) = searched[place];
+                let choice = chooser.settle(patterns[place], proposed);
+                let choice = choice.ok_or_else(|| no_anchor(sources, signatures, logicals, id))?;
+                self.tiers.add(&choice, target, id);
+                anchors[place] = choice.anchor;
             }
         }
-        anchors.par_sort_unstable_by_key(|(id, _)| *id);
         self.anchors = anchors.into_iter();
         Ok(())
     }
@@ -257,80 +271,29 @@ impl<'a> Linker<'a> {
             self.direct.add(&direct, body.target, id);
             Anchor::START
         } else {
-            let (of, anchor) = self.anchors.next().expect("each signature without a fixed offset has an anchor");
-            debug_assert_eq!(of, id);
-            anchor
+            self.anchors.next().expect("each signature without a fixed offset has an anchor")
         };
         lower::append_program(&mut self.programs, body, anchor).ok_or_else(|| too_many("bytes of programs", 1 << 29))
     }
 
-    fn finish(self, logicals: &LogicalSections, options: &LinkOptions<'_>) -> Result<Vec<u8>, LinkError> {
-        let tiers = self.tiers.build(options)?;
-        let (direct_groups, direct_entries) = self.direct.build();
-        let mut signatures = self.signatures;
-        let hashes = self.hashes.build(signatures.len() as u32);
-        signatures.extend_from_slice(&hashes.signatures);
-        let sections: [(Section, &[u8]); Section::ALL.len()] = [
-            (Section::Tiers, tiers.tiers.as_bytes()),
-            (Section::Filters, tiers.filters.as_bytes()),
-            (Section::Buckets, tiers.buckets.as_bytes()),
-            (Section::Entries, tiers.entries.as_bytes()),
-            (Section::DirectGroups, direct_groups.as_bytes()),
-            (Section::DirectEntries, direct_entries.as_bytes()),
-            (Section::Programs, &self.programs),
-            (Section::HashTables, hashes.tables.as_bytes()),
-            (Section::HashSizes, hashes.sizes.as_bytes()),
-            (Section::LowSizes, hashes.low_sizes.as_bytes()),
-            (Section::Digests, &hashes.digests),
-            (Section::Signatures, signatures.as_bytes()),
-            (Section::SignaturePrograms, self.signature_programs.as_bytes()),
-            (Section::Sources, self.sources.as_bytes()),
-            (Section::Stems, self.names.stems.as_bytes()),
-            (Section::Names, &self.names.text),
-            (Section::Parts, logicals.parts.as_bytes()),
-            (Section::Owners, logicals.owners.as_bytes()),
-            (Section::Logicals, logicals.logicals.as_bytes()),
-            (Section::Conditions, &logicals.conditions),
-        ];
-        Ok(assemble(tiers.key, &sections))
+    fn prepared(self, logicals: LogicalSections, options: LinkOptions<'_>) -> Prepared<'_> {
+        debug_assert_eq!(self.anchors.len(), 0, "every anchor has its program");
+        Prepared {
+            options,
+            stems: self.names.stems,
+            names: self.names.text,
+            sources: self.sources,
+            signatures: self.signatures,
+            signature_programs: self.signature_programs,
+            programs: self.programs,
+            tiers: self.tiers,
+            direct: self.direct,
+            hashes: self.hashes,
+            logicals,
+        }
     }
 }
 
 fn too_many(what: &'static str, max: u64) -> LinkError {
     LinkError::TooMany { what, max }
-}
-
-/// Header, directory and sections, one after the other.
-fn assemble(key: u64, sections: &[(Section, &[u8])]) -> Vec<u8> {
-    let mut end = (size_of::<Header>() + sections.len() * size_of::<SectionEntry>()) as u64;
-    let mut directory = Vec::with_capacity(sections.len());
-    for (section, bytes) in sections {
-        let offset = end.next_multiple_of(SECTION_ALIGN);
-        end = offset + bytes.len() as u64;
-        directory.push(SectionEntry {
-            kind: U32::new(*section as u32),
-            hot: U32::new(u32::from(section.is_hot())),
-            offset: U64::new(offset),
-            len: U64::new(bytes.len() as u64),
-            digest: Sha256::digest(bytes).into(),
-            reserved: U64::ZERO,
-        });
-    }
-    let mut header = Header {
-        magic: MAGIC,
-        format: U32::new(FORMAT),
-        section_count: U32::new(sections.len() as u32),
-        file_len: U64::new(end),
-        hash_key: U64::new(key),
-        digest: [0; 32],
-    };
-    header.digest = header_digest(&header, &directory);
-    let mut file = Vec::with_capacity(end as usize);
-    file.extend_from_slice(header.as_bytes());
-    file.extend_from_slice(directory.as_bytes());
-    for ((_, bytes), entry) in sections.iter().zip(&directory) {
-        file.resize(entry.offset.get() as usize, 0);
-        file.extend_from_slice(bytes);
-    }
-    file
 }

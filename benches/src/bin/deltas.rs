@@ -1,4 +1,4 @@
-//! How many bytes does a terminal fetch for a release that changes a little, and what does it cost to apply them?
+//! How many bytes does a terminal fetch for a release that changes a little, and what does it cost to apply them and to link the result?
 //!
 //! Peers run in the same run on the same change: they get the records as a blob holds them, unpacked, which is half the size of the
 //! text and suits them better; the line script gets the text. Every delta is applied and compared.
@@ -11,7 +11,9 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use benches::releases::{Set, Style, compile, line_script};
 use clap::Parser;
-use patternc::blob::{self, EngineRange, Meta};
+use patternc::blob::{self, Blob, EngineRange, Meta};
+use patternc::link::{LinkOptions, LinkSource, prepare};
+use updater::wire::Sha256Hex;
 
 /// Bytes of deltas, beside those of other tools and the floor
 #[derive(Parser)]
@@ -31,7 +33,7 @@ struct Arguments {
     /// Peers to leave out: bsdiff needs minutes for a million signatures
     #[arg(long, value_name = "NAME")]
     without: Vec<String>,
-    /// Only apply this delta to this blob, and print seconds, peak memory and the digest of the result: how the program measures
+    /// Only apply this delta to this blob and link the result, and print seconds, peak memory and digests: how the program measures
     #[arg(long, num_args = 2, value_names = ["OLD", "DELTA"])]
     apply: Option<Vec<PathBuf>>,
 }
@@ -162,19 +164,30 @@ fn size(path: &Path) -> Result<u64> {
     Ok(fs::metadata(path)?.len())
 }
 
+/// Goes the way of a terminal, in this process alone: apply, verify, read the records, link.
 fn apply(old: &Path, delta: &Path) -> Result<()> {
     let start = Instant::now();
-    let (old, delta) = (fs::read(old)?, fs::read(delta)?);
-    let new = blob::patch(&old, &delta)?;
-    let seconds = start.elapsed().as_secs_f64();
-    let root = blob::read_header(&new)?.root;
+    let new = blob::patch(&fs::read(old)?, &fs::read(delta)?)?;
+    let header = blob::read_header(&new)?;
+    report("applied and verified", start, &format!("root {}", header.root));
+    let Blob { records, .. } = blob::decode(&new)?;
+    drop(new);
+    report("its records read", start, &format!("{} of them", records.len()));
+    let channel = header.channel.to_string();
+    let source = LinkSource { channel: &channel, release: header.release, root: header.root.0, records: &records };
+    let prepared = prepare(&[source], &LinkOptions::default())?;
+    drop(records);
+    let database = prepared.build()?;
+    report("linked", start, &format!("{} bytes, sha256 {}", database.len(), Sha256Hex::of(&database)));
+    Ok(())
+}
+
+/// What the process has used until now.
+fn report(done: &str, start: Instant, outcome: &str) {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).map_or("unknown", str::trim);
-    println!(
-        "applied and verified in {seconds:.2} s, {:.2} s of processor time, peak memory {peak}, root {root}",
-        processor_time()
-    );
-    Ok(())
+    let (seconds, processor) = (start.elapsed().as_secs_f64(), processor_time());
+    println!("{done} after {seconds:.2} s, {processor:.2} s of processor time, peak memory {peak}, {outcome}");
 }
 
 /// Seconds that this process has had of a processor, in it and in the system; where others use the machine too, this says more than the clock.

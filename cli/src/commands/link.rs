@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use crate::sources::total_len;
 use anyhow::anyhow;
 use patternc::blob::Blob;
-use patternc::link::{LinkOptions, LinkSource, link_with};
+use patternc::link::{LinkOptions, LinkSource, prepare};
 use patternc::record::Record;
 use std::path::{Path, PathBuf};
 
@@ -43,7 +43,7 @@ const SELF_TEST_CHANNEL: &str = "titer/self-test";
 
 /// Links blob files to a database, and `self_test` after them if there is any.
 pub(crate) fn link_blobs(paths: &[PathBuf], self_test: &[Record], options: &LinkOptions<'_>) -> anyhow::Result<Vec<u8>> {
-    link_read(&read_blobs(paths)?, self_test, options)
+    link_read(read_blobs(paths)?, self_test, options)
 }
 
 /// Reads blob files, at most one of each channel.
@@ -66,13 +66,16 @@ pub(crate) fn read_blobs(paths: &[PathBuf]) -> anyhow::Result<Vec<Blob>> {
 /// About the bytes of a record in a blob, to guess whether linking takes long.
 const RECORD_LEN: u64 = 32;
 
-/// Links blobs of different channels, and `self_test` after them if there is any.
-pub(crate) fn link_read(blobs: &[Blob], self_test: &[Record], options: &LinkOptions<'_>) -> anyhow::Result<Vec<u8>> {
+/// Links blobs of different channels, and `self_test` after them if there is any. The blobs are let go of before the tables are made.
+pub(crate) fn link_read(blobs: Vec<Blob>, self_test: &[Record], options: &LinkOptions<'_>) -> anyhow::Result<Vec<u8>> {
     let channels: Vec<String> = blobs.iter().map(|blob| blob.header.channel.to_string()).collect();
     let mut sources: Vec<_> = blobs.iter().zip(&channels).map(|(blob, channel)| link_source(blob, channel)).collect();
     if !self_test.is_empty() {
         sources.push(LinkSource { channel: SELF_TEST_CHANNEL, release: 1, root: [0; 32], records: self_test });
     }
     let _progress = Progress::silent("linking", blobs.iter().map(|blob| blob.records.len() as u64 * RECORD_LEN).sum());
-    Ok(link_with(&sources, options)?)
+    let prepared = prepare(&sources, options)?;
+    drop(sources);
+    drop(blobs);
+    Ok(prepared.build()?)
 }

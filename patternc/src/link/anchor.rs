@@ -8,21 +8,22 @@
 //! have is one that many files have, and one whose bucket they would share. The rejected alternative, ranking by length alone, puts
 //! the anchors of 3,000 of 59,000 real signatures on five shared headers.
 
-use super::beside::{Beside, NEAR_MAX};
+use super::beside::Beside;
 use super::crowd::Crowd;
 use super::run::{Fold, PricedRegion, PricedRun, has_letters_of_either_case, run_lens, runs};
 use super::shapes::{SHAPES, Shape, Shapes, cost_alone};
+use super::window::Windows;
 use crate::model::Model;
-use engine::layout::{NEAR_REACH, window_mask};
 use engine::pattern::Pattern;
 use rayon::prelude::*;
-use std::ops::Range;
 
 /// Where in a pattern the anchor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Anchor {
-    pub(super) element: usize,
-    pub(super) shift: usize,
+    /// Less than [`Pattern::ELEMENTS_MAX`].
+    pub(super) element: u16,
+    /// Bytes from the start of that element, less than [`Pattern::LEN_MAX`].
+    pub(super) shift: u16,
 }
 
 impl Anchor {
@@ -38,19 +39,7 @@ pub(super) struct Choice {
     pub(super) fold: Fold,
     pub(super) anchor: Anchor,
     /// The `stride` windows of the anchor, by their distance from its start.
-    pub(super) windows: Vec<Window>,
-}
-
-/// A window to be stored, and what stands beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Window {
-    /// Its bytes, the first lowest.
-    pub(super) bytes: u64,
-    /// Up to four bytes beside it, the first lowest.
-    pub(super) near: u32,
-    pub(super) near_len: u8,
-    /// Where they begin, counted from [`NEAR_REACH`] bytes before the window.
-    pub(super) near_at: u8,
+    pub(super) windows: Windows,
 }
 
 /// Chooses anchors for the patterns of one set.
@@ -122,7 +111,8 @@ impl<'m> Chooser<'m> {
         let proposed = if proposed.contested { self.propose(pattern) } else { proposed };
         let choice = proposed.choice?;
         let tiers = if choice.fold == Fold::Exact { &mut self.exact } else { &mut self.folded };
-        tiers.crowd.anchor(SHAPES[choice.shape], choice.windows.iter().map(|window| window.bytes));
+        let shape = SHAPES[choice.shape];
+        tiers.crowd.anchor(shape, choice.windows.each(shape).map(|window| window.bytes));
         Some(choice)
     }
 
@@ -210,30 +200,15 @@ impl Region {
             Beside::of_rare(&self.run, width)
         };
         let run = self.run.run();
-        let anchor = Anchor { element: run.element, shift: run.shift + at };
-        Choice { shape: self.shape, fold: self.fold, anchor, windows: places.map(|at| beside.window(at)).collect() }
-    }
-}
-
-impl Window {
-    /// The window of `width` bytes at `at` in a run, with the bytes at `near` beside it.
-    pub(super) fn of(run: &[u8], at: usize, width: usize, near: Range<usize>) -> Window {
-        let mut bytes = [0; 8];
-        bytes[..width].copy_from_slice(&run[at..at + width]);
-        let mut beside = [0; NEAR_MAX];
-        beside[..near.len()].copy_from_slice(&run[near.clone()]);
-        Window {
-            bytes: u64::from_le_bytes(bytes) & window_mask(width as u8),
-            near: u32::from_le_bytes(beside),
-            near_len: near.len() as u8,
-            near_at: (near.start + NEAR_REACH - at) as u8,
-        }
+        let anchor = Anchor { element: run.element as u16, shift: (run.shift + at) as u16 };
+        Choice { shape: self.shape, fold: self.fold, anchor, windows: beside.windows(places) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::layout::NEAR_REACH;
 
     /// A literal of distinct, uncommon bytes.
     fn rare(len: usize) -> Pattern {
@@ -298,7 +273,7 @@ mod tests {
                 .map(|bytes| Pattern::literal(bytes).unwrap())
                 .collect();
         let choices = choose_among(&patterns, Shapes::of(1 << 3));
-        assert_eq!(choices[0].as_ref().unwrap().anchor.shift, common.len());
+        assert_eq!(usize::from(choices[0].as_ref().unwrap().anchor.shift), common.len());
         assert!(choices[1].is_some(), "nothing but padding");
     }
 
@@ -350,8 +325,8 @@ mod tests {
         let run = b"\x66\x2e\x0f\x1f\x84\x00\x00\x00\x00\x00\x0f\x1f\x40\x00\x8d\xd3\x15\x9a";
         let priced = run_of(run);
         let beside = Beside::of(&priced, 8, 0..4, Model::shipped());
-        for at in 0..4 {
-            let window = beside.window(at);
+        let shape = Shape { width: 8, stride: 4, floor: 0.0 };
+        for (at, window) in beside.windows(0..4).each(shape).enumerate() {
             assert_eq!(window.bytes, u64::from_le_bytes(run[at..at + 8].try_into().unwrap()));
             let start = at + usize::from(window.near_at) - NEAR_REACH;
             let len = usize::from(window.near_len);
@@ -369,8 +344,9 @@ mod tests {
             for first in 0..=run.len() + 1 - width - stride {
                 let priced = run_of(&run);
                 let beside = Beside::of(&priced, width, first..first + stride, Model::shipped());
-                for at in first..first + stride {
-                    let window = beside.window(at);
+                let places = first..first + stride;
+                let windows = beside.windows(places.clone());
+                for (at, window) in places.zip(windows.each(Shape { width, stride, floor: 0.0 })) {
                     let start = at + usize::from(window.near_at) - NEAR_REACH;
                     assert!(window.near_at < 16 && start + usize::from(window.near_len) <= run.len());
                     assert!(window.near_len > 0 || run.len() == width, "{len} {width} {at}");

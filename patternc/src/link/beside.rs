@@ -1,7 +1,7 @@
 //! The bytes by which a window of one signature is told from the same window elsewhere.
 
-use super::anchor::Window;
 use super::run::PricedRun;
+use super::window::{NEAR_END_MAX, NEAR_MAX, Windows};
 use crate::model::Model;
 use engine::layout::NEAR_REACH;
 use std::ops::Range;
@@ -29,11 +29,16 @@ impl<'r> Beside<'r> {
         Beside { run, width, from: 0, four: Vec::new() }
     }
 
-    /// The window at `at`, and those bytes in reach that a file where it stands is least likely to have there.
+    /// The windows at `places`, and beside each those bytes in reach that a file where it stands is least likely to have there.
+    pub(super) fn windows(&self, places: Range<usize>) -> Windows {
+        Windows::of(&self.run.run().bytes, places, |at| self.near(at))
+    }
+
+    /// Where the bytes are that the window at `at` is best told from others by.
     ///
     /// The longest bytes beside a window are not the best: what stands before a common window is as common, and the one byte by which a
     /// signature differs from the code it was cut from may be after it.
-    pub(super) fn window(&self, at: usize) -> Window {
+    fn near(&self, at: usize) -> Range<usize> {
         let end = at + self.width;
         let after = end..self.run.len().min(end + NEAR_MAX);
         let before = at.saturating_sub(NEAR_REACH)..at;
@@ -46,7 +51,7 @@ impl<'r> Beside<'r> {
                 (near, least) = (start..start + NEAR_MAX, cost);
             }
         }
-        Window::of(&self.run.run().bytes, at, self.width, near)
+        near
     }
 
     /// How common the bytes from `start` to `end` are together, at most: as their rarest part of eight or four bytes is.
@@ -59,8 +64,3 @@ impl<'r> Beside<'r> {
         wide.iter().chain(four).copied().fold(1.0, f64::min)
     }
 }
-
-/// Bytes beside a window that an entry keeps, at most.
-pub(super) const NEAR_MAX: usize = 4;
-/// They end at most this many bytes after the start of the window.
-const NEAR_END_MAX: usize = 15 - NEAR_REACH + NEAR_MAX;

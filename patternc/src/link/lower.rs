@@ -32,7 +32,7 @@ pub(super) fn append_program(programs: &mut Vec<u8>, body: &Body<'_>, anchor: An
     if let (Offset::Any, [Element::Bytes(bytes)]) = (body.offset, body.pattern.elements())
         && bytes.iter().all(|byte| byte.is_fixed())
     {
-        let head = LiteralHead { len: U16::new(bytes.len() as u16), anchor_shift: U16::new(anchor.shift as u16) };
+        let head = LiteralHead { len: U16::new(bytes.len() as u16), anchor_shift: U16::new(anchor.shift) };
         programs.extend_from_slice(head.as_bytes());
         programs.extend(bytes.iter().map(|byte| byte.value()));
         return Some(program | LITERAL_PROGRAM);
@@ -44,8 +44,8 @@ pub(super) fn append_program(programs: &mut Vec<u8>, body: &Body<'_>, anchor: An
         offset_kind: kind as u8,
         section,
         elements: U16::new(elements.len() as u16),
-        anchor_element: U16::new(anchor.element as u16),
-        anchor_shift: U16::new(anchor.shift as u16),
+        anchor_element: U16::new(anchor.element),
+        anchor_shift: U16::new(anchor.shift),
         distance: U64::new(distance),
         slack: U64::new(slack),
     };

@@ -2,13 +2,13 @@
 
 use super::anchor::Choice;
 use super::direct::Direct;
-use super::key::{self, AuditedTier};
+use super::key;
 use super::run::Fold;
 use super::shapes::{SHAPES, Shape};
+use super::window::{Window, Windows};
 use super::{LinkError, LinkOptions, too_many};
 use crate::record::Target;
 use engine::layout::{DirectEntry, DirectGroup, Entry, EntryPlace, ProgramOffset, Tier, WindowHash};
-use rayon::slice::ParallelSliceMut;
 use std::collections::BTreeMap;
 use zerocopy::little_endian::{U16, U32, U64};
 
@@ -16,19 +16,26 @@ use zerocopy::little_endian::{U16, U32, U64};
 const FILTER_BITS_PER_WINDOW: usize = 16;
 /// Smallest filter: 4 KiB, which stays in the first-level cache and passes next to nothing for a small set.
 const FILTER_LOG2_MIN: u32 = 9;
+/// Buckets that one thread sorts at a time.
+const BUCKETS_PER_THREAD: usize = 1 << 14;
 
 /// The anchors of all tiers, while they are gathered: of the exact ones, then of the folded ones.
-#[derive(Default)]
 pub(super) struct TierTables {
     tiers: [[TierAnchors; SHAPES.len()]; 2],
 }
 
-#[derive(Default)]
-struct TierAnchors {
-    signatures: u32,
+impl Default for TierTables {
+    fn default() -> TierTables {
+        TierTables { tiers: [SHAPES.map(TierAnchors::of), SHAPES.map(TierAnchors::of)] }
+    }
+}
+
+/// The anchors of one tier.
+pub(super) struct TierAnchors {
+    shape: Shape,
     targets: u16,
-    /// Windows and their entries, which lack the check until the key of the hash is known.
-    windows: Vec<(u64, Entry)>,
+    /// Each signature with its windows.
+    anchors: Vec<(u32, Windows)>,
 }
 
 /// The sections of the tiers, and the key that they were hashed with.
@@ -44,27 +51,18 @@ pub(super) struct BuiltTiers {
 impl TierTables {
     pub(super) fn add(&mut self, choice: &Choice, target: Target, signature: u32) {
         let tier = &mut self.tiers[usize::from(choice.fold == Fold::Folded)][choice.shape];
-        tier.signatures += 1;
-        tier.targets |= 1 << target.number();
-        tier.windows.extend(choice.windows.iter().enumerate().map(|(shift, window)| {
-            let (near_len, near_at) = (window.near_len, window.near_at);
-            let place = EntryPlace { shift: shift as u8, near_len, near_at, check: 0 };
-            let (near, place) = (U32::new(window.near), U16::new(place.pack()));
-            (window.bytes, Entry { signature: U32::new(signature), near, place })
-        }));
+        tier.add(choice.windows, target, signature);
     }
 
     /// The tables of the tiers that have signatures, hashed with the best of a few keys.
     pub(super) fn build(self, options: &LinkOptions<'_>) -> Result<BuiltTiers, LinkError> {
-        let of_fold = |(fold, tiers)| SHAPES.into_iter().zip(tiers).map(move |(shape, anchors)| (fold, shape, anchors));
+        let of_fold = |(fold, tiers): (u8, [TierAnchors; SHAPES.len()])| tiers.map(|anchors| (anchors.tier(fold), anchors));
         let all = [0_u8, 1].into_iter().zip(self.tiers).flat_map(of_fold);
-        let tiers: Vec<(Tier, TierAnchors)> = all
-            .filter(|(.., anchors): &(u8, Shape, TierAnchors)| anchors.signatures > 0)
-            .map(|(fold, shape, anchors)| (anchors.tier(fold, shape), anchors))
-            .collect();
-        let audited: Vec<AuditedTier<'_>> =
-            tiers.iter().map(|(tier, anchors)| AuditedTier { tier, windows: &anchors.windows }).collect();
-        let mut built = BuiltTiers { key: key::choose(&audited, options), ..BuiltTiers::default() };
+        let tiers: Vec<(Tier, TierAnchors)> = all.filter(|(_, anchors)| !anchors.anchors.is_empty()).collect();
+        if tiers.iter().map(|(_, anchors)| anchors.windows_len() as u64).sum::<u64>() > u64::from(u32::MAX) {
+            return Err(too_many("stored windows", u64::from(u32::MAX)));
+        }
+        let mut built = BuiltTiers { key: key::choose(&tiers, options), ..BuiltTiers::default() };
         for (tier, anchors) in tiers {
             let (filter_log2, bucket_log2) = (tier.filter_log2, tier.bucket_log2);
             built.tiers.push(Tier {
@@ -72,23 +70,55 @@ impl TierTables {
                 bucket_first: U64::new(built.buckets.len() as u64),
                 ..tier
             });
-            built.add_filter(&anchors.windows, filter_log2);
-            built.add_buckets(anchors.windows, bucket_log2)?;
+            built.add_filter(&anchors, filter_log2);
+            built.add_buckets(&anchors, bucket_log2);
         }
         Ok(built)
     }
 }
 
 impl TierAnchors {
+    pub(super) fn of(shape: Shape) -> TierAnchors {
+        TierAnchors { shape, targets: 0, anchors: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, windows: Windows, target: Target, signature: u32) {
+        self.targets |= 1 << target.number();
+        self.anchors.push((signature, windows));
+    }
+
+    pub(super) fn windows_len(&self) -> usize {
+        self.anchors.len() * self.shape.stride
+    }
+
+    /// All windows.
+    pub(super) fn windows(&self) -> impl Iterator<Item = u64> + '_ {
+        self.anchors.iter().flat_map(|(_, windows)| windows.each(self.shape)).map(|window| window.bytes)
+    }
+
+    /// All windows, each with its hash and its entry.
+    fn entries(&self, key: u64) -> impl Iterator<Item = (WindowHash, Entry)> + '_ {
+        let entry = move |signature, shift, window: Window| {
+            let hash = WindowHash::new(window.bytes, key);
+            let (near_len, near_at) = (window.near_len, window.near_at);
+            let place = EntryPlace { shift, near_len, near_at, check: hash.check() };
+            let (near, place) = (U32::new(window.near), U16::new(place.pack()));
+            (hash, Entry { signature: U32::new(signature), near, place })
+        };
+        self.anchors.iter().flat_map(move |&(signature, windows)| {
+            (0..).zip(windows.each(self.shape)).map(move |(shift, window)| entry(signature, shift, window))
+        })
+    }
+
     /// The tier of these anchors, but for where its tables begin.
-    fn tier(&self, fold: u8, shape: Shape) -> Tier {
-        let filter_words = self.windows.len() * FILTER_BITS_PER_WINDOW / 64;
+    fn tier(&self, fold: u8) -> Tier {
+        let filter_words = self.windows_len() * FILTER_BITS_PER_WINDOW / 64;
         Tier {
-            width: shape.width as u8,
-            stride: shape.stride as u8,
+            width: self.shape.width as u8,
+            stride: self.shape.stride as u8,
             filter_log2: log2_for(filter_words).max(FILTER_LOG2_MIN) as u8,
-            bucket_log2: log2_for(self.windows.len() / 2) as u8,
-            signatures: U32::new(self.signatures),
+            bucket_log2: log2_for(self.windows_len() / 2) as u8,
+            signatures: U32::new(self.anchors.len() as u32),
             filter_first: U64::ZERO,
             bucket_first: U64::ZERO,
             fold,
@@ -99,44 +129,56 @@ impl TierAnchors {
     }
 }
 
-/// The filter of 2 to `log2` words that lets `windows` pass.
-pub(super) fn filter(windows: &[(u64, Entry)], key: u64, log2: u8) -> Vec<u64> {
-    let mut filter = vec![0_u64; 1 << log2];
-    for (window, _) in windows {
-        let hash = WindowHash::new(*window, key);
-        filter[hash.index(log2)] |= hash.filter_bits();
+impl BuiltTiers {
+    fn add_filter(&mut self, anchors: &TierAnchors, log2: u8) {
+        let first = self.filters.len();
+        self.filters.resize(first + (1 << log2), U64::ZERO);
+        let filter = &mut self.filters[first..];
+        for window in anchors.windows() {
+            let hash = WindowHash::new(window, self.key);
+            filter[hash.index(log2)] |= hash.filter_bits();
+        }
     }
-    filter
+
+    /// Puts the entries of a tier into their buckets: counts them, which says where each bucket begins, puts each at the next place of its
+    /// bucket, and sorts within buckets, most of which have two. Sorting them all at once would take as much memory again.
+    fn add_buckets(&mut self, anchors: &TierAnchors, log2: u8) {
+        let (first, first_bucket) = (self.entries.len(), self.buckets.len());
+        self.buckets.resize(first_bucket + (1 << log2) + 1, U32::ZERO);
+        // Of each bucket the place behind it, until all are placed: then it is where this bucket ends.
+        let (start, next) = self.buckets[first_bucket..].split_first_mut().expect("there is one bound more than buckets");
+        start.set(first as u32);
+        for window in anchors.windows() {
+            next[WindowHash::new(window, self.key).index(log2)] += 1;
+        }
+        let mut end = first as u32;
+        for count in next.iter_mut() {
+            end += std::mem::replace(count, U32::new(end)).get();
+        }
+        self.entries.resize(end as usize, Entry { signature: U32::ZERO, near: U32::ZERO, place: U16::ZERO });
+        for (hash, entry) in anchors.entries(self.key) {
+            let place = &mut next[hash.index(log2)];
+            self.entries[place.get() as usize] = entry;
+            *place += 1;
+        }
+        sort_buckets(&mut self.entries[first..], first as u32, next);
+    }
 }
 
-impl BuiltTiers {
-    fn add_filter(&mut self, windows: &[(u64, Entry)], log2: u8) {
-        self.filters.extend(filter(windows, self.key, log2).into_iter().map(U64::new));
+/// Sorts the entries of each bucket, which end at `ends`, counted from `first` before these entries.
+fn sort_buckets(entries: &mut [Entry], first: u32, ends: &[U32]) {
+    if ends.len() > BUCKETS_PER_THREAD {
+        let (left, right) = ends.split_at(ends.len() / 2);
+        let middle = left.last().map_or(first, |end| end.get());
+        let (before, after) = entries.split_at_mut((middle - first) as usize);
+        rayon::join(|| sort_buckets(before, first, left), || sort_buckets(after, middle, right));
+        return;
     }
-
-    fn add_buckets(&mut self, windows: Vec<(u64, Entry)>, log2: u8) -> Result<(), LinkError> {
-        let place = |(window, entry): (u64, Entry)| {
-            let hash = WindowHash::new(window, self.key);
-            let place = EntryPlace { check: hash.check(), ..EntryPlace::unpack(entry.place.get()) };
-            (hash.index(log2) as u32, Entry { place: U16::new(place.pack()), ..entry })
-        };
-        let mut placed: Vec<(u32, Entry)> = windows.into_iter().map(place).collect();
-        placed.par_sort_unstable_by_key(|(bucket, entry)| {
-            (*bucket, entry.place.get(), entry.near.get(), entry.signature.get())
-        });
-        let first = self.entries.len();
-        if u32::try_from(first + placed.len()).is_err() {
-            return Err(too_many("stored windows", u64::from(u32::MAX)));
-        }
-        let mut end = 0;
-        for bucket in 0..=1_u32 << log2 {
-            while end < placed.len() && placed[end].0 < bucket {
-                end += 1;
-            }
-            self.buckets.push(U32::new((first + end) as u32));
-        }
-        self.entries.extend(placed.into_iter().map(|(_, entry)| entry));
-        Ok(())
+    let mut start = 0;
+    for end in ends {
+        let end = (end.get() - first) as usize;
+        entries[start..end].sort_unstable_by_key(|entry| (entry.place.get(), entry.near.get(), entry.signature.get()));
+        start = end;
     }
 }
 
