@@ -7,7 +7,7 @@
 //! Signatures are numbered as their records stand, but for those of digests: these come last, in the order of their tables, so that
 //! no table need say whose a digest is.
 //!
-//! Peak memory beside the records is about 200 bytes for each signature, or the database and the largest of its sections again. Who has no
+//! Peak memory beside the records is some 80 bytes for each signature and 32 MiB, then the database and its largest section again. Who has no
 //! other use for the records can [`prepare`], let go of them, and [`Prepared::build`]: of each there remains what goes into the database.
 
 mod anchor;

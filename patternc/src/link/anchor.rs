@@ -112,7 +112,7 @@ impl<'m> Chooser<'m> {
         let choice = proposed.choice?;
         let tiers = if choice.fold == Fold::Exact { &mut self.exact } else { &mut self.folded };
         let shape = SHAPES[choice.shape];
-        tiers.crowd.anchor(shape, choice.windows.each(shape).map(|window| window.bytes));
+        tiers.crowd.anchor(shape, choice.windows.bytes(shape));
         Some(choice)
     }
 

@@ -58,13 +58,13 @@ fn passing(tier: &Tier, anchors: &TierAnchors, key: u64, model: &Model) -> f64 {
         is_asked[word / 64] |= 1 << (word % 64);
     }
     let mut filter = vec![0_u64; 1 << filter_log2];
-    for window in anchors.windows() {
+    anchors.windows().for_each(|window| {
         let hash = WindowHash::new(window, key);
         let word = hash.index(filter_log2);
         if is_asked[word / 64] >> (word % 64) & 1 != 0 {
             filter[word] |= hash.filter_bits();
         }
-    }
+    });
     let passes = |window: &&u64| {
         let hash = asked(**window);
         filter[hash.index(filter_log2)] & hash.filter_bits() == hash.filter_bits()

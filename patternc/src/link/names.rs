@@ -15,6 +15,8 @@ pub(super) struct Names<'a> {
     pub(super) text: Vec<u8>,
     /// Each stem by its source and its text before and after the number.
     index: HashMap<(u16, &'a str, &'a str), u32>,
+    /// The last one that was asked for. Records are sorted, so the next name often has the same.
+    last: Option<((u16, &'a str, &'a str), u32)>,
 }
 
 impl<'a> Names<'a> {
@@ -22,7 +24,10 @@ impl<'a> Names<'a> {
     pub(super) fn add(&mut self, name: &'a str, source: u16) -> Result<Signature, LinkError> {
         let (before, number, after) = parted(name);
         let next = self.stems.len() as u32;
-        let stem = *self.index.entry((source, before, after)).or_insert(next);
+        let key = (source, before, after);
+        let last = self.last.filter(|(last, _)| *last == key).map(|(_, stem)| stem);
+        let stem = last.unwrap_or_else(|| *self.index.entry(key).or_insert(next));
+        self.last = Some((key, stem));
         if stem == next {
             let start = self.put(before)?;
             self.put(after)?;

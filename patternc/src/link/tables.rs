@@ -70,8 +70,9 @@ impl TierTables {
                 bucket_first: U64::new(built.buckets.len() as u64),
                 ..tier
             });
-            built.add_filter(&anchors, filter_log2);
-            built.add_buckets(&anchors, bucket_log2);
+            let BuiltTiers { key, filters, buckets, entries, .. } = &mut built;
+            add_filter(filters, &anchors, *key, filter_log2);
+            add_buckets(buckets, entries, &anchors, *key, bucket_log2);
         }
         Ok(built)
     }
@@ -93,7 +94,7 @@ impl TierAnchors {
 
     /// All windows.
     pub(super) fn windows(&self) -> impl Iterator<Item = u64> + '_ {
-        self.anchors.iter().flat_map(|(_, windows)| windows.each(self.shape)).map(|window| window.bytes)
+        self.anchors.iter().flat_map(|(_, windows)| windows.bytes(self.shape))
     }
 
     /// All windows, each with its hash and its entry.
@@ -129,43 +130,43 @@ impl TierAnchors {
     }
 }
 
-impl BuiltTiers {
-    fn add_filter(&mut self, anchors: &TierAnchors, log2: u8) {
-        let first = self.filters.len();
-        self.filters.resize(first + (1 << log2), U64::ZERO);
-        let filter = &mut self.filters[first..];
-        for window in anchors.windows() {
-            let hash = WindowHash::new(window, self.key);
-            filter[hash.index(log2)] |= hash.filter_bits();
-        }
-    }
-
-    /// Puts the entries of a tier into their buckets: counts them, which says where each bucket begins, puts each at the next place of its
-    /// bucket, and sorts within buckets, most of which have two. Sorting them all at once would take as much memory again.
-    fn add_buckets(&mut self, anchors: &TierAnchors, log2: u8) {
-        let (first, first_bucket) = (self.entries.len(), self.buckets.len());
-        self.buckets.resize(first_bucket + (1 << log2) + 1, U32::ZERO);
-        // Of each bucket the place behind it, until all are placed: then it is where this bucket ends.
-        let (start, next) = self.buckets[first_bucket..].split_first_mut().expect("there is one bound more than buckets");
-        start.set(first as u32);
-        for window in anchors.windows() {
-            next[WindowHash::new(window, self.key).index(log2)] += 1;
-        }
-        let mut end = first as u32;
-        for count in next.iter_mut() {
-            end += std::mem::replace(count, U32::new(end)).get();
-        }
-        self.entries.resize(end as usize, Entry { signature: U32::ZERO, near: U32::ZERO, place: U16::ZERO });
-        for (hash, entry) in anchors.entries(self.key) {
-            let place = &mut next[hash.index(log2)];
-            self.entries[place.get() as usize] = entry;
-            *place += 1;
-        }
-        sort_buckets(&mut self.entries[first..], first as u32, next);
-    }
+/// Appends the filter that lets the windows of `anchors` pass.
+fn add_filter(filters: &mut Vec<U64>, anchors: &TierAnchors, key: u64, log2: u8) {
+    let first = filters.len();
+    filters.resize(first + (1 << log2), U64::ZERO);
+    let filter = &mut filters[first..];
+    anchors.windows().for_each(|window| {
+        let hash = WindowHash::new(window, key);
+        filter[hash.index(log2)] |= hash.filter_bits();
+    });
 }
 
-/// Sorts the entries of each bucket, which end at `ends`, counted from `first` before these entries.
+/// Appends the buckets of a tier and their entries.
+///
+/// Counts the entries, which says where each bucket begins, puts each at the next place of its bucket, and sorts within buckets, most of which
+/// have two. Sorting them all at once takes as much memory again. Threads that each fill a part of the buckets, and pass by the windows of the
+/// others, took no less time.
+fn add_buckets(buckets: &mut Vec<U32>, entries: &mut Vec<Entry>, anchors: &TierAnchors, key: u64, log2: u8) {
+    let (first, first_bucket) = (entries.len(), buckets.len());
+    buckets.resize(first_bucket + (1 << log2) + 1, U32::ZERO);
+    // Of each bucket the next place to be filled; when all are, that is where it ends.
+    let (start, next) = buckets[first_bucket..].split_first_mut().expect("there is one bound more than buckets");
+    start.set(first as u32);
+    anchors.windows().for_each(|window| next[WindowHash::new(window, key).index(log2)] += 1);
+    let mut end = first as u32;
+    for count in next.iter_mut() {
+        end += std::mem::replace(count, U32::new(end)).get();
+    }
+    entries.resize(end as usize, Entry { signature: U32::ZERO, near: U32::ZERO, place: U16::ZERO });
+    anchors.entries(key).for_each(|(hash, entry)| {
+        let place = &mut next[hash.index(log2)];
+        entries[place.get() as usize] = entry;
+        *place += 1;
+    });
+    sort_buckets(&mut entries[first..], first as u32, next);
+}
+
+/// Sorts the entries of each bucket; buckets end at `ends`, counted from `first` before these entries.
 fn sort_buckets(entries: &mut [Entry], first: u32, ends: &[U32]) {
     if ends.len() > BUCKETS_PER_THREAD {
         let (left, right) = ends.split_at(ends.len() / 2);

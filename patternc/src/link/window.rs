@@ -55,18 +55,23 @@ impl Windows {
 
     /// Each of them, those of `shape`, in their order.
     pub(super) fn each(self, shape: Shape) -> impl Iterator<Item = Window> {
-        let mask = window_mask(shape.width as u8);
-        (0..shape.stride).map(move |shift| {
-            let (at, near) = (usize::from(self.first) + shift, self.near[shift]);
+        self.bytes(shape).enumerate().map(move |(shift, bytes)| {
+            let near = self.near[shift];
             let (near_len, near_at) = (near >> 4, near & 15);
-            let beside = u32::from_le_bytes(self.bytes(at + usize::from(near_at) - NEAR_REACH));
-            let kept = beside & 1_u32.checked_shl(8 * u32::from(near_len)).map_or(u32::MAX, |end| end - 1);
-            Window { bytes: u64::from_le_bytes(self.bytes(at)) & mask, near: kept, near_len, near_at }
+            let start = usize::from(self.first) + shift + usize::from(near_at) - NEAR_REACH;
+            let beside = self.around[start..start + NEAR_MAX].try_into().expect("a range of so many bytes");
+            let used = 1_u32.checked_shl(8 * u32::from(near_len)).map_or(u32::MAX, |end| end - 1);
+            Window { bytes, near: u32::from_le_bytes(beside) & used, near_len, near_at }
         })
     }
 
-    fn bytes<const N: usize>(&self, at: usize) -> [u8; N] {
-        self.around[at..at + N].try_into().expect("a range of so many bytes")
+    /// The bytes of each of them, the first lowest.
+    pub(super) fn bytes(&self, shape: Shape) -> impl Iterator<Item = u64> + use<> {
+        const ALL: usize = size_of::<u128>();
+        let first = usize::from(self.first);
+        let all = u128::from_le_bytes(self.around[first..first + ALL].try_into().expect("a range of so many bytes"));
+        let mask = window_mask(shape.width as u8);
+        (0..shape.stride).map(move |shift| (all >> (8 * shift)) as u64 & mask)
     }
 }
 
