@@ -687,7 +687,8 @@ pub struct TerminalRow {
     pub words: Option<String>,
     /// Code of the last trouble since something was installed.
     pub trouble: Option<String>,
-    /// Group of the token that it enrolled with.
+    /// Group that it is in: by the operator's word, else that of the token that it enrolled with, else the one that it names itself. The
+    /// facts of a row leave theirs out, as the two have one name.
     #[serde(default)]
     pub group: Option<String>,
     /// Whether it waits for the operator's approval.

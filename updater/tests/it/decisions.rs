@@ -349,6 +349,8 @@ async fn policies_are_put_by_group_and_refused_out_of_range() {
     operator.put_group(&number, Some("office")).await.unwrap();
     assert_eq!(update(&terminal).await, (Outcome::UpToDate, Reason::Offered));
     assert_eq!(operator.explain(&number).await.unwrap().policy_name, "office");
+    let rows = operator.terminals().await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.group.as_deref()).collect::<Vec<_>>(), [Some("office")]);
     let refused = [
         (DEFAULT_POLICY, Policy { minimum_stay_days: 999, ..Policy::default() }),
         (

@@ -192,7 +192,8 @@ impl TerminalSql {
             subscribed: read_subscribed(&self.subscribed)?,
             memory_bytes: self.memory_bytes.map(nat).transpose()?,
             features: self.features.map(|features| serde_json::from_str(&features)).transpose()?.unwrap_or_default(),
-            group: self.group_name.or(self.wished_group),
+            // The row says it, whoever has the word on it.
+            group: None,
         };
         Ok(TerminalRow {
             terminal: self.terminal,
@@ -203,7 +204,7 @@ impl TerminalSql {
             reason: self.reason,
             words: self.words,
             trouble: self.trouble,
-            group: self.enrolled_group,
+            group: self.group_name.or(self.enrolled_group).or(self.wished_group),
             pending: self.pending != 0,
             revoked_at: self.revoked_at,
             cloned_at: self.cloned_at,
