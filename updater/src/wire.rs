@@ -366,6 +366,21 @@ pub struct ThreatRow {
     /// What they say.
     #[serde(flatten)]
     pub news: ThreatNews,
+    /// Other channels of theirs whose records have it, each at the first release that has it and the newest agrees with: news names one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<ChannelRelease>,
+}
+
+impl ThreatRow {
+    /// What a maker says, and nothing from their records.
+    pub fn said(maker: MakerName, news: ThreatNews) -> Self {
+        ThreatRow { maker, news, also: Vec::new() }
+    }
+
+    /// The first release with the cure, of each channel that has it.
+    pub fn cures(&self) -> impl Iterator<Item = &ChannelRelease> {
+        self.news.vaccine.iter().map(|cure| &cure.since).chain(&self.also)
+    }
 }
 
 /// Done; there is nothing to tell.

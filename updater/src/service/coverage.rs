@@ -8,6 +8,7 @@ use crate::service::store::coverage::{Configuration, Fleet};
 use crate::service::store::listing::{After, start};
 use crate::service::store::{Store, StoreError};
 use crate::service::{App, AppState};
+use crate::threat_id::ThreatIds;
 use crate::wire::{
     ChannelRelease, Coverage, CoverageAt, CoverageHistory, CoverageTerminals, Danger, Gap, GapCount, MakerCover, MakerName,
     ThreatRow, UnprotectedTerminal, Withdrawn,
@@ -17,7 +18,7 @@ use axum::extract::{Query, State};
 use jiff::civil::Date;
 use rule::Cures;
 use serde::Deserialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Rows on a page that does not say how many.
 pub(crate) const PAGE_ROWS: usize = 100;
@@ -37,7 +38,7 @@ pub(crate) struct Tables {
 impl Tables {
     /// Nothing when no maker knows the threat.
     pub(crate) async fn of(store: &Store, threat: &str) -> Result<Option<Self>, StoreError> {
-        let rows = store.threat(threat).await?;
+        let rows = store.threat_by_any_name(threat).await?;
         if rows.is_empty() {
             return Ok(None);
         }
@@ -60,7 +61,7 @@ impl Tables {
             }
         }
         let reasons = Gap::ALL.into_iter().filter_map(|reason| Some(GapCount { reason, terminals: *gaps.get(&reason)? }));
-        let today = jiff::Zoned::now().date();
+        let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
         let uncured = self.rows.iter().filter(|row| row.news.vaccine.is_none());
         Coverage {
             threat: threat.to_owned(),
@@ -75,14 +76,16 @@ impl Tables {
     }
 
     fn maker(&self, row: &ThreatRow, fleet: &Fleet) -> MakerCover {
-        let cures = self.cures(Some(&row.maker));
+        let cures = Cures::new([row], &self.newest, &self.withdrawn, None);
         let protected = fleet.configurations.iter().filter(|held| cures.gap(&held.row).is_none());
         MakerCover {
             maker: row.maker.clone(),
+            threat: row.news.threat.clone(),
             danger: row.news.danger,
             discovered: row.news.discovered,
             expected: row.news.expected,
             vaccine: row.news.vaccine.clone(),
+            also: row.also.clone(),
             terminals: protected.map(|held| held.terminals).sum(),
         }
     }
@@ -144,7 +147,10 @@ impl Tables {
 
 /// A threat with how many are protected against it.
 pub(crate) struct Open {
+    /// The first of its names, in the order of bytes.
     pub(crate) threat: String,
+    /// The others, in that order.
+    pub(crate) others: Vec<String>,
     /// The highest that a maker gives it.
     pub(crate) danger: Danger,
     /// The first day on which a maker found it.
@@ -157,27 +163,36 @@ pub(crate) struct Open {
     pub(crate) expected: Option<Date>,
 }
 
-/// Threats of at least this danger, those first against which most are unprotected. `rows` ascend by threat.
+/// Threats of at least this danger, each once whatever makers call it, those first against which most are unprotected.
 /// O(threats × configurations).
 pub(crate) fn by_threat(
     rows: &[ThreatRow],
+    ids: &ThreatIds,
     newest: &[ChannelRelease],
     withdrawn: &[Withdrawn],
     fleet: &Fleet,
     least: Danger,
 ) -> Vec<Open> {
-    let threats = rows.chunk_by(|a, b| a.news.threat == b.news.threat);
-    let open = threats.filter_map(|rows| {
+    let mut threats = BTreeMap::<&str, Vec<&ThreatRow>>::new();
+    for row in rows {
+        threats.entry(ids.id(&row.news.threat)).or_default().push(row);
+    }
+    let open = threats.into_values().filter_map(|rows| {
         let danger = rows.iter().map(|row| row.news.danger).max().filter(|danger| *danger >= least)?;
-        let cures = Cures::new(rows, newest, withdrawn, None);
+        let cures = Cures::new(rows.iter().copied(), newest, withdrawn, None);
         let protected = fleet.configurations.iter().filter(|held| cures.gap(&held.row).is_none());
         let protected = protected.map(|held| held.terminals).sum();
         let uncured = rows.iter().filter(|row| row.news.vaccine.is_none());
+        let makers = |rows: &[&ThreatRow]| rows.iter().map(|row| &row.maker).collect::<BTreeSet<_>>().len();
+        let cured: Vec<_> = rows.iter().copied().filter(|row| row.news.vaccine.is_some()).collect();
+        let names: BTreeSet<&str> = rows.iter().map(|row| row.news.threat.as_str()).collect();
+        let mut names = names.into_iter();
         Some(Open {
-            threat: rows[0].news.threat.clone(),
+            threat: names.next()?.to_owned(),
+            others: names.map(str::to_owned).collect(),
             danger,
             discovered: rows.iter().map(|row| row.news.discovered).min()?,
-            makers: (rows.iter().filter(|row| row.news.vaccine.is_some()).count(), rows.len()),
+            makers: (makers(&cured), makers(&rows)),
             protected,
             unprotected: fleet.terminals() - fleet.unheard - protected,
             expected: uncured.filter_map(|row| row.news.expected).min(),

@@ -105,16 +105,18 @@ fn counts(coverage: &Coverage) -> Markup {
 fn makers(coverage: &Coverage) -> Markup {
     table(
         "Makers who know the threat",
-        &columns(&["maker", "danger", "discovered", "vaccine", "#in force on"]),
+        &columns(&["maker", "calls it", "danger", "discovered", "vaccine", "#in force on"]),
         &html! {
             @for maker in &coverage.makers {
                 tr {
                     th scope="row" { (text(maker.maker.as_str())) }
+                    td { (text(&maker.threat)) }
                     td { (danger(maker.danger)) }
                     td { (maker.discovered) }
                     td {
                         @if let Some(vaccine) = &maker.vaccine {
                             (vaccine.date) ", " (vaccine.since.channel.to_string()) " since " b { (vaccine.since.release) }
+                            @for other in &maker.also { ", " (other.channel.to_string()) " since " b { (other.release) } }
                         } @else { (expected(maker.expected)) }
                     }
                     td.n { (number(maker.terminals)) }
@@ -149,8 +151,8 @@ async fn all(app: &AppState, who: &SignedIn, asked: &Asked) -> Result<Markup, Fa
     let fleet = app.store.fleet().await?;
     let least = asked.danger.unwrap_or(Danger::High);
     let q = typed(asked.q.as_ref()).to_lowercase();
-    let mut open = by_threat(&threats, &newest, &withdrawn, &fleet, least);
-    open.retain(|threat| threat.threat.to_lowercase().contains(&q));
+    let mut open = by_threat(&threats, &app.store.threat_ids().await?, &newest, &withdrawn, &fleet, least);
+    open.retain(|open| open.others.iter().chain([&open.threat]).any(|name| name.to_lowercase().contains(&q)));
     let heard = fleet.terminals() - fleet.unheard;
     let words = |danger| match danger {
         Danger::High => "high",
@@ -183,6 +185,14 @@ async fn all(app: &AppState, who: &SignedIn, asked: &Asked) -> Result<Markup, Fa
     Ok(page(who, "/coverage", "Coverage", &body))
 }
 
+/// A threat's name, and how many others it has.
+pub(crate) fn name(open: &Open) -> Markup {
+    html! {
+        a href=(link("/coverage", &[("threat", &open.threat)])) { (text(&open.threat)) }
+        @if !open.others.is_empty() { " " span.muted { "and " (counted(open.others.len() as u64, "other name", "other names")) } }
+    }
+}
+
 fn rows(open: &[Open], heard: u64) -> Markup {
     let names = ["threat", "danger", "discovered", "#unprotected", "", "cure from", "expected"];
     table(
@@ -192,7 +202,7 @@ fn rows(open: &[Open], heard: u64) -> Markup {
             @if open.is_empty() { (nothing(7, "No threat is like that.")) }
             @for threat in open {
                 tr {
-                    th scope="row" { a href=(link("/coverage", &[("threat", &threat.threat)])) { (text(&threat.threat)) } }
+                    th scope="row" { (name(threat)) }
                     td { (danger(threat.danger)) }
                     td { (threat.discovered) }
                     td.n { (number(threat.unprotected)) " " span.muted { (percent(threat.unprotected, heard)) } }

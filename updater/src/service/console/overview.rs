@@ -23,7 +23,7 @@ pub(crate) async fn show(State(app): State<AppState>, who: SignedIn) -> Result<M
     let (fleet, held) = (app.store.fleet().await?, app.store.held_releases().await?);
     let (threats, newest, withdrawn) = (app.store.threats().await?, app.store.newest().await?, app.store.withdrawn().await?);
     let now = super::page::now();
-    let mut open = by_threat(&threats, &newest, &withdrawn, &fleet, Danger::High);
+    let mut open = by_threat(&threats, &app.store.threat_ids().await?, &newest, &withdrawn, &fleet, Danger::High);
     open.retain(|threat| threat.unprotected > 0 || threat.makers.0 == 0);
     let faults = app.store.faults(now - DAY).await?;
     let mut silent = Vec::new();
@@ -118,7 +118,7 @@ fn threats_open(open: &[Open], fleet: &Fleet) -> Markup {
         @if open.is_empty() { (nothing(5, "None: every terminal that was heard of runs a cure for every dangerous threat.")) }
         @for threat in open.iter().take(SHOWN) {
             tr {
-                th scope="row" { a href=(link("/coverage", &[("threat", &threat.threat)])) { (text(&threat.threat)) } }
+                th scope="row" { (super::coverage::name(threat)) }
                 td { (danger(threat.danger)) }
                 td.n { (number(threat.unprotected)) " " span.muted { "of " (number(all)) } }
                 td.grow { (bar(threat.unprotected, all, "bad")) }

@@ -15,16 +15,20 @@ pub(crate) struct Cures<'a> {
 }
 
 impl<'a> Cures<'a> {
-    /// From the countering table's rows of the threat; of one maker's alone, if `maker` is named.
+    /// From the countering table's rows of the threat, by all of its names; of one maker's alone, if `maker` is named.
     pub(crate) fn new(
-        rows: &'a [ThreatRow],
+        rows: impl IntoIterator<Item = &'a ThreatRow>,
         newest: &'a [ChannelRelease],
         withdrawn: &'a [Withdrawn],
         maker: Option<&MakerName>,
     ) -> Self {
-        let counting = rows.iter().filter(|row| maker.is_none_or(|maker| row.maker == *maker));
-        let cures = counting.filter_map(|row| row.news.vaccine.as_ref());
-        let since: HashMap<_, _> = cures.map(|cure| (&cure.since.channel, cure.since.release)).collect();
+        let counting = rows.into_iter().filter(|row| maker.is_none_or(|maker| row.maker == *maker));
+        let mut since = HashMap::new();
+        for at in counting.flat_map(ThreatRow::cures) {
+            // A maker can have two names for it, of which one was cured first.
+            let first = since.entry(&at.channel).or_insert(at.release);
+            *first = at.release.min(*first);
+        }
         let withdrawn = withdrawn.iter().filter(|withdrawn| since.contains_key(&withdrawn.at.channel));
         let withdrawn = withdrawn.map(|withdrawn| (&withdrawn.at.channel, withdrawn.at.release)).collect();
         let mut cures = Cures { since, withdrawn, available: Vec::new() };
@@ -69,7 +73,7 @@ mod tests {
         let vaccine = cure.map(|since| Vaccine { date: date(2026, 11, 12), since });
         let discovered = date(2026, 11, 10);
         let news = ThreatNews { threat: "x".to_owned(), danger: Danger::High, discovered, expected: None, vaccine };
-        ThreatRow { maker: maker.parse().unwrap(), news }
+        ThreatRow::said(maker.parse().unwrap(), news)
     }
 
     fn runs(designation: Designation, applied: &[ChannelRelease]) -> UserRow {

@@ -11,7 +11,10 @@ use crate::wire::{TerminalRow, ThreatRow};
 use sqlx::any::AnyArguments;
 use sqlx::query::QueryAs;
 use sqlx::{Any, AssertSqlSafe, FromRow};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+
+/// Names of one threat beyond which the whole table is read at once.
+const NAMES_ASKED_MAX: usize = 16;
 
 macro_rules! listed {
     ($rest:literal) => {
@@ -180,8 +183,25 @@ impl Store {
         query.fetch_all(&self.pool).await?.into_iter().map(ListedSql::read).collect()
     }
 
-    /// What makers say of one threat.
-    pub(crate) async fn threat(&self, threat: &str) -> Result<Vec<ThreatRow>, StoreError> {
+    /// What makers say of a threat, by whichever of its names, by maker and name.
+    pub(crate) async fn threat_by_any_name(&self, threat: &str) -> Result<Vec<ThreatRow>, StoreError> {
+        let ids = self.threat_ids().await?;
+        let names: HashSet<&str> = ids.names(threat).collect();
+        let mut rows = Vec::new();
+        if names.len() <= NAMES_ASKED_MAX {
+            for name in names {
+                rows.extend(self.threat(name).await?);
+            }
+        } else {
+            rows = self.threats().await?;
+            rows.retain(|row| names.contains(row.news.threat.as_str()));
+        }
+        rows.sort_by(|a, b| (&a.maker, &a.news.threat).cmp(&(&b.maker, &b.news.threat)));
+        Ok(rows)
+    }
+
+    /// What makers say of one name.
+    async fn threat(&self, threat: &str) -> Result<Vec<ThreatRow>, StoreError> {
         let sql = with_records("SELECT * FROM threats WHERE threat = $1 AND withdrawn = 0", "maker");
         read_rows(sqlx::query_as::<_, ThreatSql>(AssertSqlSafe(sql)).bind(threat).fetch_all(&self.pool).await?)
     }
