@@ -83,7 +83,7 @@ pub struct MakerCover {
     pub terminals: u64,
 }
 
-/// Who is protected against a threat. `protected + unprotected + unknown` is the whole fleet.
+/// Who is protected against a threat. `protected + unprotected + unknown + revoked` is the whole fleet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Coverage {
     /// The threat.
@@ -98,6 +98,9 @@ pub struct Coverage {
     pub unprotected: u64,
     /// Terminals that have not said what they run.
     pub unknown: u64,
+    /// Terminals that the operator revoked: they are served nothing, so nobody waits for them.
+    #[serde(default)]
+    pub revoked: u64,
     /// Why the unprotected are; only reasons that some have.
     pub reasons: Vec<GapCount>,
     /// What makers say of it, by maker, and by what they call it.

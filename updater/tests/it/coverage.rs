@@ -6,7 +6,7 @@ use sqlx::{Connection, Executor, PgConnection};
 use std::time::Duration;
 use updater::maker::Maker;
 use updater::service::Database;
-use updater::wire::{Danger, Designation, Gap, GapCount, News, Reason, ThreatNews, Vaccine};
+use updater::wire::{Blocked, Danger, Designation, Gap, GapCount, News, Reason, ThreatNews, Vaccine};
 
 const THREAT: &str = "Win.Worm.X/α & <b>";
 
@@ -203,4 +203,47 @@ async fn a_threat_of_two_names_is_one_threat() {
     acme.news(&world.url, &says("Stormy", Some(("acme/stable", 9)))).await.unwrap();
     assert_eq!(count("Stormy").await.0, 2);
     assert_eq!(world.operator.coverage("Storm", None).await.unwrap_err().code(), "threat_unknown");
+}
+
+/// A machine that was stolen is served nothing and updates never: it is in a count of its own, not among those that somebody waits for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_terminal_is_not_among_the_unprotected() {
+    let world = World::new().await;
+    let acme = world.maker("acme").await;
+    world.publish(&acme, "acme/stable", 1, 0..50).await;
+    let kept = world.terminal("kept", &["acme/stable"], Designation::Own).await;
+    let stolen = world.terminal("stolen", &["acme/stable"], Designation::Own).await;
+    let unheard = world.terminal("unheard", &["acme/stable"], Designation::Own).await;
+    for terminal in [&kept, &stolen] {
+        terminal.agent.update().await.unwrap();
+    }
+    world.publish(&acme, "acme/stable", 2, 0..51).await;
+    kept.agent.update().await.unwrap();
+    news(&acme, &world, None, Some(("acme/stable", 2))).await;
+    let counts = async || {
+        let count = world.operator.coverage(THREAT, None).await.unwrap();
+        let listed = world.operator.coverage_terminals(THREAT, None, None, 10).await.unwrap().terminals.len();
+        (count.protected, count.unprotected, count.unknown, count.revoked, count.reasons.len(), listed)
+    };
+    assert_eq!(counts().await, (1, 1, 1, 0, 1, 1));
+    // What the operator forbids is no cure that it could have, though who runs it is protected.
+    let reason = async || world.operator.coverage(THREAT, None).await.unwrap().reasons;
+    assert_eq!(reason().await, gaps(&[(Gap::NotUpdated, 1)]));
+    let blocked = Blocked { at: at("acme/stable", 2), words: String::new() };
+    world.operator.block(&blocked).await.unwrap();
+    assert_eq!(reason().await, gaps(&[(Gap::NoCure, 1)]));
+    world.operator.unblock(&blocked.at).await.unwrap();
+    world.operator.revoke_terminal(&stolen.status().terminal.unwrap()).await.unwrap();
+    assert_eq!(counts().await, (1, 0, 1, 1, 0, 0));
+    world.operator.revoke_terminal(&unheard.status().terminal.unwrap()).await.unwrap();
+    assert_eq!(counts().await, (1, 0, 0, 2, 0, 0));
+    // The user table shows it all the same, and finds it by what it ran.
+    assert_eq!(world.operator.terminals().await.unwrap().len(), 3);
+    let found = world.operator.terminals_after(None, "acme/stable").await.unwrap().unwrap();
+    assert!(found.iter().any(|row| row.revoked_at.is_some() && row.applied == [at("acme/stable", 1)]));
+    // What is revoked cannot be approved, as if that brought it back.
+    let stolen = stolen.status().terminal.unwrap();
+    assert_eq!(world.operator.approve_terminal(&stolen).await.unwrap_err().code(), "terminal_revoked");
+    world.operator.remove_terminal(&stolen).await.unwrap();
+    assert_eq!(counts().await, (1, 0, 0, 1, 0, 0));
 }

@@ -51,6 +51,9 @@ fn print(coverage: &Coverage) {
         say!("    {:>9} {} ({})", gap.terminals, gap.reason.words(), gap.reason.code());
     }
     say!("  unknown     {:>9}", coverage.unknown);
+    if coverage.revoked > 0 {
+        say!("  revoked     {:>9}", coverage.revoked);
+    }
     for maker in &coverage.makers {
         let cure = match (&maker.vaccine, maker.expected) {
             (Some(vaccine), _) => {

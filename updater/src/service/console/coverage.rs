@@ -9,6 +9,7 @@ use super::session::SignedIn;
 use super::threats::expected;
 use super::{Address, Fault};
 use crate::service::AppState;
+use crate::service::coverage::rule::Releases;
 use crate::service::coverage::{Open, Question, Tables, by_threat, cursor, cursor_text};
 use crate::wire::{Coverage, Danger, Gap, UnprotectedTerminal};
 use axum::extract::State;
@@ -74,7 +75,7 @@ pub(crate) async fn show(
 }
 
 fn counts(coverage: &Coverage) -> Markup {
-    let all = coverage.protected + coverage.unprotected + coverage.unknown;
+    let all = coverage.protected + coverage.unprotected + coverage.unknown + coverage.revoked;
     let row = |words: &Markup, terminals: u64, class: &str| {
         html! {
             tr {
@@ -96,6 +97,10 @@ fn counts(coverage: &Coverage) -> Markup {
                     (row(&html! { span.sub { a href=(href) { (gap.reason.words()) } } }, gap.terminals, "bad faint"))
                 }
                 (row(&html! { "not heard of yet" }, coverage.unknown, "muted"))
+                @if coverage.revoked > 0 {
+                    @let href = link("/terminals", &[("lag", "revoked")]);
+                    (row(&html! { a href=(href) { "revoked" } }, coverage.revoked, "muted"))
+                }
             }
         }
         @if let Some(next) = coverage.next { p { "The next cure is expected on " b { (next) } "." } }
@@ -105,12 +110,11 @@ fn counts(coverage: &Coverage) -> Markup {
 fn makers(coverage: &Coverage) -> Markup {
     table(
         "Makers who know the threat",
-        &columns(&["maker", "calls it", "danger", "discovered", "vaccine", "#in force on"]),
+        &columns(&["maker", "danger", "discovered", "vaccine", "#in force on", "calls it"]),
         &html! {
             @for maker in &coverage.makers {
                 tr {
                     th scope="row" { (text(maker.maker.as_str())) }
-                    td { (text(&maker.threat)) }
                     td { (danger(maker.danger)) }
                     td { (maker.discovered) }
                     td {
@@ -120,6 +124,7 @@ fn makers(coverage: &Coverage) -> Markup {
                         } @else { (expected(maker.expected)) }
                     }
                     td.n { (number(maker.terminals)) }
+                    td { (text(&maker.threat)) }
                 }
             }
         },
@@ -147,11 +152,11 @@ fn listed(terminals: &[UnprotectedTerminal]) -> Markup {
 }
 
 async fn all(app: &AppState, who: &SignedIn, asked: &Asked) -> Result<Markup, Fault> {
-    let (threats, newest, withdrawn) = (app.store.threats().await?, app.store.newest().await?, app.store.withdrawn().await?);
+    let (threats, releases) = (app.store.threats().await?, Releases::of(&app.store).await?);
     let fleet = app.store.fleet().await?;
     let least = asked.danger.unwrap_or(Danger::High);
     let q = typed(asked.q.as_ref()).to_lowercase();
-    let mut open = by_threat(&threats, &app.store.threat_ids().await?, &newest, &withdrawn, &fleet, least);
+    let mut open = by_threat(&threats, &app.store.threat_ids().await?, &releases, &fleet, least);
     open.retain(|open| open.others.iter().chain([&open.threat]).any(|name| name.to_lowercase().contains(&q)));
     let heard = fleet.terminals() - fleet.unheard;
     let words = |danger| match danger {

@@ -6,6 +6,7 @@ use super::lag::{GROUPS, Published};
 use super::page::{ago, bar, columns, counted, danger, link, nothing, number, page, percent, table, text};
 use super::session::SignedIn;
 use crate::service::AppState;
+use crate::service::coverage::rule::Releases;
 use crate::service::coverage::{Open, by_threat};
 use crate::service::store::console::FaultGroup;
 use crate::service::store::coverage::Fleet;
@@ -21,9 +22,10 @@ const SHOWN: usize = 8;
 pub(crate) async fn show(State(app): State<AppState>, who: SignedIn) -> Result<Markup, Fault> {
     app.beacons.flush(&app.store).await;
     let (fleet, held) = (app.store.fleet().await?, app.store.held_releases().await?);
-    let (threats, newest, withdrawn) = (app.store.threats().await?, app.store.newest().await?, app.store.withdrawn().await?);
+    let (threats, newest, counting) =
+        (app.store.threats().await?, app.store.newest().await?, Releases::of(&app.store).await?);
     let now = super::page::now();
-    let mut open = by_threat(&threats, &app.store.threat_ids().await?, &newest, &withdrawn, &fleet, Danger::High);
+    let mut open = by_threat(&threats, &app.store.threat_ids().await?, &counting, &fleet, Danger::High);
     open.retain(|threat| threat.unprotected > 0 || threat.makers.0 == 0);
     let faults = app.store.faults(now - DAY).await?;
     let mut silent = Vec::new();

@@ -26,6 +26,11 @@ macro_rules! listed {
     };
 }
 
+/// Terminals that were not heard of since $1; `+ 0` has the other index taken, that of the revoked ones alone.
+pub(super) const SILENT: &str = "SELECT COUNT(*) FROM terminals WHERE COALESCE(last_contact, 0) < $1";
+pub(super) const SILENT_REVOKED: &str =
+    "SELECT COUNT(*) FROM terminals WHERE revoked_at IS NOT NULL AND COALESCE(last_contact, 0) + 0 < $1";
+
 /// A row of the user table with the number of its configuration.
 pub(crate) struct Listed {
     pub(crate) row: TerminalRow,
@@ -142,7 +147,8 @@ impl Store {
         }
     }
 
-    /// At most `limit` terminals that have one of `configurations`, which ascend, after `after`: by configuration, then by number.
+    /// At most `limit` terminals that are not revoked and have one of `configurations`, which ascend, after `after`: by configuration, then
+    /// by number.
     ///
     /// Three queries at most, each of one range of an index: the rest of the configuration in which the last page ended, those that
     /// fit the page as a whole, the beginning of the next. In one query, databases would sort all that there is.
@@ -164,8 +170,10 @@ impl Store {
             room -= terminals;
         }
         if !whole.is_empty() && page.len() < limit {
-            let sql =
-                format!(listed!("t.configuration IN ({}) ORDER BY t.configuration, t.terminal LIMIT $1"), numbers(&whole));
+            let sql = format!(
+                listed!("t.configuration IN ({}) AND t.revoked_at IS NULL ORDER BY t.configuration, t.terminal LIMIT $1"),
+                numbers(&whole)
+            );
             page.extend(self.listed(sqlx::query_as(AssertSqlSafe(sql)).bind(rows(limit - page.len()))).await?);
         }
         if let Some((id, _)) = left.pop_front().filter(|_| page.len() < limit) {
@@ -175,7 +183,7 @@ impl Store {
     }
 
     async fn terminals_in(&self, configuration: i64, after: &str, limit: usize) -> Result<Vec<Listed>, StoreError> {
-        let sql = listed!("t.configuration = $1 AND t.terminal > $2 ORDER BY t.terminal LIMIT $3");
+        let sql = listed!("t.configuration = $1 AND t.terminal > $2 AND t.revoked_at IS NULL ORDER BY t.terminal LIMIT $3");
         self.listed(sqlx::query_as(sql).bind(configuration).bind(after).bind(rows(limit))).await
     }
 
@@ -212,10 +220,15 @@ impl Store {
         super::nat(sqlx::query_as::<_, (i64,)>(AssertSqlSafe(sql)).fetch_one(&self.pool).await?.0)
     }
 
-    /// How many terminals were last heard of before this time, in seconds since 1970. Looks only at those, by an index.
+    /// How many terminals that are not revoked were last heard of before this time, in seconds since 1970. Looks only at those and at the
+    /// revoked ones, by an index of each.
     pub(crate) async fn silent_since(&self, at: i64) -> Result<u64, StoreError> {
-        let count = sqlx::query_as::<_, (i64,)>("SELECT COUNT(*) FROM terminals WHERE COALESCE(last_contact, 0) < $1");
-        super::nat(count.bind(at).fetch_one(&self.pool).await?.0)
+        let mut counts = Vec::new();
+        for sql in [SILENT, SILENT_REVOKED] {
+            let count = sqlx::query_as::<_, (i64,)>(sql).bind(at).fetch_one(&self.pool).await?.0;
+            counts.push(super::nat(count)?);
+        }
+        Ok(counts[0].saturating_sub(counts[1]))
     }
 }
 

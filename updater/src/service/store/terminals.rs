@@ -104,10 +104,12 @@ impl Store {
         Ok(true)
     }
 
-    /// Lets a terminal that waits for approval go on, and takes back the remark that there are two of it; false when there is none.
+    /// Lets a terminal that waits for approval go on, and takes back the remark that there are two of it; false when there is none
+    /// that is not revoked.
     pub(crate) async fn approve_terminal(&self, by: &str, terminal: &str) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let approve = sqlx::query("UPDATE terminals SET pending = 0, cloned_at = NULL WHERE terminal = $1");
+        let approve =
+            sqlx::query("UPDATE terminals SET pending = 0, cloned_at = NULL WHERE terminal = $1 AND revoked_at IS NULL");
         let approved = approve.bind(terminal).execute(&mut *tx).await?;
         if approved.rows_affected() == 0 {
             return Ok(false);
