@@ -253,7 +253,7 @@ pub struct Blocked {
     /// The release.
     #[serde(flatten)]
     pub at: ChannelRelease,
-    /// Why, for those who run it.
+    /// Why, for those who run it: at most 500 bytes.
     #[serde(default)]
     pub words: String,
 }
