@@ -582,6 +582,8 @@ pub(crate) enum BundleCommand {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        network: NetworkArgs,
     },
 }
 

@@ -196,15 +196,21 @@ fn is_private_key(head: &[u8]) -> bool {
 /// Writes a whole file beside its place, synced, and renames it there: the old one stays until the new one is complete. What a symbolic
 /// link names is replaced, not the link; what is no regular file, such as a device, is written as it is; a private key is refused.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    write_with(path, |out| out.write_all(bytes))
+}
+
+/// The same for what is not in memory: `fill` writes it.
+pub(crate) fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        return fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()));
+        let written = fs::OpenOptions::new().write(true).truncate(true).open(path).and_then(|mut out| fill(&mut out));
+        return written.with_context(|| format!("cannot write {}", path.display()));
     }
     spare_key(path)?;
     let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let save = || -> io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
+        fill(&mut file)?;
         file.as_file().set_permissions(readable())?;
         file.as_file().sync_all()?;
         file.persist(path)?;

@@ -34,6 +34,7 @@
 //! A switch of makers keeps the old maker's generation until the new one has passed its test and is in force: there is no
 //! moment without protection. While any part of an assignment fails or is held back, nothing that is in force is dropped.
 
+mod any_path;
 mod backoff;
 mod bundle;
 mod clock;
@@ -67,18 +68,19 @@ mod window;
 
 use crate::Channel;
 use crate::disk::{Checkpoint, Disk, DiskError, Lock};
-use crate::http::{Client, HttpError, Network, Proof, is_request_id};
+use crate::http::{Client, HttpError, Network, Proof, Times, is_request_id};
 use crate::keys::SigningKey;
 use crate::random;
 use crate::tuf::{self, TufError};
-use crate::wire::{CheckedIn, Designation, Enrol, Enrolled, Reported, Sha256Hex, TerminalFacts};
+use crate::wire::{ChannelRelease, CheckedIn, Designation, Enrol, Enrolled, Reported, Sha256Hex, TerminalFacts};
 pub use backoff::BackOff;
 use backoff::{BackOffs, SERVICE};
-pub use bundle::{BundleError, Entry, Exported, Index, export, gather, read_index};
+pub use bundle::{BundleError, Entry, Exported, Gathered, Index, gather, read_index};
 pub use daemon::{Daemon, Tick};
 pub use error::AgentError;
 pub use fetch::Transfer;
 use follow::Session;
+use generation::MANIFEST_FILE;
 pub use generation::{Installed, Manifest};
 pub use import::Imported;
 pub use journal::{JournalEntry, JournalEvent, journal};
@@ -92,7 +94,9 @@ pub use report::{
 };
 use reqwest::Method;
 pub use self_test::{CleanFile, HarmfulFile, SelfTest, SelfTestError, SelfTestPlan};
-pub use settings::{Bundles, Consent, Probation, SETTINGS_FILE, SelfTestLimits, Settings, Trigger, Triggers, WhenStale};
+pub use settings::{
+    Bundles, Connection, Consent, Probation, SETTINGS_FILE, SelfTestLimits, Settings, Trigger, Triggers, WhenStale,
+};
 use state::{Identity, State};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -225,6 +229,14 @@ pub fn installed_database(state_dir: &Path) -> Result<Option<PathBuf>, AgentErro
     Ok(Some(database))
 }
 
+/// The releases that a database in force was linked from, for who scans with it; none for a database that stands elsewhere, or whose
+/// manifest cannot be read. One small file is read.
+pub fn releases_of(database: &Path) -> Vec<ChannelRelease> {
+    let manifest = std::fs::read(database.with_file_name(MANIFEST_FILE)).ok();
+    let manifest = manifest.and_then(|text| serde_json::from_slice::<Manifest>(&text).ok());
+    manifest.map(|manifest| manifest.releases()).unwrap_or_default()
+}
+
 /// Reads a terminal's state; no lock, no network; hashes the database. A folder that holds nothing is a terminal that is not enrolled, and
 /// what is wrong with an installation is told in [`Status::damage`].
 ///
@@ -299,7 +311,8 @@ impl Agent {
         self
     }
 
-    /// Reaches the service by these settings. Default: [`Network::default`].
+    /// Reaches the service by these settings, whose proxy and certificates go before those of the owner's [`Settings`]. Default:
+    /// [`Network::default`].
     #[must_use]
     pub fn network(mut self, network: Network) -> Self {
         self.network = network;
@@ -349,7 +362,7 @@ impl Agent {
             return Err(AgentError::AlreadyEnrolled { terminal: identity.terminal, service });
         }
         let expected = root_of_token(&enrolment.token)?;
-        let client = self.client(&enrolment.service)?;
+        let client = self.client(&enrolment.service, &Settings::load(state.folder())?)?;
         let root = client.get("/metadata/1.root.json", tuf::METADATA_LEN_MAX, &mut |_| {}).await?;
         let found = Sha256Hex::of(&root);
         if found != expected {
@@ -436,10 +449,7 @@ impl Agent {
         let session = self.session(settings, identity, installed, stage_only)?;
         let updated = self.update_in(&session, fully || fell_back.is_some()).await;
         self.note_end(updated.is_err());
-        session.journal.note(match &updated {
-            Ok(report) => JournalEvent::Ended { outcome: report.outcome.code().to_owned(), words: None },
-            Err(error) => JournalEvent::Ended { outcome: error.code().to_owned(), words: Some(error.to_string()) },
-        });
+        session.journal.note_end(updated.as_ref().map(|report| report.outcome));
         updated.map(|report| UpdateReport { fell_back, ..report })
     }
 
@@ -450,14 +460,29 @@ impl Agent {
         installed: Option<Manifest>,
         stage_only: bool,
     ) -> Result<Session, AgentError> {
-        let source = Source::Service(self.client(&identity.service)?);
+        let source = Source::Service(self.client(&identity.service, &settings)?);
         let (journal, progress) = (self.state.journal(), Mutex::default());
         let key = SigningKey::load(&self.state.disk, &self.state.key_path())?;
         Ok(Session { installed, settings, stage_only, identity, source, key, progress, journal })
     }
 
+    /// How services are reached: as whoever made this agent says, else as the owner's settings do.
+    fn network_by(&self, settings: &Settings) -> Network {
+        let mut network = self.network.clone();
+        network.proxy = network.proxy.or_else(|| settings.network.proxy.clone());
+        let ca_file = settings.network.ca.as_ref().map(|file| self.state.folder().join(file));
+        network.ca_file = network.ca_file.or(ca_file);
+        network
+    }
+
+    /// By what time certificates are judged.
+    fn times(&self) -> Times {
+        let known = self.state.trusted().ok().and_then(|trusted| clock::signed_at(&trusted));
+        Times { clock: self.state.clock(), known }
+    }
+
     /// A client whose requests are written in the journal.
-    fn client(&self, service: &Url) -> Result<Client, HttpError> {
+    fn client(&self, service: &Url, settings: &Settings) -> Result<Client, HttpError> {
         let journal = self.state.journal();
         let teller = move |method: &Method, path: &str, seen: Result<(u16, Option<&str>), &HttpError>| {
             let (method, path) = (method.to_string(), path.to_owned());
@@ -472,7 +497,7 @@ impl Agent {
                 }
             });
         };
-        Ok(Client::with(service, &self.network)?.telling(Arc::new(teller)))
+        Ok(Client::judging(service, &self.network_by(settings), self.times())?.telling(Arc::new(teller)))
     }
 
     /// What the next update would do. Checks in, as an update does, and fetches and changes nothing that is installed.
@@ -566,6 +591,7 @@ impl Agent {
             return Err(AgentError::NoPrevious);
         }
         let _lock = self.lock()?;
+        self.state.set_damaged_aside()?;
         let from = self.state.current()?.ok_or(AgentError::NoPrevious)?;
         let to = self.state.manifest(from)?.previous.ok_or(AgentError::NoPrevious)?;
         if !self.state.is_whole(to)? {

@@ -75,12 +75,14 @@ pub enum DirectorError {
         reason: String,
     },
     /// Its time is over.
-    #[error("the {kind} expired at {at}")]
+    #[error("the {kind} expired at {at}, and this machine's clock says {now}")]
     Expired {
         /// Which document.
         kind: &'static str,
         /// When.
         at: Time,
+        /// What time it is here.
+        now: Time,
     },
     /// It is meant for another terminal or another cohort.
     #[error("the assignment is for {found}, this is {expected}")]
@@ -115,10 +117,12 @@ pub enum DirectorError {
         expected: u64,
     },
     /// The time of a one-off is over.
-    #[error("the one-off expired at {at}")]
+    #[error("the one-off expired at {at}, and this machine's clock says {now}")]
     OneOffExpired {
         /// When.
         at: Time,
+        /// What time it is here.
+        now: Time,
     },
     /// There was a newer one for this cohort.
     #[error("the assignment of cohort {cohort} has number {found}, {least} or more is expected")]
@@ -284,8 +288,8 @@ fn check_expiry(kind: Kind, expires: i64, now: Time) -> Result<(), DirectorError
     let at = Time::from_second(expires).unwrap_or(Time::MIN);
     match kind {
         _ if at > now => Ok(()),
-        Kind::OneOff => Err(DirectorError::OneOffExpired { at }),
-        Kind::Assignment | Kind::Membership => Err(DirectorError::Expired { kind: kind.name(), at }),
+        Kind::OneOff => Err(DirectorError::OneOffExpired { at, now }),
+        Kind::Assignment | Kind::Membership => Err(DirectorError::Expired { kind: kind.name(), at, now }),
     }
 }
 

@@ -12,7 +12,7 @@
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -185,6 +185,21 @@ impl Disk {
         fs::read(path).map_err(|e| DiskError::new("read", path, e))
     }
 
+    /// Reads a whole file of at most `limit` bytes; what may have no end, as a device, is not read further either.
+    ///
+    /// # Errors
+    /// [`DiskError`], also for a longer one.
+    pub fn read_at_most(&self, path: &Path, limit: u64) -> Result<Vec<u8>, DiskError> {
+        let failed = |e| DiskError::new("read", path, e);
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(failed)?;
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 > limit {
+            return Err(failed(io::Error::other(format!("it has more than {limit} bytes"))));
+        }
+        Ok(bytes)
+    }
+
     /// Names in a folder, sorted; none when it is not there.
     ///
     /// # Errors
@@ -303,6 +318,17 @@ mod tests {
         }
         Disk::default().replace(&path, b"new", Access::Public).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
+    }
+
+    #[test]
+    fn no_more_is_read_than_is_wanted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs::write(&path, b"four").unwrap();
+        assert_eq!(Disk::default().read_at_most(&path, 4).unwrap(), b"four");
+        assert!(Disk::default().read_at_most(&path, 3).unwrap_err().to_string().contains("more than 3 bytes"));
+        #[cfg(unix)]
+        Disk::default().read_at_most(Path::new("/dev/zero"), 4096).unwrap_err();
     }
 
     #[test]

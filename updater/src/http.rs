@@ -9,6 +9,7 @@ mod answer;
 mod error;
 mod metadata;
 mod network;
+mod trust;
 
 use crate::keys::SigningKey;
 use crate::signed::{COUNTER_HEADER, Request, SIGNATURE_HEADER};
@@ -23,6 +24,7 @@ use reqwest::{Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+pub(crate) use trust::Times;
 use url::Url;
 
 /// Largest JSON answer, in bytes.
@@ -90,13 +92,14 @@ impl fmt::Debug for Told {
 }
 
 impl Client {
-    /// A client with the usual settings.
-    pub(crate) fn new(base: &Url) -> Result<Self, HttpError> {
-        Client::with(base, &Network::default())
+    /// A client that believes the machine's clock.
+    pub(crate) fn with(base: &Url, network: &Network) -> Result<Self, HttpError> {
+        Client::judging(base, network, Times::default())
     }
 
-    pub(crate) fn with(base: &Url, network: &Network) -> Result<Self, HttpError> {
-        let http = network.client(base)?;
+    /// A client that judges certificates by these times.
+    pub(crate) fn judging(base: &Url, network: &Network, times: Times) -> Result<Self, HttpError> {
+        let http = network.client(base, times)?;
         let mut base = base.clone();
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));

@@ -12,6 +12,9 @@ use std::path::Path;
 use std::str::FromStr;
 use tough::schema::key::{Ed25519Key, Ed25519Scheme, Key};
 
+/// Longest file of a private key, in bytes; those that are made here have 83.
+const KEY_LEN_MAX: u64 = 4096;
+
 /// A key could not be made, read or understood.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,6 +33,12 @@ pub enum KeyError {
     NotAPublicKey {
         /// Length of what was found.
         found: usize,
+    },
+    /// A public key whose signatures anybody can make.
+    #[error("{key} is no key that somebody can hold alone: anybody can sign for it")]
+    Weak {
+        /// The key, as it was given.
+        key: String,
     },
     /// The system's random source failed.
     #[error("the random source of this machine failed")]
@@ -62,7 +71,7 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError`].
     pub fn load(disk: &Disk, path: &Path) -> Result<Self, KeyError> {
-        let document = disk.read(path)?;
+        let document = disk.read_at_most(path, KEY_LEN_MAX)?;
         let pair = Ed25519KeyPair::from_pkcs8(&document);
         pair.map(SigningKey).map_err(|_| KeyError::Damaged { path: path.display().to_string() })
     }
@@ -110,12 +119,35 @@ impl PublicKey {
     }
 }
 
+/// Whether these 32 bytes are a point of small order: one of eight, of which some can be written in two ways. A signature by such a key
+/// holds for one message in so many, whoever made it up, so that a list of holders with one of them has a holder whom everybody can play.
+/// No key that is made as keys are made is one.
+pub(crate) fn is_weak(key: &[u8; 32]) -> bool {
+    /// The ordinates, least byte first, without the sign of the abscissa: 0, 1, -1, the two of order eight, and p and p + 1, which are other
+    /// ways to write 0 and 1.
+    const ORDINATES: [&str; 7] = [
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    ];
+    let mut ordinate = *key;
+    ordinate[31] &= 0x7f;
+    ORDINATES.contains(&hex::encode(ordinate).as_str())
+}
+
 impl FromStr for PublicKey {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
         let mut bytes = [0; 32];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| KeyError::NotAPublicKey { found: text.len() })?;
+        if is_weak(&bytes) {
+            return Err(KeyError::Weak { key: hex::encode(bytes) });
+        }
         Ok(PublicKey(bytes))
     }
 }
@@ -156,4 +188,42 @@ pub(crate) fn random_hex(bytes: usize) -> Result<String, KeyError> {
 /// Whether two secrets are equal, in time that does not tell where they differ.
 pub(crate) fn same_secret(a: &[u8], b: &[u8]) -> bool {
     aws_lc_rs::constant_time::verify_slices_are_equal(a, b).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_lc_rs::digest::{SHA512, digest};
+
+    /// A signature that nobody made: R is the neutral point and S is 0. It holds for every message whose hash is a multiple of the order
+    /// of the key, one in eight or more.
+    fn holds_for_what_nobody_signed(key: &str) -> bool {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(key, &mut bytes).unwrap();
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        (0_u32..256).any(|message| PublicKey(bytes).verifies(&message.to_le_bytes(), &signature))
+    }
+
+    #[test]
+    fn keys_that_anybody_can_sign_for_are_refused() {
+        let neutral = format!("01{}", "00".repeat(31));
+        assert!(holds_for_what_nobody_signed(&neutral) && holds_for_what_nobody_signed(&"00".repeat(32)), "why they are");
+        for weak in [
+            neutral.as_str(),
+            &"00".repeat(32),
+            &format!("{}80", "00".repeat(31)),
+            &format!("ec{}7f", "ff".repeat(30)),
+            &format!("ec{}", "ff".repeat(31)),
+            &format!("ed{}7f", "ff".repeat(30)),
+            "26E8958FC2B227B045C3F489F2EF98F0D5DFAC05D3C63339B13802886D53FC85",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        ] {
+            assert!(matches!(weak.parse::<PublicKey>(), Err(KeyError::Weak { .. })), "{weak}");
+            assert!(serde_json::from_str::<PublicKey>(&format!("\"{weak}\"")).is_err(), "{weak}");
+        }
+        let seed = digest(&SHA512, b"any");
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed.as_ref()[..32]).unwrap();
+        hex::encode(pair.public_key()).parse::<PublicKey>().unwrap();
+    }
 }

@@ -56,6 +56,8 @@ use url::Url;
 /// Greatest number of a release: 2^53 - 1, up to which every reader of JSON has the same integers. Far below what tables and metadata take,
 /// so that there is always a next one.
 pub const RELEASE_MAX: u64 = (1 << 53) - 1;
+/// Longest blob, in bytes: a publication takes no more.
+const BLOB_LEN_MAX: u64 = 512 << 20;
 /// Releases of one channel that the role keeps on offer.
 const RELEASES_LISTED_MAX: usize = 8;
 /// Withdrawn releases of one channel that the role tells of. A terminal that runs one before those has to wait for a newer release.
@@ -187,7 +189,7 @@ impl Maker {
     /// # Errors
     /// As of [`Maker::release`] and [`Maker::change_modules`].
     pub fn release_with(&self, blob: &Path, change: &ModuleChange) -> Result<ChannelRelease, MakerError> {
-        let bytes = self.disk.read(blob)?;
+        let bytes = self.disk.read_at_most(blob, BLOB_LEN_MAX)?;
         let described = blob::describe(&bytes);
         let new = described.map_err(|reason| MakerError::NotABlob { path: blob.to_owned(), reason })?;
         if new.channel.maker() != self.name.as_str() {

@@ -40,7 +40,10 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
                 }
             };
             let terminal = updater::block_on(agent.enroll(&enrolment(enroll)))?.map_err(hinted)?;
-            say!("enrolled as {terminal}; its key stays in {}", state.display());
+            let enrolled = json!({"terminal": terminal, "service": enroll.service});
+            print_or_json(args.json, &enrolled, |_| {
+                say!("enrolled as {terminal}; its key stays in {}", state.display());
+            })?;
             Ok(Exit::Fine)
         }
         AgentCommand::Update(update) => {
@@ -61,8 +64,12 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
         AgentCommand::Import { file } => {
             let imported = updater::block_on(agent.import(file))?.map_err(hinted)?;
             print_or_json(args.json, &imported, |imported| {
-                say!("a bundle of {}, which says it was made {} h ago", imported.service, imported.age_hours);
-                print_update(&imported.update);
+                let age = match imported.age_hours {
+                    hours @ 0.. => format!("{hours} h ago"),
+                    hours => format!("{} h from now, by this machine's clock", hours.saturating_neg()),
+                };
+                say!("a bundle of {}, which says it was made {age}", imported.service);
+                print_report(&imported.update, "by the bundle");
             })?;
             Ok(if imported.update.faults.is_empty() { Exit::Fine } else { Exit::Failed })
         }
@@ -71,7 +78,7 @@ pub(crate) fn run(args: &AgentArgs) -> anyhow::Result<Exit> {
             print_or_json(args.json, &plan, print_plan)?;
             Ok(Exit::Fine)
         }
-        AgentCommand::Run => run::run(&state, &agent),
+        AgentCommand::Run => run::run(&state, &agent, args.json),
         AgentCommand::Apply => {
             let staged = agent.apply().map_err(hinted)?;
             print_or_json(args.json, &staged, |staged| say!("generation {} is in force", staged.generation))?;
@@ -216,13 +223,17 @@ fn print_plan(plan: &Plan) {
 }
 
 fn print_update(report: &UpdateReport) {
+    print_report(report, if report.idle { "nothing has changed since the service said" } else { "the service says" });
+}
+
+/// A report, and who said what is to run.
+fn print_report(report: &UpdateReport, said: &str) {
     if let Some(back) = &report.fell_back {
         say!("scans died with generation {}; {} is in force again", back.from, back.to);
     }
     for warning in &report.warnings {
         remark!("warning: {} ({})", warning.words, warning.code);
     }
-    let said = if report.idle { "nothing has changed since the service said" } else { "the service says" };
     say!("{said}: {} ({})", report.assignment.words, report.assignment.reason.code());
     for channel in &report.channels {
         say!("{}", describe(channel));
@@ -242,7 +253,9 @@ fn print_update(report: &UpdateReport) {
                 say!("generation {} is tested and waits until {until}; in force: {generation}", staged.generation);
             }
         }
-        (Outcome::HeldBack, _) => say!("held back after a rollback; generation {generation} stays in force"),
+        (Outcome::HeldBack, _) => {
+            say!("held back after a rollback, a refusal or faults; generation {generation} stays in force");
+        }
         _ => say!("nothing to install; generation in force: {generation}"),
     }
 }
@@ -325,6 +338,12 @@ pub(crate) fn hinted(error: AgentError) -> anyhow::Error {
         AgentError::NotEnrolled(_) => Some("`titer agent enroll` enters this terminal at a service"),
         AgentError::Token => Some("the operator makes one with `titer admin enrolment-token`"),
         AgentError::Busy(_) => Some("wait for it; the lock goes with its process"),
+        AgentError::Http(ref http) if http.code() == "certificate_refused" => {
+            Some("look at this machine's clock, and at --ca; what is installed stays in force")
+        }
+        AgentError::Director(ref fault) if matches!(fault.code(), "assignment_expired" | "one_off_expired") => {
+            Some("if this machine's clock is right, tell the operator; what is installed stays in force")
+        }
         AgentError::Http(_) => Some("what is installed stays in force"),
         AgentError::SelfTest(SelfTestError::FlagsClean { .. }) => {
             Some("the release is at fault, or that file of this machine is; `docs/agent.md` says how to tell")

@@ -7,7 +7,7 @@ use super::admin::operator_token;
 use super::root::{existing_key, key_at};
 use crate::args::{MakerArgs, MakerCommand};
 use crate::exit::Exit;
-use crate::output::{say, with_hint, write_json};
+use crate::output::{coded, remark, say, write_json};
 use std::path::Path;
 use updater::maker::{Exported, KeyChange, Maker, MakerError, ModuleChange, cosign};
 use updater::wire::ChannelRelease;
@@ -74,7 +74,7 @@ async fn run_async(args: &MakerArgs) -> anyhow::Result<Exit> {
         }
         MakerCommand::Key { file } => {
             let key = key_at(file)?;
-            say!("{}: keep this file to yourself, and a copy in another place", file.display());
+            remark!("{}: keep this file to yourself, and a copy in another place", file.display());
             say!("{}", key.public());
         }
         MakerCommand::Sign { file, key } => {
@@ -158,24 +158,22 @@ fn open(args: &MakerArgs) -> anyhow::Result<Maker> {
 
 /// The error with its code, and advice where there is some.
 fn hinted(error: MakerError) -> anyhow::Error {
-    let message = format!("{error} ({})", error.code());
-    match error {
-        MakerError::NoMaker(_) => with_hint(message, "`titer maker init NAME --dir DIR` makes one"),
+    let hint = match error {
+        MakerError::NoMaker(_) => Some("`titer maker init NAME --dir DIR` makes one"),
         MakerError::SignerBehind { .. } => {
-            with_hint(message, "`titer maker restore` takes the newest role from the service; sign on top of that")
+            Some("`titer maker restore` takes the newest role from the service; sign on top of that")
         }
-        MakerError::SignaturesMissing { .. } => {
-            with_hint(message, "another holder adds theirs with `titer maker sign FILE --key KEY`")
-        }
-        MakerError::Busy(_) => with_hint(message, "wait for it; the lock goes with its process"),
+        MakerError::SignaturesMissing { .. } => Some("another holder adds theirs with `titer maker sign FILE --key KEY`"),
+        MakerError::Busy(_) => Some("wait for it; the lock goes with its process"),
         MakerError::Damaged { .. } => {
-            with_hint(message, "`titer maker restore` takes the role from the service; other files come from a backup")
+            Some("`titer maker restore` takes the role from the service; other files come from a backup")
         }
-        MakerError::KeyNotListed(_) => with_hint(message, "was another key meant? `keys.json` lists them"),
-        MakerError::NothingReleased => with_hint(message, "`titer maker release BLOB` signs a release"),
+        MakerError::KeyNotListed(_) => Some("was another key meant? `keys.json` lists them"),
+        MakerError::NothingReleased => Some("`titer maker release BLOB` signs a release"),
         MakerError::Http(ref http) if http.code() == "maker_unknown" => {
-            with_hint(message, "the operator registers a maker with `titer maker register`")
+            Some("the operator registers a maker with `titer maker register`")
         }
-        _ => anyhow::Error::msg(message),
-    }
+        _ => None,
+    };
+    coded(&error, error.code(), hint)
 }

@@ -2,11 +2,11 @@
 
 use crate::args::{RootArgs, RootCommand, RootRotateArgs};
 use crate::exit::Exit;
-use crate::output::{read, say, spare, with_hint, write, write_json};
+use crate::output::{coded, read, remark, say, spare, with_hint, write, write_json};
 use serde_json::json;
 use std::path::Path;
 use updater::disk::Disk;
-use updater::keys::{PublicKey, SigningKey};
+use updater::keys::{KeyError, PublicKey, SigningKey};
 use updater::root::{Changes, RootError, RootFile, RootRole};
 
 /// Runs `titer root`.
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &RootArgs) -> anyhow::Result<Exit> {
             }
             let holder = key_at(key)?;
             let root = output.as_ref().map(|_| first(&holder, service_keys, *days)).transpose()?;
-            say!("{}: keep this file to yourself, and a copy in another place", key.display());
+            remark!("{}: keep this file to yourself, and a copy in another place", key.display());
             say!("{}", holder.public());
             if let (Some(root), Some(output)) = (root, output) {
                 write(output, &root.bytes().map_err(hinted)?)?;
@@ -44,14 +44,15 @@ fn spare_new(key: &Path, output: &Path) -> anyhow::Result<()> {
 
 /// The key in this file, made when there is none.
 pub(crate) fn key_at(path: &Path) -> anyhow::Result<SigningKey> {
-    SigningKey::load_or_create(&Disk::default(), path)
-        .map_err(|error| with_hint(format!("{error} (key_failed)"), "a key file is never replaced"))
+    SigningKey::load_or_create(&Disk::default(), path).map_err(|error| {
+        coded(&error, "key_failed", matches!(error, KeyError::Damaged { .. }).then_some("a key file is never replaced"))
+    })
 }
 
 /// The key in this file, which must be there.
 pub(crate) fn existing_key(path: &Path) -> anyhow::Result<SigningKey> {
     let hint = "`titer root init --key FILE` makes a key, `titer maker key FILE` one for a maker";
-    SigningKey::load(&Disk::default(), path).map_err(|error| with_hint(format!("{error} (key_failed)"), hint))
+    SigningKey::load(&Disk::default(), path).map_err(|error| coded(&error, "key_failed", Some(hint)))
 }
 
 fn first(holder: &SigningKey, service_keys: &[(RootRole, PublicKey)], days: u32) -> anyhow::Result<RootFile> {
@@ -140,14 +141,13 @@ fn open(path: &Path) -> anyhow::Result<RootFile> {
 }
 
 fn hinted(error: RootError) -> anyhow::Error {
-    let message = format!("{error} ({})", error.code());
-    match error {
-        RootError::NoKeyOf(_) => with_hint(
-            message,
+    let hint = match error {
+        RootError::NoKeyOf(_) => Some(
             "at the service `titer root init --key DATA/keys/ROLE.pk8` makes such a key and prints its public half, for --service-key ROLE=KEY \
              here; a service that is started on an empty folder does all of this by itself (docs/keys.md)",
         ),
-        RootError::KeyNotListed(_) => with_hint(message, "`titer root show` lists the keys; was another file meant?"),
-        _ => anyhow::Error::msg(message),
-    }
+        RootError::KeyNotListed(_) => Some("`titer root show` lists the keys; was another file meant?"),
+        _ => None,
+    };
+    coded(&error, error.code(), hint)
 }

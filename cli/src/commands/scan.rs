@@ -16,6 +16,7 @@ use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
+use updater::wire::ChannelRelease;
 
 /// Runs `titer scan`.
 pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<Exit> {
@@ -37,7 +38,7 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<Exit> {
         None => scanner,
     };
     let pool = threads(args.jobs)?;
-    let mut report = Report::new(&database, args);
+    let mut report = Report::new(&database, args, loaded.releases());
     let mut failed = None;
     scanner.scan_paths(&pool, &paths, |verdict| match report.verdict(&verdict) {
         Ok(()) => ControlFlow::Continue(()),
@@ -99,6 +100,16 @@ impl Loaded {
     }
 }
 
+impl Loaded {
+    /// The releases that it is made of, where that is told beside it.
+    fn releases(&self) -> Vec<ChannelRelease> {
+        match self {
+            Loaded::File(_, path) => updater::agent::releases_of(path),
+            Loaded::Made(_) => Vec::new(),
+        }
+    }
+}
+
 fn load(args: &ScanArgs, signatures: &[PathBuf]) -> anyhow::Result<Loaded> {
     if !signatures.is_empty() {
         return compile(args, signatures);
@@ -145,6 +156,8 @@ fn compile(args: &ScanArgs, signatures: &[PathBuf]) -> anyhow::Result<Loaded> {
 struct Report<'a> {
     database: &'a Database<'a>,
     args: &'a ScanArgs,
+    /// What the database was linked from, where it is one that was installed.
+    releases: Vec<ChannelRelease>,
     out: BufWriter<io::Stdout>,
     progress: Progress,
     began: Instant,
@@ -164,11 +177,12 @@ struct Totals {
 }
 
 impl<'a> Report<'a> {
-    fn new(database: &'a Database<'a>, args: &'a ScanArgs) -> Report<'a> {
+    fn new(database: &'a Database<'a>, args: &'a ScanArgs, releases: Vec<ChannelRelease>) -> Report<'a> {
         let progress = Progress::open_ended("scanning");
         Report {
             database,
             args,
+            releases,
             out: BufWriter::new(io::stdout()),
             progress,
             began: Instant::now(),
@@ -272,10 +286,11 @@ impl<'a> Report<'a> {
         let exit = self.exit();
         let Totals { files, cached, bytes, infected, allowed, matches, errors, skipped } = self.totals;
         let (signatures, seconds) = (self.database.len(), self.began.elapsed().as_secs_f64());
+        let of = &self.releases;
         if self.args.json {
             let summary = json!({
                 "type": "summary", "files": files, "bytes": bytes, "matches": matches, "errors": errors, "skipped": skipped,
-                "infected": infected, "allowed": allowed, "cached": cached, "signatures": signatures, "seconds": seconds,
+                "infected": infected, "allowed": allowed, "cached": cached, "signatures": signatures, "releases": of, "seconds": seconds,
             });
             match self.line(|out| write_json(out, &summary)) {
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return self.cut_short(&error),
@@ -284,9 +299,10 @@ impl<'a> Report<'a> {
         } else {
             let from_cache = if self.args.cache.is_some() { format!(" ({cached} from the cache)") } else { String::new() };
             let spared = if allowed > 0 { format!(", {allowed} on an allow list") } else { String::new() };
+            let of = if of.is_empty() { String::new() } else { format!(" of {}", commands::admin::releases(of)) };
             remark!(
                 "{files} files{from_cache}, {}, {infected} infected{spared}, {matches} matches, {errors} errors, {skipped} skipped; \
-                 {signatures} signatures; {seconds:.3} s",
+                 {signatures} signatures{of}; {seconds:.3} s",
                 size(bytes)
             );
         }

@@ -259,3 +259,55 @@ fn the_journals_of_both_sides_agree() {
     assert!(text.lines().count() == 1 && text.contains("ended  service_unreachable: "), "{text}");
     assert_eq!(bench.expect(0, "agent journal --state nowhere").out, "");
 }
+
+/// A folder may have any name, and one that is no text is told in JSON all the same.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_state_folder_may_have_any_name() {
+    let bench = Bench::new();
+    let service = Service::with_maker(&bench);
+    service.enrol(&bench, "terminal");
+    service.publish(&bench, 1, ONE);
+    let odd = <std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(b"terminal-\xff".to_vec());
+    fs::rename(bench.path("terminal"), bench.path("").join(&odd)).unwrap();
+    let agent = |args: &str| {
+        ran(bench.command().args(["agent", "--json", "--state"]).arg(&odd).args(args.split_whitespace()).output().unwrap())
+    };
+    let updated = agent("update");
+    assert_eq!(updated.json()[0]["outcome"], "installed", "{}", updated.err);
+    let database = agent("status").json()[0]["database"]["hex"].clone();
+    assert!(database.as_str().unwrap().starts_with("7465726d696e616c2dff2f"), "{database}");
+}
+
+#[test]
+fn programs_read_what_the_daemon_does_and_what_a_scan_used() {
+    let bench = Bench::new();
+    let service = Service::with_maker(&bench);
+    service.publish(&bench, 1, ONE);
+    let token = bench.expect(0, &format!("admin enrolment-token --service {} {OPERATOR}", service.url)).out;
+    fs::create_dir(bench.path("nothing")).unwrap();
+    let enroll = "agent enroll --json --state terminal --channel acme/main --clean-from nothing";
+    let enrolled = bench.expect(0, &format!("{enroll} --service {} --token {token}", service.url)).json()[0].clone();
+    assert_eq!((&enrolled["terminal"], &enrolled["service"]), (&status(&bench)["terminal"], &service.url.clone().into()));
+
+    let mut command = bench.command();
+    command.args(["agent", "run", "--json", "--state", "terminal"]).stdout(Stdio::piped());
+    let mut daemon = command.spawn().unwrap();
+    let mut lines = BufReader::new(daemon.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().expect("it goes on").unwrap()).unwrap();
+    assert_eq!(next()["type"], "began");
+    let updated = std::iter::repeat_with(&mut next).find(|line| line["type"] == "updated").unwrap();
+    assert_eq!(updated["update"]["outcome"], "installed");
+    assert!(std::iter::repeat_with(&mut next).find(|line| line["type"] == "next").unwrap()["seconds"].is_u64());
+    signal(&daemon, "TERM");
+    std::iter::repeat_with(&mut next).find(|line| line["type"] == "ended").unwrap();
+    assert!(daemon.wait().unwrap().success());
+
+    bench.file("found", "a needle");
+    let summary = bench.expect(1, "scan --state terminal --json found").json_of("summary")[0].clone();
+    assert_eq!(summary["releases"], serde_json::json!([{"channel": "acme/main", "release": 1}]));
+    assert!(bench.expect(1, "scan --state terminal found").err.contains(" of acme/main 1;"));
+    bench.expect(0, "link 1.titer -o 1.tdb");
+    let summary = bench.expect(1, "scan --db 1.tdb --json found").json_of("summary")[0].clone();
+    assert_eq!(summary["releases"], serde_json::json!([]), "it was not installed");
+}

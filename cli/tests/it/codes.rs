@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Names in the source that have the form of a code and are none.
-const NOT_CODES: [&str; 9] = [
+const NOT_CODES: [&str; 10] = [
     "up_to_date",
     "nothing_assigned",
     "signed_at",
@@ -15,6 +15,7 @@ const NOT_CODES: [&str; 9] = [
     "when_stale",
     "lost_objects",
     "one_offs",
+    "fell_back",
 ];
 
 fn root() -> PathBuf {

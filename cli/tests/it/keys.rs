@@ -121,3 +121,41 @@ fn a_maker_withdraws_changes_keys_and_comes_back_from_an_old_copy() {
     let status = bench.expect(0, "agent status --state terminal --json");
     assert_eq!(status.json()[0]["channels"][0]["release"], 4);
 }
+
+#[test]
+fn a_public_key_is_all_of_the_output_and_is_somebodys_alone() {
+    let bench = Bench::new();
+    for args in ["root init --key root.pk8", "maker key maker.pk8"] {
+        let ran = bench.expect(0, args);
+        assert!(
+            ran.out.trim_end().len() == 64 && ran.out.trim_end().bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{}",
+            ran.out
+        );
+        assert!(ran.err.contains("keep this file to yourself"), "{}", ran.err);
+    }
+    bench.expect(0, "maker init acme");
+    let anybodys = bench.expect(2, &format!("maker rotate --add {}", "00".repeat(32)));
+    assert!(anybodys.err.contains("anybody can sign for it"), "{}", anybodys.err);
+    assert!(!bench.path("maker/next-keys.json").exists());
+}
+
+/// What has no end is not read to its end: the memory would go first.
+#[cfg(unix)]
+#[test]
+fn a_device_in_the_place_of_a_file_is_refused() {
+    let bench = Bench::new();
+    bench.expect(0, "maker init acme");
+    bench.file("one.ndb", "Test.One:0:*:6e6565646c65\n");
+    bench.file("token", "0123456789abcdef0123");
+    bench.expect(0, "compile one.ndb -o 1.titer --channel acme/main --release 1");
+    for (args, code) in [
+        ("maker key /dev/zero", "key_failed"),
+        ("maker sign /dev/zero --key maker/key.pk8", "disk_failed"),
+        ("maker release 1.titer --document name=/dev/zero", "disk_failed"),
+        ("admin makers --ca /dev/zero --service https://127.0.0.1:1/ --operator-token token", "ca_refused"),
+    ] {
+        let ran = bench.expect(2, args);
+        assert!(ran.err.contains(code), "{args}: {}", ran.err);
+    }
+}

@@ -17,7 +17,7 @@ use crate::agent::{AgentError, modules};
 use crate::disk::DiskError;
 use crate::tuf::{self, SignedModule, SignedRelease};
 use crate::wire::Sha256Hex;
-pub use export::{Exported, export, gather};
+pub use export::{Exported, Gathered, gather};
 pub use form::{BundleError, Entry, Index, read_index};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};

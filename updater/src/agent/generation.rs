@@ -44,6 +44,9 @@ impl From<SignedRelease> for Installed {
     }
 }
 
+/// Name of the file that says what a generation is made of.
+pub(crate) const MANIFEST_FILE: &str = "manifest.json";
+
 /// What a generation is made of; `manifest.json` beside its database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -185,7 +188,7 @@ fn build(
         Manifest { format: FORMAT, generation: number, previous, created: state.seconds(), database_sha256, channels };
     let text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain JSON");
     // Replacing syncs the folder, and with it the database's name.
-    state.disk.replace(&building.join("manifest.json"), &text, Access::Public)?;
+    state.disk.replace(&building.join(MANIFEST_FILE), &text, Access::Public)?;
     Ok(Built { manifest, self_test })
 }
 

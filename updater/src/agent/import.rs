@@ -7,7 +7,7 @@
 use crate::agent::bundle::Bundle;
 use crate::agent::director::Order;
 use crate::agent::metadata::{self, Source};
-use crate::agent::state::Trusted;
+use crate::agent::state::{Identity, Trusted};
 use crate::agent::{Agent, AgentError, Manifest, Session, Settings, UpdateReport, probation};
 use crate::decide::{ListedRelease, Prepared, Tables, UserRow};
 use crate::keys::SigningKey;
@@ -43,6 +43,14 @@ impl Agent {
         let identity = self.state.identity()?.ok_or_else(not_enrolled)?;
         let settings = Settings::load(self.state.folder())?;
         let _lock = self.lock()?;
+        self.state.set_damaged_aside()?;
+        let journal = self.state.journal();
+        let imported = self.import_in(identity, settings, path).await;
+        journal.note_end(imported.as_ref().map(|imported| imported.update.outcome));
+        imported
+    }
+
+    async fn import_in(&self, identity: Identity, settings: Settings, path: &Path) -> Result<Imported, AgentError> {
         let (state, path) = (self.state.clone(), path.to_owned());
         let begin = move || -> Result<_, AgentError> {
             let bundle = Bundle::open(&path)?;

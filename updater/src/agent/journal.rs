@@ -6,6 +6,7 @@
 //! one, and one old file is kept.
 
 use crate::agent::clock::Clock;
+use crate::agent::{AgentError, Outcome};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, OpenOptions};
@@ -77,6 +78,14 @@ impl Journal {
 
     pub(crate) fn did(&self, step: impl Into<String>) {
         self.note(JournalEvent::Did { step: step.into() });
+    }
+
+    /// How an update, or an import, ended.
+    pub(crate) fn note_end(&self, ended: Result<Outcome, &AgentError>) {
+        self.note(match ended {
+            Ok(outcome) => JournalEvent::Ended { outcome: outcome.code().to_owned(), words: None },
+            Err(error) => JournalEvent::Ended { outcome: error.code().to_owned(), words: Some(error.to_string()) },
+        });
     }
 
     /// Appends a line, or says in the log that it could not.

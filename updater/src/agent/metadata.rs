@@ -136,9 +136,12 @@ fn check_expiry(verified: &Trusted, now: Time, grace: SignedDuration) -> Result<
         let role = serde_json::from_slice::<Role>(part(verified, name));
         let role = role.map_err(|source| TufError::Malformed { role: name.to_owned(), source })?;
         let short_lived = [TIMESTAMP, SNAPSHOT].contains(&name);
-        let now = if short_lived { now.saturating_sub(grace).expect("a time goes in every direction") } else { now };
-        if role.signed.expires <= now {
-            let reason = format!("{name} expired at {}, and this machine's clock says {now}", role.signed.expires);
+        let grace = if short_lived { grace } else { SignedDuration::ZERO };
+        let least = now.saturating_sub(grace).expect("a time goes in every direction");
+        if role.signed.expires <= least {
+            let days = grace.as_hours() / 24;
+            let grace = if days > 0 { format!(", more than {days} days after it") } else { String::new() };
+            let reason = format!("{name} expired at {}, and this machine's clock says {now}{grace}", role.signed.expires);
             return Err(AgentError::Metadata { code: "metadata_expired", reason });
         }
     }

@@ -46,6 +46,7 @@ pub struct InstalledModule {
     #[serde(flatten)]
     pub module: Module,
     /// Where its content is.
+    #[serde(with = "crate::agent::any_path")]
     pub path: PathBuf,
     /// Whether it is there: the next full update fetches what is not.
     pub present: bool,

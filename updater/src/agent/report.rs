@@ -237,6 +237,7 @@ pub struct Status {
     /// What is in force.
     pub channels: Vec<Installed>,
     /// Its database.
+    #[serde(default, with = "crate::agent::any_path::option")]
     pub database: Option<PathBuf>,
     /// What is wrong with the generation in force; the next update makes it anew.
     #[serde(default)]

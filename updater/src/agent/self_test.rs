@@ -51,6 +51,7 @@ const ESSENTIAL: [&str; 12] = [
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CleanFile {
     /// Where it is.
+    #[serde(with = "crate::agent::any_path")]
     pub path: PathBuf,
     /// Digest of the content that is taken to be clean; with any other, the file is left out.
     pub sha256: Sha256Hex,
@@ -60,6 +61,7 @@ pub struct CleanFile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HarmfulFile {
     /// Where it is.
+    #[serde(with = "crate::agent::any_path")]
     pub path: PathBuf,
     /// Digest of its content; with any other, the file is left out.
     pub sha256: Sha256Hex,
@@ -182,7 +184,7 @@ pub(crate) fn choose(folders: &[PathBuf], seed: &str) -> Vec<CleanFile> {
             break;
         }
         let fits = fs::metadata(&path).is_ok_and(|found| (1..=FILE_LEN_MAX.min(bytes_left)).contains(&found.len()));
-        let known = path.to_str().is_none() || chosen.iter().any(|file| file.path == path);
+        let known = chosen.iter().any(|file| file.path == path);
         if let (true, false, Ok(bytes)) = (fits, known, fs::read(&path)) {
             bytes_left = bytes_left.saturating_sub(bytes.len() as u64);
             chosen.push(CleanFile { sha256: Sha256Hex::of(&bytes), path });

@@ -6,8 +6,9 @@
 use crate::agent::AgentError;
 use crate::agent::window::Window;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use url::Url;
 
 /// Name of the file in the state folder.
 pub const SETTINGS_FILE: &str = "agent.toml";
@@ -146,6 +147,17 @@ impl Default for Bundles {
     }
 }
 
+/// How the service is reached, by whatever asks it: commands, the daemon, scans.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Connection {
+    /// Proxy, as of [`Network::proxy`](crate::Network::proxy). Default: as the environment says.
+    pub proxy: Option<Url>,
+    /// Certificates that vouch for the service, as of [`Network::ca_file`](crate::Network::ca_file); a path that is not absolute begins in the
+    /// state folder. Default: the system's.
+    pub ca: Option<PathBuf>,
+}
+
 /// The settings of a terminal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -166,6 +178,8 @@ pub struct Settings {
     pub probation: Probation,
     /// What is taken of bundles.
     pub bundle: Bundles,
+    /// How the service is reached.
+    pub network: Connection,
 }
 
 impl Default for Settings {
@@ -179,6 +193,7 @@ impl Default for Settings {
             self_test: SelfTestLimits::default(),
             probation: Probation::default(),
             bundle: Bundles::default(),
+            network: Connection::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::agent::backoff::BackOffs;
 use crate::agent::clock::{self, Clock};
 use crate::agent::director::Numbers;
+use crate::agent::generation::MANIFEST_FILE;
 use crate::agent::generation::Manifest;
 use crate::agent::journal::Journal;
 use crate::agent::poll::Seen;
@@ -110,6 +111,10 @@ impl State {
     /// The same state on another disk.
     pub(crate) fn with_disk(self, disk: Disk) -> Self {
         State { disk, ..self }
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock.clone()
     }
 
     /// What the machine's clock says, right or wrong.
@@ -342,7 +347,7 @@ impl State {
     }
 
     pub(crate) fn manifest(&self, number: u64) -> Result<Manifest, AgentError> {
-        let path = self.generation_path(number).join("manifest.json");
+        let path = self.generation_path(number).join(MANIFEST_FILE);
         let text = self.disk.read(&path)?;
         serde_json::from_slice(&text).map_err(|e| AgentError::Damaged { path, reason: e.to_string() })
     }

@@ -1,7 +1,7 @@
 //! Telling the service of a threat that was met here.
 
 use crate::agent::backoff::{BackOffs, SERVICE};
-use crate::agent::{Agent, AgentError};
+use crate::agent::{Agent, AgentError, Settings};
 use crate::http::Proof;
 use crate::keys::SigningKey;
 use crate::wire::{Sha256Hex, ThreatReport, ThreatReported};
@@ -22,7 +22,7 @@ impl Agent {
         let _lock = self.lock()?;
         let identity = self.state.identity()?.ok_or_else(not_enrolled)?;
         BackOffs::read(&self.state).check(SERVICE, self.state.seconds())?;
-        let client = self.client(&identity.service)?;
+        let client = self.client(&identity.service, &Settings::load(self.state.folder())?)?;
         let key = SigningKey::load(&self.state.disk, &self.state.key_path())?;
         let path = format!("/v1/terminals/{}/threats", identity.terminal);
         let report = ThreatReport { threat: threat.to_owned(), sample };

@@ -87,8 +87,9 @@ impl Agent {
     async fn listen_once(&self, hints: &watch::Sender<Hint>, known: &mut Option<u64>) -> Result<End, AgentError> {
         let Some(identity) = self.state.identity()? else { return Ok(End::Failed) };
         // A connection that says little is what is wanted; silence is measured here.
-        let network = Network { least_speed: 0, ..self.network.clone() };
-        let client = Client::with(&identity.service, &network)?;
+        let settings = Settings::load(self.state.folder())?;
+        let network = Network { least_speed: 0, ..self.network_by(&settings) };
+        let client = Client::judging(&identity.service, &network, self.times())?;
         let asked = timeout(SILENCE_MAX, client.ask("/v1/watch", Proof::None, Vec::new())).await;
         let Ok(answer) = asked else { return Ok(End::Failed) };
         let mut answer = answer?;

@@ -1,7 +1,12 @@
 //! How a service is reached: proxy, certificates, patience.
 
 use crate::http::error::{HttpError, chain};
-use reqwest::{Certificate, ClientBuilder, NoProxy};
+use crate::http::trust::{self, Authorities, Times};
+use reqwest::{ClientBuilder, NoProxy};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::{Host, Url};
@@ -19,6 +24,8 @@ pub struct Network {
     /// File of certificates in PEM. A service must show one that they vouch for; the system's are then not asked. Default: none,
     /// the system's certificates.
     pub ca_file: Option<PathBuf>,
+    /// Whether TLS 1.2 will do where the other side knows no better. The service itself speaks 1.3 alone. Default: false.
+    pub tls12: bool,
     /// Longest wait for a connection. Default: 10 seconds.
     pub connect_timeout: Duration,
     /// Bytes a second that an answer must have, on average over each [`Network::speed_window`]. There is no limit to a whole
@@ -39,6 +46,7 @@ impl Default for Network {
         Network {
             proxy: None,
             ca_file: None,
+            tls12: false,
             connect_timeout: Duration::from_secs(10),
             least_speed: 1024,
             speed_window: Duration::from_secs(30),
@@ -50,15 +58,15 @@ impl Default for Network {
 }
 
 impl Network {
-    /// A client for requests to `base`.
-    pub(super) fn client(&self, base: &Url) -> Result<reqwest::Client, HttpError> {
+    /// A client for requests to `base`, who judges certificates by `times`.
+    pub(super) fn client(&self, base: &Url, times: Times) -> Result<reqwest::Client, HttpError> {
         check_address(base)?;
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("titer/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(self.connect_timeout);
         builder = self.with_proxy(builder, base)?;
-        builder = self.with_certificates(builder, base)?;
+        builder = self.with_certificates(builder, base, times)?;
         builder.build().map_err(|e| HttpError::Setup { code: "client_failed", reason: format!("for {base}: {}", chain(&e)) })
     }
 
@@ -76,28 +84,38 @@ impl Network {
         Ok(builder.proxy(made.no_proxy(None::<NoProxy>)))
     }
 
-    fn with_certificates(&self, builder: ClientBuilder, base: &Url) -> Result<ClientBuilder, HttpError> {
-        if let Some(file) = &self.ca_file {
-            return Ok(builder.tls_certs_only(certificates(file)?));
-        }
+    fn with_certificates(&self, builder: ClientBuilder, base: &Url, times: Times) -> Result<ClientBuilder, HttpError> {
         let is_plain = |url: &Url| !matches!(url.scheme(), "https");
-        if is_plain(base) && self.proxy.as_ref().is_none_or(is_plain) {
+        let authorities = match &self.ca_file {
+            Some(file) => Authorities::These(certificates(file)?),
             // The system's certificates are not needed, and may not be installed.
-            return Ok(builder.tls_certs_only([]));
-        }
-        Ok(builder)
+            None if is_plain(base) && self.proxy.as_ref().is_none_or(is_plain) => return Ok(builder.tls_certs_only([])),
+            None => Authorities::System,
+        };
+        let ca_refused = |file: &Path, reason: String| HttpError::Setup {
+            code: "ca_refused",
+            reason: format!("`{}`: {reason}", file.display()),
+        };
+        let config = trust::config(authorities, times, self.tls12).map_err(|e| match &self.ca_file {
+            Some(file) => ca_refused(file, chain(&e)),
+            None => HttpError::Setup { code: "client_failed", reason: format!("for {base}: {}", chain(&e)) },
+        })?;
+        Ok(builder.tls_backend_preconfigured(config))
     }
 }
 
-fn certificates(file: &Path) -> Result<Vec<Certificate>, HttpError> {
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, HttpError> {
     let refused =
         |reason: String| HttpError::Setup { code: "ca_refused", reason: format!("`{}`: {reason}", file.display()) };
-    let length = std::fs::metadata(file).map_err(|e| refused(e.to_string()))?.len();
-    if length > CA_LEN_MAX {
-        return Err(refused(format!("it has {length} bytes, {CA_LEN_MAX} are read")));
+    let mut pem = Vec::new();
+    // A device has no length and no end.
+    let read = File::open(file).and_then(|file| file.take(CA_LEN_MAX + 1).read_to_end(&mut pem));
+    read.map_err(|e| refused(e.to_string()))?;
+    if pem.len() as u64 > CA_LEN_MAX {
+        return Err(refused(format!("it has more than the {CA_LEN_MAX} bytes that are read")));
     }
-    let pem = std::fs::read(file).map_err(|e| refused(e.to_string()))?;
-    let found = Certificate::from_pem_bundle(&pem).map_err(|e| refused(chain(&e)))?;
+    let found = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    let found = found.map_err(|e| refused(e.to_string()))?;
     // A client with no certificates at all would refuse every service, and say so of the service.
     if found.is_empty() { Err(refused("it holds no certificate".to_owned())) } else { Ok(found) }
 }
@@ -143,7 +161,7 @@ mod tests {
     #[test]
     fn unusable_settings_are_refused_by_name() {
         let base = "https://updates.example".parse().unwrap();
-        let code = |network: Network| network.client(&base).map(|_| ()).map_err(|e| e.code().to_owned());
+        let code = |network: Network| network.client(&base, Times::default()).map(|_| ()).map_err(|e| e.code().to_owned());
         let proxy = |text: &str| Network { proxy: Some(text.parse().unwrap()), ..Network::default() };
         assert_eq!(code(proxy("ftp://proxy.example/")), Err("proxy_refused".to_owned()));
         assert_eq!(code(proxy("socks5h://user:secret@proxy.example:1080")), Ok(()));
@@ -153,9 +171,11 @@ mod tests {
         assert_eq!(code(ca()), Err("ca_refused".to_owned()), "it is not there");
         for text in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
             std::fs::write(&file, text).unwrap();
-            let refused = code(ca()).unwrap_err();
-            assert!(["ca_refused", "client_failed"].contains(&refused.as_str()), "{text}: {refused}");
+            assert_eq!(code(ca()), Err("ca_refused".to_owned()), "{text}");
         }
+        // What has no end is not read to its end.
+        #[cfg(unix)]
+        assert_eq!(code(Network { ca_file: Some("/dev/zero".into()), ..Network::default() }), Err("ca_refused".to_owned()));
     }
 
     #[test]
@@ -163,7 +183,7 @@ mod tests {
         for address in
             ["http://me:secret@service/", "http://secret@service/", "localhost:7911", "ftp://service/", "file:///x"]
         {
-            let error = Network::default().client(&address.parse().unwrap()).unwrap_err();
+            let error = Network::default().client(&address.parse().unwrap(), Times::default()).unwrap_err();
             assert_eq!(error.code(), "service_address_refused", "{address}");
             assert!(!error.to_string().contains("secret"), "{error}");
         }
@@ -172,7 +192,7 @@ mod tests {
     #[test]
     fn a_proxys_password_is_not_told() {
         let error = Network { proxy: Some("ftp://me:secret@proxy/".parse().unwrap()), ..Network::default() };
-        let error = error.client(&"http://service/".parse().unwrap()).unwrap_err().to_string();
+        let error = error.client(&"http://service/".parse().unwrap(), Times::default()).unwrap_err().to_string();
         assert!(!error.contains("secret") && error.contains("me"), "{error}");
     }
 }

@@ -30,7 +30,7 @@ fn check_listed(disk: &Disk, file: &Path, bytes: &[u8], key: &PublicKey) -> Resu
 /// [`MakerError::Damaged`] when the file is neither; [`MakerError::Role`] when it is no role of one maker.
 pub fn cosign(file: &Path, key: &SigningKey) -> Result<Vec<String>, MakerError> {
     let disk = Disk::default();
-    let bytes = disk.read(file)?;
+    let bytes = disk.read_at_most(file, tuf::METADATA_LEN_MAX)?;
     check_listed(&disk, file, &bytes, &key.public())?;
     if let Ok(mut statement) = serde_json::from_slice::<KeyStatement>(&bytes) {
         statement.sign(key);

@@ -98,12 +98,16 @@ impl Maker {
         if new.platform.is_some() != (new.kind == ModuleKind::Engine) {
             return Err(refused("an engine has a platform, and nothing else has".to_owned()));
         }
-        // Before it is read: a file of any size may be named.
-        let length = std::fs::metadata(&new.path).map_err(|e| refused(e.to_string()))?.len();
-        if length > MODULE_LEN_MAX {
+        let found = std::fs::metadata(&new.path).map_err(|e| refused(e.to_string()))?;
+        if found.is_dir() {
+            return Err(refused("it is a folder".to_owned()));
+        }
+        if found.len() > MODULE_LEN_MAX {
+            let length = found.len();
             return Err(refused(format!("it has {length} bytes, a module has {MODULE_LEN_MAX} at most")));
         }
-        let bytes = self.disk.read(&new.path)?;
+        // What is no file tells no length.
+        let bytes = self.disk.read_at_most(&new.path, MODULE_LEN_MAX)?;
         let sha256 = Sha256Hex::of(&bytes);
         let path = self.module_path(&sha256);
         self.disk.create_dir(path.parent().expect("modules lie in a folder"))?;

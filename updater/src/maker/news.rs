@@ -34,7 +34,7 @@ impl Maker {
         let counter = next_counter(&self.disk, &self.folder.join("counter"))?;
         let body = serde_json::to_vec(&NewsBody::Several(items.to_vec())).expect("news is plain JSON");
         let path = format!("/v1/makers/{}/news", self.name);
-        let client = Client::new(service)?;
+        let client = Client::with(service, &self.network)?;
         let key = self.key()?;
         let send = async |counter| client.call(Method::POST, &path, Proof::Key(&key, counter), body.clone()).await;
         let taken: NewsTaken = match send(counter).await {

@@ -6,6 +6,7 @@
 
 use super::maker_role::{delegated_paths, maker_of_role};
 use super::{SPEC_MAJOR, TufError, check_director, read};
+use crate::keys::is_weak;
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU64;
 use tough::schema::decoded::{Decoded, Hex};
@@ -92,6 +93,10 @@ fn check_keys(
         let Key::Ed25519 { keyval, .. } = key else {
             return Err(refused(format!("key {} is not an Ed25519 key", hex::encode(keyid))));
         };
+        let public: Result<&[u8; 32], _> = keyval.public[..].try_into();
+        if public.is_ok_and(is_weak) {
+            return Err(refused(format!("anybody can sign for key {}", hex::encode(keyid))));
+        }
         if !public_keys.insert(keyval.public.to_vec()) {
             return Err(refused(format!("one key is listed twice, the second time as {}", hex::encode(keyid))));
         }

@@ -1,10 +1,10 @@
 //! Updates in a file: verified like those of the service, and refused by a code when they are harmed, old or another's.
 
-use crate::support::{Terminal, World, at, channel};
+use crate::support::{Terminal, World, at, channel, export};
 use jiff::{SignedDuration, Timestamp};
 use std::fs;
 use std::path::{Path, PathBuf};
-use updater::agent::{AgentError, Exported, Imported, Outcome, SETTINGS_FILE, Transfer, export};
+use updater::agent::{AgentError, Exported, Imported, JournalEvent, Outcome, SETTINGS_FILE, Transfer, journal};
 use updater::maker::Maker;
 use updater::wire::{Designation, Reason};
 
@@ -157,4 +157,24 @@ async fn a_channel_that_is_not_published_cannot_be_exported() {
     let error = export(&world.url, &[channel("acme/none")], &world.dir.path().join("x")).await.unwrap_err();
     assert_eq!(error.code(), "release_not_listed");
     assert!(!world.dir.path().join("x").exists());
+}
+
+/// What an import does stands in the journal like an update's, and what the disk harmed does not stop it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_is_noted_and_mends_as_an_update_does() {
+    let (world, _, terminal) = world_with_one_terminal().await;
+    let bundle = bundle(&world, "bundle").await;
+    fs::write(terminal.folder.join("held.json"), "harmed").unwrap();
+    let ended = || match journal(&terminal.folder).unwrap().pop().unwrap().event {
+        JournalEvent::Ended { outcome, .. } => outcome,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(terminal.agent.import(&bundle).await.unwrap().update.outcome, Outcome::Installed);
+    assert_eq!(ended(), "installed");
+    assert!(terminal.folder.join("held.json.damaged").exists());
+    refused(&terminal, &world.write("none", b"no bundle"), "bundle_malformed").await;
+    assert_eq!(ended(), "bundle_malformed");
+
+    fs::write(terminal.folder.join("held.json"), "harmed").unwrap();
+    assert_eq!(terminal.agent.rollback().unwrap_err().code(), "no_previous_generation", "and not that file");
 }

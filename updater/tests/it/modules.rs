@@ -1,10 +1,10 @@
 //! Files that releases have besides their blobs: each travels alone, and all are switched with the generation.
 
 use crate::support::fault::{Exchange, Fault, FaultProxy};
-use crate::support::{Terminal, World, at, blob, channel};
+use crate::support::{Terminal, World, at, blob, channel, export};
 use std::fs;
 use std::path::Path;
-use updater::agent::{self, Outcome, UpdateReport, export};
+use updater::agent::{self, Outcome, UpdateReport};
 use updater::maker::{Maker, ModuleChange, NewModule};
 use updater::wire::{Designation, ModuleKind, NewSource, Platform};
 

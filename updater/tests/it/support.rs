@@ -22,14 +22,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use updater::agent::{self, Agent, BoxError, Engine, Enrolment, Manifest, SelfTest, SelfTestError, SelfTestPlan, Status};
+use updater::agent::{
+    self, Agent, AgentError, BoxError, Engine, Enrolment, Exported, Manifest, SelfTest, SelfTestError, SelfTestPlan, Status,
+};
 use updater::disk::Disk;
 use updater::keys::SigningKey;
 use updater::maker::Maker;
 use updater::operator::Operator;
 use updater::service::{Bucket, Config, Database, Limits, Rate, Running, serve};
 use updater::wire::{ChannelRelease, Designation, Sha256Hex};
-use updater::{Channel, installed_database};
+use updater::{Channel, Network, installed_database};
 use url::Url;
 
 pub(crate) fn channel(text: &str) -> Channel {
@@ -38,6 +40,13 @@ pub(crate) fn channel(text: &str) -> Channel {
 
 pub(crate) fn at(text: &str, release: u64) -> ChannelRelease {
     ChannelRelease { channel: channel(text), release }
+}
+
+/// Writes a bundle of the newest releases of these channels.
+pub(crate) async fn export(service: &Url, channels: &[Channel], path: &Path) -> Result<Exported, AgentError> {
+    let gathered = agent::gather(service, channels, &Network::default(), tempfile::tempfile().unwrap()).await?;
+    gathered.write_to(&mut fs::File::create(path).unwrap()).unwrap();
+    Ok(gathered.exported().clone())
 }
 
 const CHILD: &str = "TITER_TEST_STATE";

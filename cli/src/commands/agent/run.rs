@@ -3,25 +3,49 @@
 use super::{describe, hinted};
 use crate::exit::Exit;
 use crate::output::{coded, remark, say};
+use serde_json::json;
 use std::path::Path;
 use updater::agent::{Agent, AgentError, Daemon, Tick};
 
 /// Runs until SIGTERM or SIGINT; whatever is on its way then is given up as safely as by a power failure.
-pub(super) fn run(state: &Path, agent: &Agent) -> anyhow::Result<Exit> {
+pub(super) fn run(state: &Path, agent: &Agent, as_json: bool) -> anyhow::Result<Exit> {
     let daemon = Daemon::new(agent.clone()).map_err(|error| match error {
         AgentError::Busy(_) => coded(&error, error.code(), Some("one `titer agent run` is enough for a state folder")),
         error => hinted(error),
     })?;
-    say!("keeping {} up to date", state.display());
-    let mut report = report;
+    if as_json {
+        say!("{}", json!({"type": "began"}));
+    } else {
+        say!("keeping {} up to date", state.display());
+    }
+    let mut report = if as_json { report_json } else { report };
     updater::block_on(async {
         tokio::select! {
             () = daemon.run(&mut report) => {}
             () = told_to_end() => {}
         }
     })?;
-    say!("ended");
+    if as_json {
+        say!("{}", json!({"type": "ended"}));
+    } else {
+        say!("ended");
+    }
     Ok(Exit::Fine)
+}
+
+/// One JSON object for whatever happened.
+fn report_json(tick: &Tick) {
+    let object = match tick {
+        Tick::Updated(update) => json!({"type": "updated", "update": update}),
+        Tick::Applied(staged) => json!({"type": "applied", "staged": staged}),
+        Tick::FellBack(back) => json!({"type": "fell_back", "rollback": back}),
+        Tick::Failed(error) => {
+            json!({"type": "error", "path": null, "code": error.code(), "message": format!("{error} ({})", error.code())})
+        }
+        Tick::Hinted(wait) => json!({"type": "hinted", "seconds": wait.as_secs()}),
+        Tick::Next(wait) => json!({"type": "next", "seconds": wait.as_secs()}),
+    };
+    say!("{object}");
 }
 
 /// One line for whatever happened; the system's journal adds the time.

@@ -11,6 +11,7 @@ use crate::planted::Sample;
 use crate::starter;
 use engine::{Database, DatabaseFile, Match, OpenError, Scanner, Scratch};
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -29,7 +30,8 @@ const REQUEST_LEN_MAX: u64 = 1 << 20;
 
 #[derive(Serialize, Deserialize)]
 struct Request {
-    database: PathBuf,
+    /// A path of any bytes.
+    database: OsString,
     plan: SelfTestPlan,
 }
 
@@ -41,7 +43,7 @@ pub(crate) fn in_child(database: &Path, plan: &SelfTestPlan) -> Verdict {
     let length = fs::metadata(database).map_err(SelfTestError::failed)?.len();
     let memory = plan.memory_bytes_max.saturating_add(length.saturating_mul(2));
     let plan = SelfTestPlan { memory_bytes_max: memory, ..plan.clone() };
-    let request = Request { database: database.to_owned(), plan: plan.clone() };
+    let request = Request { database: database.into(), plan: plan.clone() };
     let request = serde_json::to_vec(&request).map_err(SelfTestError::failed)?;
     let mut command = Command::new(this_program().map_err(SelfTestError::failed)?);
     command.args(["agent", "self-test"]);
@@ -63,7 +65,7 @@ pub(crate) fn child() -> anyhow::Result<Exit> {
         with_hint("this is a part of `titer agent update`".to_owned(), "`titer agent probe` tests what is in force")
     })?;
     limited::limit_this_process(&request.plan)?;
-    let verdict = test(&request.database, &request.plan);
+    let verdict = test(Path::new(&request.database), &request.plan);
     say!("{}", serde_json::to_string(&verdict)?);
     Ok(Exit::Fine)
 }

@@ -78,8 +78,10 @@ fn stale(state: &Path, settings: &Settings, failed: &str) -> anyhow::Result<()> 
     let now = jiff::Timestamp::now().as_second();
     let age = last.map(|last| now.saturating_sub(last));
     let limit = i64::try_from(settings.triggers.stale_hours * 3600).unwrap_or(i64::MAX);
-    let is_stale = age.is_none_or(|age| age > limit);
+    // A clock that is behind does not tell how long ago that was.
+    let is_stale = age.is_none_or(|age| !(0..=limit).contains(&age));
     let said = match age {
+        Some(..0) => "the service was last heard of at a time that this machine's clock has not reached".to_owned(),
         Some(age) => format!("the service was last heard of {} h ago", age / 3600),
         None => "the service was never heard of".to_owned(),
     };

@@ -6,12 +6,14 @@
 use super::form::{BLOB_LEN_MAX, BundleError, Entry, Index, blob_name, module_name, write_head};
 use crate::Channel;
 use crate::agent::AgentError;
-use crate::disk::{Access, Disk};
-use crate::http::{Client, HttpError};
+use crate::disk::DiskError;
+use crate::http::{Client, HttpError, Network};
 use crate::tuf::{self, METADATA_LEN_MAX, MakerRole, SignedModule, SignedRelease};
 use crate::wire::{ChannelRelease, MakerName, Sha256Hex};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 use tough::schema::{Signed, Snapshot, Targets, Timestamp};
 use url::Url;
@@ -30,54 +32,73 @@ pub struct Exported {
     pub expires: i64,
 }
 
-struct Writer {
-    entries: Vec<Entry>,
-    bodies: Vec<u8>,
+/// A bundle that is fetched and not written yet: its index, and a file with the bodies.
+#[derive(Debug)]
+pub struct Gathered {
+    head: Vec<u8>,
+    bodies: File,
+    exported: Exported,
 }
 
-impl Writer {
-    fn add(&mut self, name: String, bytes: &[u8]) {
-        self.entries.push(Entry { name, length: bytes.len() as u64, sha256: Sha256Hex::of(bytes), offset: 0 });
-        self.bodies.extend_from_slice(bytes);
+impl Gathered {
+    /// What it is made of.
+    pub fn exported(&self) -> &Exported {
+        &self.exported
+    }
+
+    /// Writes the bundle. Blocks; may be repeated.
+    ///
+    /// # Errors
+    /// Whatever `out` says, or the file with the bodies.
+    pub fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(&self.head)?;
+        let mut bodies = &self.bodies;
+        bodies.seek(SeekFrom::Start(0))?;
+        io::copy(&mut bodies, out).map(|_| ())
     }
 }
 
-/// Fetches the newest release of each of `channels`, or of all when none is given, with all metadata, and writes it as one
-/// file. Memory: the size of the file.
+struct Writer {
+    entries: Vec<Entry>,
+    releases: Vec<ChannelRelease>,
+    bodies: File,
+}
+
+impl Writer {
+    fn add(&mut self, name: String, bytes: &[u8]) -> Result<(), AgentError> {
+        let written = self.bodies.write_all(bytes);
+        written.map_err(|e| DiskError::new("write", Path::new("the bundle's bodies"), e))?;
+        self.entries.push(Entry { name, length: bytes.len() as u64, sha256: Sha256Hex::of(bytes), offset: 0 });
+        Ok(())
+    }
+}
+
+/// Fetches the newest release of each of `channels`, or of all when none is given, with all metadata. What comes goes into `scratch`, an
+/// empty file, as it comes; memory: the largest blob. Blocks while it writes.
 ///
 /// # Errors
 /// [`AgentError::Http`], [`AgentError::Maker`] for metadata that cannot be read, [`AgentError::NotListed`] for a channel that is
 /// not published, [`AgentError::Disk`].
-pub async fn export(service: &Url, channels: &[Channel], output: &Path) -> Result<Exported, AgentError> {
-    let (bytes, exported) = gather(service, channels).await?;
-    Disk::default().replace(output, &bytes, Access::Public)?;
-    Ok(exported)
-}
-
-/// The same as the bytes of the file, for who writes it elsewhere.
-///
-/// # Errors
-/// As [`export`].
-pub async fn gather(service: &Url, channels: &[Channel]) -> Result<(Vec<u8>, Exported), AgentError> {
-    let client = Client::new(service)?;
-    let mut writer = Writer { entries: Vec::new(), bodies: Vec::new() };
+pub async fn gather(service: &Url, channels: &[Channel], network: &Network, scratch: File) -> Result<Gathered, AgentError> {
+    let client = Client::with(service, network)?;
+    let mut writer = Writer { entries: Vec::new(), releases: Vec::new(), bodies: scratch };
     let metadata = async |file: &str| client.get(&format!("/metadata/{file}"), METADATA_LEN_MAX, &mut |_| {}).await;
     for version in 1..=ROOTS_MAX {
         let file = format!("{version}.root.json");
         match metadata(&file).await {
-            Ok(root) => writer.add(format!("metadata/{file}"), &root),
+            Ok(root) => writer.add(format!("metadata/{file}"), &root)?,
             Err(HttpError::Refused { status: 403 | 404 | 410, .. }) if version > 1 => break,
             Err(error) => return Err(error.into()),
         }
     }
     let bytes = metadata("timestamp.json").await?;
-    writer.add("metadata/timestamp.json".to_owned(), &bytes);
+    writer.add("metadata/timestamp.json".to_owned(), &bytes)?;
     let timestamp: Signed<Timestamp> = tuf::read(&bytes)?;
     let unlisted = |file: &str| AgentError::NotListed(file.to_owned());
     let listed = timestamp.signed.meta.get("snapshot.json").ok_or_else(|| unlisted("snapshot.json"))?;
     let file = format!("{}.snapshot.json", listed.version);
     let bytes = metadata(&file).await?;
-    writer.add(format!("metadata/{file}"), &bytes);
+    writer.add(format!("metadata/{file}"), &bytes)?;
     let snapshot: Signed<Snapshot> = tuf::read(&bytes)?;
     for (role, listed) in &snapshot.signed.meta.iter().collect::<BTreeMap<_, _>>() {
         let maker = role.strip_prefix("m-").and_then(|role| role.strip_suffix(".json"));
@@ -86,17 +107,21 @@ pub async fn gather(service: &Url, channels: &[Channel]) -> Result<(Vec<u8>, Exp
         if wanted {
             let file = format!("{}.{role}", listed.version);
             let bytes = metadata(&file).await?;
-            writer.add(format!("metadata/{file}"), &bytes);
+            writer.add(format!("metadata/{file}"), &bytes)?;
             if let Some(maker) = maker {
                 newest(&client, &maker.parse()?, &bytes, channels, &mut writer).await?;
             }
         }
     }
-    let releases = releases(&writer, channels)?;
-    let head = Index { created: jiff::Timestamp::now().as_second(), service: service.to_string(), entries: writer.entries };
-    let bytes = [write_head(&head)?, writer.bodies].concat();
-    let (length, expires) = (bytes.len() as u64, timestamp.signed.expires.as_second());
-    Ok((bytes, Exported { releases, length, expires }))
+    let Writer { entries, releases, bodies } = writer;
+    // Whatever was asked for must be there.
+    if let Some(missing) = channels.iter().find(|channel| !releases.iter().any(|at| at.channel == **channel)) {
+        return Err(AgentError::NotListed(missing.to_string()));
+    }
+    let bodies_len = entries.iter().map(|entry| entry.length).sum::<u64>();
+    let head = write_head(&Index { created: jiff::Timestamp::now().as_second(), service: service.to_string(), entries })?;
+    let (length, expires) = (head.len() as u64 + bodies_len, timestamp.signed.expires.as_second());
+    Ok(Gathered { head, bodies, exported: Exported { releases, length, expires } })
 }
 
 /// Adds the newest blob of each wanted channel of a maker, with its modules.
@@ -123,7 +148,9 @@ async fn newest(
         if Sha256Hex::of(&blob) != release.sha256 {
             return Err(AgentError::Blob { path, reason: "its sha256 is not the one that is signed".to_owned() });
         }
-        writer.add(blob_name(&release.sha256), &blob);
+        let described = crate::blob::describe(&blob).map_err(BundleError::new)?;
+        writer.add(blob_name(&release.sha256), &blob)?;
+        writer.releases.push(ChannelRelease { channel: described.channel, release: described.release });
         let of = |signed: &&SignedModule| signed.of.channel == channel && signed.of.release == release.release;
         for signed in modules.iter().filter(of) {
             module(client, signed, writer).await?;
@@ -142,25 +169,6 @@ async fn module(client: &Client, signed: &SignedModule, writer: &mut Writer) -> 
     if Sha256Hex::of(&bytes) != signed.module.sha256 {
         return Err(AgentError::Blob { path, reason: "its sha256 is not the one that is signed".to_owned() });
     }
-    writer.add(name, &bytes);
+    writer.add(name, &bytes)?;
     Ok(())
-}
-
-/// What is in the bundle, told from the blobs themselves; every channel that was asked for must be.
-fn releases(writer: &Writer, channels: &[Channel]) -> Result<Vec<ChannelRelease>, AgentError> {
-    let mut at = 0;
-    let mut releases = Vec::new();
-    for entry in &writer.entries {
-        let bytes = &writer.bodies[at..at + entry.length as usize];
-        at += entry.length as usize;
-        if entry.name.starts_with("blobs/") {
-            let blob = crate::blob::describe(bytes).map_err(BundleError::new)?;
-            releases.push(ChannelRelease { channel: blob.channel, release: blob.release });
-        }
-    }
-    let found = releases.iter().map(|at| &at.channel).collect::<BTreeSet<_>>();
-    match channels.iter().find(|channel| !found.contains(channel)) {
-        Some(channel) => Err(AgentError::NotListed(channel.to_string())),
-        None => Ok(releases),
-    }
 }

@@ -87,6 +87,11 @@ pub(crate) enum Fetched {
     New(Vec<u8>, Validators),
 }
 
+/// A maker's site is not ours, and what it has is signed: TLS 1.2 is better than no signatures.
+fn foreign(network: &Network) -> Network {
+    Network { tls12: true, ..network.clone() }
+}
+
 /// A connection pool to one site.
 pub(crate) struct Site {
     client: Client,
@@ -101,13 +106,13 @@ impl Site {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        Ok(Site { client: Client::with(&base, network)?, base })
+        Ok(Site { client: Client::with(&base, &foreign(network))?, base })
     }
 
     /// One that is asked at an address as it stands.
     pub(crate) fn at(address: &Url, allow_plain: bool, network: &Network) -> Result<Self, SiteError> {
         check_url(address, allow_plain)?;
-        Ok(Site { client: Client::with(address, network)?, base: address.clone() })
+        Ok(Site { client: Client::with(address, &foreign(network))?, base: address.clone() })
     }
 
     /// A file of the folder, of at most `limit` bytes, unless it is still what `known` says.
