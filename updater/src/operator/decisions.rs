@@ -1,12 +1,14 @@
 //! What the operator decides of decisions, and asks of them.
 
 use super::Operator;
+use super::releases::after;
 use crate::Channel;
 use crate::http::HttpError;
 use crate::wire::{
     Blocked, ChannelNeeds, ChannelRelease, Explanation, MakerRecord, Needs, Policies, Policy, Rollout, RolloutStart,
     RolloutView, TerminalGroup,
 };
+use crate::words::query;
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -103,12 +105,26 @@ impl Operator {
         self.ask_for("/v1/makers-record").await
     }
 
-    /// Every rollout with its counts.
+    /// Every rollout with its counts, ascending by channel and number: all of them, page by page.
     ///
     /// # Errors
     /// [`HttpError`].
     pub async fn rollouts(&self) -> Result<Vec<RolloutView>, HttpError> {
-        self.ask_for("/v1/rollouts").await
+        let mut views = Vec::new();
+        while let Some(more) = self.rollouts_after(views.last()).await? {
+            views.extend(more);
+        }
+        Ok(views)
+    }
+
+    /// The next of them after `last`, or the first; nothing when there are no more.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn rollouts_after(&self, last: Option<&RolloutView>) -> Result<Option<Vec<RolloutView>>, HttpError> {
+        let after = last.map(|last| after(&last.rollout.at)).unwrap_or_default();
+        let views: Vec<_> = self.ask_for(&query("/v1/rollouts", &[("after", &after)])).await?;
+        Ok(Some(views).filter(|views| !views.is_empty()))
     }
 
     /// Rolls a release out ring by ring, from the first.

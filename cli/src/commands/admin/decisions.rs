@@ -7,8 +7,7 @@ use serde::Serialize;
 use std::path::Path;
 use updater::operator::Operator;
 use updater::wire::{
-    Blocked, ChannelRelease, Explanation, KeptRelease, MakerRecord, Needs, Policy, Ring, Rollout, RolloutStart, RolloutView,
-    check_rings,
+    Blocked, ChannelRelease, Explanation, MakerRecord, Needs, Policy, Ring, Rollout, RolloutStart, RolloutView, check_rings,
 };
 
 /// Runs one of them.
@@ -105,11 +104,18 @@ async fn rollout(operator: &Operator, command: &RolloutCommand, json: bool) -> a
             told(&started, json)
         }
         RolloutCommand::Status => {
-            let rollouts = operator.rollouts().await?;
-            if json {
-                return lines(&rollouts);
+            if !json {
+                print_rollouts_head();
             }
-            print_rollouts(&rollouts);
+            let mut last = None;
+            while let Some(page) = operator.rollouts_after(last.as_ref()).await? {
+                if json {
+                    lines(&page)?
+                } else {
+                    print_rollouts(&page)
+                }
+                last = page.into_iter().next_back();
+            }
             Ok(())
         }
         RolloutCommand::Halt { at } => told(&operator.halt_rollout(&at.0).await?, json),
@@ -145,15 +151,14 @@ async fn release(operator: &Operator, command: &ReleaseCommand, json: bool) -> a
 /// A release may be blocked before it comes, so a slip of the pen is no error; but whoever blocks in a hurry must learn that it stops nothing.
 async fn remark_unknown(operator: &Operator, at: &ChannelRelease) {
     let ChannelRelease { channel, release } = at;
-    let is_it = |kept: &KeptRelease| kept.release == *at;
-    match operator.releases(Some(channel)).await {
-        Ok(kept) if !kept.iter().any(is_it) => {
+    match operator.release(at).await {
+        Ok(None) => {
             remark!(
                 "warning: release {release} of {channel} was never published here; if that is misspelt, nothing is stopped yet"
             );
             remark!("hint: `titer admin release list` shows what was");
         }
-        Ok(_) => {}
+        Ok(Some(_)) => {}
         Err(error) => {
             remark!("warning: whether release {release} of {channel} was ever published could not be asked: {error}");
         }
@@ -185,7 +190,7 @@ fn told(rollout: &Rollout, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_rollouts(rollouts: &[RolloutView]) {
+fn print_rollouts_head() {
     say!(
         "{:<32} {:<8} {:<6} {:>7} {:>9} {:>7} {:>6}  why",
         "release",
@@ -196,6 +201,9 @@ fn print_rollouts(rollouts: &[RolloutView]) {
         "trouble",
         "silent"
     );
+}
+
+fn print_rollouts(rollouts: &[RolloutView]) {
     for RolloutView { rollout, progress } in rollouts {
         say!(
             "{:<32} {:<8} {:<6} {:>7} {:>9} {:>7} {:>6}  {}",
