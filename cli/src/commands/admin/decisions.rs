@@ -1,13 +1,14 @@
 //! `titer admin` on decisions: policies, rollouts, blocked releases, needs, groups, and why.
 
 use crate::args::admin::{DecisionCommand, PolicyCommand, ReleaseCommand, RolloutCommand};
-use crate::output::{read, remark, say, write_json};
+use crate::output::{coded, read, remark, say, write_json};
 use anyhow::Context;
 use serde::Serialize;
 use std::path::Path;
 use updater::operator::Operator;
 use updater::wire::{
-    Blocked, ChannelRelease, Explanation, MakerRecord, Needs, Policy, Ring, Rollout, RolloutStart, RolloutView, check_rings,
+    Blocked, ChannelRelease, DEFAULT_POLICY, Explanation, MakerRecord, Needs, Policies, Policy, Ring, Rollout, RolloutStart,
+    RolloutView, check_rings,
 };
 
 /// Runs one of them.
@@ -62,16 +63,24 @@ pub(crate) async fn run(operator: &Operator, command: &DecisionCommand, json: bo
 
 async fn policy(operator: &Operator, command: &PolicyCommand, json: bool) -> anyhow::Result<()> {
     match command {
-        PolicyCommand::Show => {
+        PolicyCommand::Show { group } => {
             let policies = operator.policies().await?;
-            if json {
-                return line(&policies);
+            let shown = match group.as_deref() {
+                None | Some(DEFAULT_POLICY) => Some(&policies.default),
+                Some(group) => policies.groups.get(group),
+            };
+            let Some(shown) = shown else {
+                let words = format!("no policy `{}` was put; the default one applies", group.as_deref().unwrap_or_default());
+                return Err(coded(&words, "policy_unknown", Some("`titer admin policy show` names those that were")));
+            };
+            match (json, group) {
+                (true, None) => line(&policies),
+                (true, Some(_)) => line(shown),
+                (false, _) => {
+                    print_policy(&policies, shown, group.is_none());
+                    Ok(())
+                }
             }
-            say!("default {}", serde_json::to_string_pretty(&policies.default)?);
-            for (group, policy) in &policies.groups {
-                say!("{group} {}", serde_json::to_string_pretty(policy)?);
-            }
-            Ok(())
         }
         PolicyCommand::Set { file, group } => {
             let policy = Policy::from_toml(&text(file)?).map_err(|e| of_file(file, e))?;
@@ -85,6 +94,15 @@ async fn policy(operator: &Operator, command: &PolicyCommand, json: bool) -> any
             Ok(())
         }
     }
+}
+
+/// A policy as a file that can be put again; what else is said are remarks of that file.
+fn print_policy(policies: &Policies, shown: &Policy, names_groups: bool) {
+    if names_groups && !policies.groups.is_empty() {
+        let groups = policies.groups.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        say!("# The default policy. These groups have their own, which --group GROUP shows: {groups}");
+    }
+    say!("{}", shown.to_toml().trim_end());
 }
 
 async fn rollout(operator: &Operator, command: &RolloutCommand, json: bool) -> anyhow::Result<()> {
