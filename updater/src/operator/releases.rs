@@ -4,7 +4,7 @@ use super::Operator;
 use crate::Channel;
 use crate::http::HttpError;
 use crate::wire::{ChannelRelease, KeptRelease, Sha256Hex, Swept};
-use crate::words::query;
+use crate::words::{query, segment};
 use reqwest::Method;
 
 /// As pages of releases and of rollouts are asked for after this one.
@@ -59,7 +59,7 @@ impl Operator {
     /// [`HttpError`]; code `answer_unreadable` for bytes that are others.
     pub async fn blob(&self, kept: &KeptRelease) -> Result<Vec<u8>, HttpError> {
         let channel = &kept.release.channel;
-        let (maker, name, release) = (channel.maker(), channel.name(), kept.release.release);
+        let (maker, name, release) = (segment(channel.maker()), segment(channel.name()), kept.release.release);
         let path = format!("/targets/m/{maker}/{name}/{}.{release}.titer", kept.sha256);
         let bytes = self.client.get(&path, kept.length, &mut |_| {}).await?;
         if Sha256Hex::of(&bytes) == kept.sha256 {
