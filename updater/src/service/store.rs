@@ -62,7 +62,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use terminals::{Standing, Terminal};
-pub(crate) use threats::{Reported, Told};
+pub(crate) use threats::Told;
 use tokio::sync::{mpsc, oneshot, watch};
 use url::Url;
 

@@ -5,7 +5,9 @@ use super::*;
 use crate::disk::Disk;
 use crate::keys::SigningKey;
 use crate::service::lease::{Lease, LeaseTimes};
-use crate::wire::{Assignment, CheckIn, Danger, Designation, MakerName, Reason, Sha256Hex, TerminalFacts, ThreatNews};
+use crate::wire::{
+    Assignment, CheckIn, Danger, Designation, MakerName, Reason, Sha256Hex, TerminalFacts, ThreatNews, ThreatReport,
+};
 use std::collections::HashMap;
 use std::time::Duration;
 use tempfile::TempDir;
