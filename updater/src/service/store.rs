@@ -53,7 +53,7 @@ use serde::de::DeserializeOwned;
 pub(crate) use sizes::Sizes;
 pub(crate) use sources::{Attempt, Source, Validators};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyPool, Connection, Executor, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Transaction};
 use std::fmt;
 use std::io::Read;
 use std::net::IpAddr;
@@ -61,12 +61,17 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 pub(crate) use terminals::{Standing, Terminal};
 pub(crate) use threats::Told;
 use tokio::sync::{mpsc, oneshot, watch};
 use url::Url;
 
 const CONNECTIONS_MAX: u32 = 8;
+/// How long a refused connection to PostgreSQL is tried again at the start.
+const REFUSED_FOR: Duration = Duration::from_secs(2);
+/// How long a connection is waited for: by requests for a free one, and at the start for an answer to the first.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 /// Said to every connection to SQLite; a writer waits at most 10 s for another.
 const PRAGMAS: &str =
     "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
@@ -123,6 +128,14 @@ pub enum StoreError {
         "the connection to the database at `{0}` may not be encrypted; leave `sslmode` away, or say `disable` if that network is trusted"
     )]
     Unprotected(String),
+    /// Nobody takes connections where PostgreSQL is said to be.
+    #[error("no PostgreSQL can be reached at `{at}`: {why}")]
+    Unreachable {
+        /// Host and port, as the address names them.
+        at: String,
+        /// What became of the attempt.
+        why: String,
+    },
     /// What writes changes of terminals met a bug; whether the change was written is not known.
     #[error("a change of a terminal's row was given up")]
     Unwritten,
@@ -188,7 +201,7 @@ impl Store {
     /// Opens the tables and brings their schema up to date; a file of SQLite is made when there is none.
     pub(crate) async fn open(database: &Database) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
-        let options = AnyPoolOptions::new().max_connections(CONNECTIONS_MAX);
+        let options = AnyPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(ANSWERED_WITHIN);
         let (dialect, writer, pool) = match database {
             Database::Sqlite(path) => {
                 check_sqlite(path)?;
@@ -212,7 +225,9 @@ impl Store {
                 (Dialect::Sqlite, writer, options.connect_with(sqlite_at(path)?).await?)
             }
             Database::Postgres(url) => {
-                let pool = options.connect_with(postgres_at(url)?).await?;
+                let (address, at) = (postgres_at(url)?, place_of(url));
+                reach(&at, REFUSED_FOR, || AnyConnection::connect_with(&address)).await?;
+                let pool = options.connect_with(address).await.map_err(|error| unreachable(&at, error))?;
                 (Dialect::Postgres, pool.clone(), pool)
             }
         };
@@ -389,6 +404,57 @@ fn postgres_at(address: &str) -> Result<AnyConnectOptions, StoreError> {
         }
     }
     Ok(AnyConnectOptions::from_str(url.as_str())?)
+}
+
+/// Host and port of an address, as it names them, without what else may be in it.
+fn place_of(address: &str) -> String {
+    let Ok(url) = Url::parse(address) else { return String::new() };
+    let pair = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let named = url.host_str().filter(|host| !host.is_empty()).map(str::to_owned);
+    let host = pair("host").or_else(|| pair("hostaddr")).or(named).unwrap_or_else(|| "localhost".to_owned());
+    let port = pair("port").or_else(|| url.port().map(|port| port.to_string()));
+    port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+}
+
+/// Makes sure that somebody takes connections at `at`, and tells who does not: a connection that is refused is tried again for `patience` alone,
+/// as whoever started both at once may be a moment early, while the pool would try for half a minute and then not say why. Whatever else
+/// is wrong is left to the pool, which waits for a server that is starting.
+async fn reach<F: Future<Output = Result<AnyConnection, sqlx::Error>>>(
+    at: &str,
+    patience: Duration,
+    connect: impl Fn() -> F,
+) -> Result<(), StoreError> {
+    let (begun, mut pause) = (Instant::now(), Duration::from_millis(50));
+    loop {
+        let error = match tokio::time::timeout(ANSWERED_WITHIN, connect()).await {
+            Ok(Ok(connection)) => {
+                // That it was open is all that was asked.
+                drop(connection.close().await);
+                return Ok(());
+            }
+            Ok(Err(error)) => error,
+            Err(_) => sqlx::Error::PoolTimedOut,
+        };
+        let is_refused = matches!(&error, sqlx::Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused);
+        if !is_refused || begun.elapsed() + pause > patience {
+            return match unreachable(at, error) {
+                error @ StoreError::Unreachable { .. } => Err(error),
+                _ => Ok(()),
+            };
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+}
+
+/// What it means at the start that a connection failed so.
+fn unreachable(at: &str, error: sqlx::Error) -> StoreError {
+    let why = match &error {
+        sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::PoolTimedOut => format!("it took no connection within {} seconds", ANSWERED_WITHIN.as_secs()),
+        _ => return error.into(),
+    };
+    StoreError::Unreachable { at: at.to_owned(), why }
 }
 
 fn channel(text: &str) -> Result<Channel, StoreError> {

@@ -385,6 +385,41 @@ async fn tls_before(server: String, config: rustls::ServerConfig) -> u16 {
     port
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_nobody_serves_is_told_at_once_and_by_name() {
+    // Bound and not listening, so that nobody else gets the port.
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let at = nobody.local_addr().unwrap();
+    let address = Database::Postgres(format!("postgres://titer:secret@{at}/titer"));
+    let error = Store::open(&address).await.unwrap_err();
+    let words = error.to_string();
+    // The pool itself would have said that its time is over.
+    assert!(matches!(error, StoreError::Unreachable { .. }) && words.contains("refused"), "{words}");
+    assert!(words.contains(&at.to_string()) && !words.contains("secret"), "{words}");
+    let dir = tempfile::tempdir().unwrap();
+    let socket = Database::Postgres(format!("postgres:///titer?host={}&port=7", dir.path().display()));
+    let words = Store::open(&socket).await.unwrap_err().to_string();
+    assert!(words.contains(&format!("{}:7", dir.path().display())), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_a_moment_early_waits_for_the_database() {
+    let refused = || sqlx::Error::Io(std::io::ErrorKind::ConnectionRefused.into());
+    let tries = AtomicU64::new(0);
+    // Whatever else is wrong then is for the pool to say, or to wait for.
+    let connect = || async {
+        let is_early = tries.fetch_add(1, Ordering::Relaxed) < 3;
+        Err(if is_early { refused() } else { sqlx::Error::Protocol("starting".to_owned()) })
+    };
+    reach("here", Duration::from_mins(10), connect).await.unwrap();
+    assert_eq!(tries.load(Ordering::Relaxed), 4);
+    let given_up = reach("here", Duration::ZERO, || async { Err(refused()) }).await.unwrap_err();
+    assert!(matches!(given_up, StoreError::Unreachable { .. }), "{given_up}");
+    let unknown = || async { Err(sqlx::Error::Io(std::io::Error::other("no such host"))) };
+    assert!(reach("here", Duration::from_mins(10), unknown).await.unwrap_err().to_string().contains("no such host"));
+}
+
 /// With `TITER_TEST_POSTGRES` also that it works; that it refuses is seen without.
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_is_reached_by_tls_and_by_no_certificate_that_does_not_hold() {
