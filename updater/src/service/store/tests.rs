@@ -1,6 +1,6 @@
 //! The same on both databases: SQLite always, PostgreSQL where `TITER_TEST_POSTGRES` names one (`scripts/postgres`).
 
-use super::listing::{Terminals, start};
+use super::listing::{Configured, Terminals, start};
 use super::*;
 use crate::disk::Disk;
 use crate::keys::SigningKey;
@@ -383,6 +383,49 @@ async fn tls_before(server: String, config: rustls::ServerConfig) -> u16 {
         }
     });
     port
+}
+
+/// Every page of a search, two rows each, is what looking at each row finds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_finds_what_looking_at_every_row_finds() {
+    let tables = Tables::new().await;
+    for database in &tables.databases {
+        let store = Store::open(database).await.unwrap();
+        // Of times that several share, and one class that has the name of another's system.
+        sqlx::raw_sql(
+            "INSERT INTO configurations (id, sha256, body) SELECT i, 'c' || i,
+             '{\"designation\":\"own\",\"subscribed\":[],\"applied\":[]}' FROM (SELECT 1 AS i UNION SELECT 2) n;
+             WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 40)
+             INSERT INTO terminals (terminal, public_key, counter, hardware, os, engine_version, designation, subscribed,
+             enrolled_at, configuration) SELECT 't' || (i * 7 % 41), 'k' || i, 0,
+             CASE WHEN i % 20 = 3 THEN 'z80' ELSE 'x86_64' END, CASE WHEN i % 13 = 5 THEN 'z80' ELSE 'linux' END,
+             CASE WHEN i = 8 THEN '0.9' ELSE '1.0' END, '\"own\"', '[]', i / 4, i % 3 FROM n",
+        )
+        .execute(&store.writer)
+        .await
+        .unwrap();
+        let all = store.terminals_page(&Terminals::All, &start(), 1000).await.unwrap();
+        assert_eq!(all.len(), 41);
+        for text in ["z80", "x86_64", "linux", "0.9", "none", "50%"] {
+            for (ids, terminals) in [(vec![], 0), (vec![2], 13), (vec![1, 2], 27), (vec![1, 2], 1_000_000)] {
+                let found = all.iter().filter(|one| {
+                    let facts = &one.row.facts;
+                    let is_so = [&facts.hardware, &facts.os, &facts.engine_version].into_iter().any(|said| said == text);
+                    is_so || ids.contains(&one.configuration)
+                });
+                let found = found.map(|one| one.row.terminal.clone()).collect::<Vec<_>>();
+                let of = Terminals::Like(text.to_owned(), Configured { ids: ids.clone(), terminals });
+                let (mut pages, mut after) = (Vec::new(), start());
+                loop {
+                    let page = store.terminals_page(&of, &after, 2).await.unwrap();
+                    let Some(last) = page.last() else { break };
+                    after = of.after(last);
+                    pages.extend(page.into_iter().map(|one| one.row.terminal));
+                }
+                assert_eq!(pages, found, "{database:?}: {text} {ids:?} of {terminals}");
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
