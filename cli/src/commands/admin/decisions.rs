@@ -128,9 +128,9 @@ async fn rollout(operator: &Operator, command: &RolloutCommand, json: bool) -> a
             let mut last = None;
             while let Some(page) = operator.rollouts_after(last.as_ref()).await? {
                 if json {
-                    lines(&page)?
+                    lines(&page)?;
                 } else {
-                    print_rollouts(&page)
+                    print_rollouts(&page);
                 }
                 last = page.into_iter().next_back();
             }
