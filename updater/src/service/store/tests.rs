@@ -9,9 +9,10 @@ use crate::wire::{
     Assignment, CheckIn, Danger, Designation, MakerName, Reason, Sha256Hex, TerminalFacts, ThreatNews, ThreatReport,
 };
 use std::collections::HashMap;
-use std::time::Duration;
+use std::path::Path;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use url::Url;
 
 /// Empty tables of each kind that can be had, and what they need.
 struct Tables {
