@@ -31,16 +31,15 @@ fn tables(policy: Policy) -> Tables {
     for number in 0..THREATS {
         for maker in 0..MAKERS {
             let cure = |number: usize| Vaccine { date: date(2026, 11, 12), since: at(maker, 1 + number as u64 % 8) };
-            threats.push(ThreatRow {
-                maker: format!("maker-{maker}").parse().expect("it has the form of a maker's name"),
-                news: ThreatNews {
-                    threat: format!("threat-{number}"),
-                    danger: if number < DANGEROUS { Danger::High } else { Danger::Medium },
-                    discovered: date(2026, 11, 10),
-                    expected: None,
-                    vaccine: ((number + maker) % 3 != 0).then(|| cure(number)),
-                },
-            });
+            let news = ThreatNews {
+                threat: format!("threat-{number}"),
+                danger: if number < DANGEROUS { Danger::High } else { Danger::Medium },
+                discovered: date(2026, 11, 10),
+                expected: None,
+                vaccine: ((number + maker) % 3 != 0).then(|| cure(number)),
+            };
+            let maker = format!("maker-{maker}").parse().expect("it has the form of a maker's name");
+            threats.push(ThreatRow::said(maker, news));
         }
     }
     let releases = (0..CHANNELS).flat_map(|number| (1..=8).map(move |release| at(number, release)));

@@ -36,7 +36,19 @@ impl ThreatIds {
 
     /// The id of what `maker` calls `threat`; the name itself when nothing ties it to another.
     pub fn threat_id<'a>(&'a self, _maker: &MakerName, threat: &'a str) -> &'a str {
+        self.id(threat)
+    }
+
+    /// The id of a name, by whomever.
+    pub fn id<'a>(&'a self, threat: &'a str) -> &'a str {
         self.of_name.get(threat).map_or(threat, String::as_str)
+    }
+
+    /// All names that mean the same as this one, itself among them, in any order. O(names that mean something else than themselves).
+    pub fn names<'a>(&'a self, threat: &'a str) -> impl Iterator<Item = &'a str> {
+        let id = self.id(threat);
+        let others = self.of_name.iter().filter(move |(_, other)| *other == id).map(|(name, _)| name.as_str());
+        others.chain([id])
     }
 }
 

@@ -366,6 +366,21 @@ pub struct ThreatRow {
     /// What they say.
     #[serde(flatten)]
     pub news: ThreatNews,
+    /// Other channels of theirs whose records have it, each at the first release that has it and the newest agrees with: news names one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<ChannelRelease>,
+}
+
+impl ThreatRow {
+    /// What a maker says, and nothing from their records.
+    pub fn said(maker: MakerName, news: ThreatNews) -> Self {
+        ThreatRow { maker, news, also: Vec::new() }
+    }
+
+    /// The first release with the cure, of each channel that has it.
+    pub fn cures(&self) -> impl Iterator<Item = &ChannelRelease> {
+        self.news.vaccine.iter().map(|cure| &cure.since).chain(&self.also)
+    }
 }
 
 /// Done; there is nothing to tell.
@@ -687,7 +702,8 @@ pub struct TerminalRow {
     pub words: Option<String>,
     /// Code of the last trouble since something was installed.
     pub trouble: Option<String>,
-    /// Group of the token that it enrolled with.
+    /// Group that it is in: by the operator's word, else that of the token that it enrolled with, else the one that it names itself. The
+    /// facts of a row leave theirs out, as the two have one name.
     #[serde(default)]
     pub group: Option<String>,
     /// Whether it waits for the operator's approval.

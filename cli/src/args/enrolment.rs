@@ -3,6 +3,9 @@
 use clap::{Args as ClapArgs, Subcommand};
 use updater::wire::{GroupName, TOKEN_USES_MAX};
 
+/// Ten years: what is to last longer has no end.
+const EXPIRES_DAYS_MAX: u64 = 3660;
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct TokenArgs {
     /// Group of the terminals that enrol with it
@@ -12,7 +15,7 @@ pub(crate) struct TokenArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=TOKEN_USES_MAX))]
     pub(crate) uses: u64,
     /// Days after which nobody enrols with it any more [default: never]
-    #[arg(long = "expires", value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long = "expires", value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=EXPIRES_DAYS_MAX))]
     pub(crate) expires_days: Option<u64>,
     /// Tell terminals that enrol with it nothing until they are approved
     #[arg(long)]

@@ -185,7 +185,9 @@ pub(crate) fn print_threats(rows: &[ThreatRow]) {
         "expected",
         "vaccine"
     );
-    for ThreatRow { maker, news } in rows {
+    for row in rows {
+        let ThreatRow { maker, news, .. } = row;
+        let cures: Vec<_> = row.cures().map(|at| format!("{} since {}", at.channel, at.release)).collect();
         let date = |date: Option<String>| date.unwrap_or_else(|| "-".to_owned());
         say!(
             "{:<12} {:<20} {:<8} {:<12} {:<12} {:<12} {}",
@@ -195,7 +197,7 @@ pub(crate) fn print_threats(rows: &[ThreatRow]) {
             news.discovered.to_string(),
             date(news.expected.map(|expected| expected.to_string())),
             date(news.vaccine.as_ref().map(|vaccine| vaccine.date.to_string())),
-            date(news.vaccine.as_ref().map(|vaccine| format!("{} since {}", vaccine.since.channel, vaccine.since.release))),
+            if cures.is_empty() { "-".to_owned() } else { cures.join(", ") },
         );
     }
 }

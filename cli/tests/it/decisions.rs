@@ -38,7 +38,11 @@ fn an_operator_puts_policies_rolls_out_blocks_and_asks_why() {
     assert!(refused.err.contains("wrong.toml") && refused.err.contains("stay"), "{}", refused.err);
     let explained = admin(0, &format!("explain {terminal} --json")).json();
     assert_eq!((&explained[0]["policy_name"], &explained[0]["group"]), (&"lab".into(), &"lab".into()));
+    // The user table can be read whatever a terminal and an operator say of its group, and shows what comes of it.
+    let in_table = || admin(0, "terminals --json").json()[0]["group"].as_str().map(str::to_owned);
+    assert_eq!(in_table().as_deref(), Some("lab"));
     admin(0, &format!("group {terminal} office"));
+    assert_eq!(in_table().as_deref(), Some("office"));
     let explained = admin(0, &format!("explain {terminal}"));
     assert!(explained.out.contains("group       office") && explained.out.contains("(current)"), "{}", explained.out);
     admin(0, "policy clear --group lab");

@@ -263,8 +263,7 @@ fn channels(tables: &Tables, number: &HashMap<&str, usize>, records: &[MakerReco
     let mut since = BTreeMap::<&str, Vec<(u64, usize)>>::new();
     for row in &tables.threats {
         // A maker speaks for their own channels only.
-        let cure = row.news.vaccine.as_ref().map(|cure| &cure.since);
-        if let Some(at) = cure.filter(|at| at.channel.maker() == row.maker.as_str()) {
+        for at in row.cures().filter(|at| at.channel.maker() == row.maker.as_str()) {
             of(&mut infos, &at.channel);
             since.entry(at.channel.as_str()).or_default().push((at.release, number[threat_id(&tables.threat_ids, row)]));
         }

@@ -23,7 +23,7 @@ fn threat(maker: &str, threat: &str, days_to_cure: Option<(i8, ChannelRelease)>)
     let vaccine = days_to_cure.map(|(days, since)| Vaccine { date: jiff::civil::date(2026, 11, 1 + days), since });
     let discovered = jiff::civil::date(2026, 11, 1);
     let news = ThreatNews { threat: threat.to_owned(), danger: Danger::High, discovered, expected: None, vaccine };
-    ThreatRow { maker: maker.parse().unwrap(), news }
+    ThreatRow::said(maker.parse().unwrap(), news)
 }
 
 fn row(designation: Designation, applied: &[ChannelRelease]) -> UserRow {

@@ -3,21 +3,23 @@
 pub(crate) mod census;
 pub(crate) mod rule;
 
+use crate::Channel;
 use crate::service::problem::Problem;
 use crate::service::store::coverage::{Configuration, Fleet};
 use crate::service::store::listing::{After, start};
 use crate::service::store::{Store, StoreError};
 use crate::service::{App, AppState};
+use crate::threat_id::ThreatIds;
 use crate::wire::{
     ChannelRelease, Coverage, CoverageAt, CoverageHistory, CoverageTerminals, Danger, Gap, GapCount, MakerCover, MakerName,
-    ThreatRow, UnprotectedTerminal, Withdrawn,
+    ThreatRow, UnprotectedTerminal,
 };
 use axum::Json;
 use axum::extract::{Query, State};
 use jiff::civil::Date;
-use rule::Cures;
+use rule::{Cures, Releases};
 use serde::Deserialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Rows on a page that does not say how many.
 pub(crate) const PAGE_ROWS: usize = 100;
@@ -27,25 +29,31 @@ pub(crate) const PAGE_ROWS_MAX: usize = 1000;
 const POINTS_MAX: usize = 400;
 const DAY: i64 = 24 * 3600;
 
+impl Releases {
+    /// What terminals can be given, and what was taken back.
+    pub(crate) async fn of(store: &Store) -> Result<Self, StoreError> {
+        Ok(Releases::new(store.newest_offered().await?, store.withdrawn().await?))
+    }
+}
+
 /// The tables that coverage of one threat is made of.
 pub(crate) struct Tables {
     rows: Vec<ThreatRow>,
-    newest: Vec<ChannelRelease>,
-    withdrawn: Vec<Withdrawn>,
+    releases: Releases,
 }
 
 impl Tables {
     /// Nothing when no maker knows the threat.
     pub(crate) async fn of(store: &Store, threat: &str) -> Result<Option<Self>, StoreError> {
-        let rows = store.threat(threat).await?;
+        let rows = store.threat_by_any_name(threat).await?;
         if rows.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Tables { rows, newest: store.newest().await?, withdrawn: store.withdrawn().await? }))
+        Ok(Some(Tables { rows, releases: Releases::of(store).await? }))
     }
 
     pub(crate) fn cures(&self, maker: Option<&MakerName>) -> Cures<'_> {
-        Cures::new(&self.rows, &self.newest, &self.withdrawn, maker)
+        Cures::new(&self.rows, &self.releases, maker)
     }
 
     /// Who is protected. O(configurations × makers).
@@ -60,7 +68,8 @@ impl Tables {
             }
         }
         let reasons = Gap::ALL.into_iter().filter_map(|reason| Some(GapCount { reason, terminals: *gaps.get(&reason)? }));
-        let today = jiff::Zoned::now().date();
+        let reasons = reasons.filter(|count| count.terminals > 0);
+        let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
         let uncured = self.rows.iter().filter(|row| row.news.vaccine.is_none());
         Coverage {
             threat: threat.to_owned(),
@@ -68,6 +77,7 @@ impl Tables {
             protected,
             unprotected: gaps.values().sum(),
             unknown: fleet.unheard,
+            revoked: fleet.revoked,
             reasons: reasons.collect(),
             makers: self.rows.iter().map(|row| self.maker(row, fleet)).collect(),
             next: uncured.filter_map(|row| row.news.expected).filter(|expected| *expected >= today).min(),
@@ -75,14 +85,16 @@ impl Tables {
     }
 
     fn maker(&self, row: &ThreatRow, fleet: &Fleet) -> MakerCover {
-        let cures = self.cures(Some(&row.maker));
+        let cures = Cures::new([row], &self.releases, None);
         let protected = fleet.configurations.iter().filter(|held| cures.gap(&held.row).is_none());
         MakerCover {
             maker: row.maker.clone(),
+            threat: row.news.threat.clone(),
             danger: row.news.danger,
             discovered: row.news.discovered,
             expected: row.news.expected,
             vaccine: row.news.vaccine.clone(),
+            also: row.also.clone(),
             terminals: protected.map(|held| held.terminals).sum(),
         }
     }
@@ -144,7 +156,10 @@ impl Tables {
 
 /// A threat with how many are protected against it.
 pub(crate) struct Open {
+    /// The first of its names, in the order of bytes.
     pub(crate) threat: String,
+    /// The others, in that order.
+    pub(crate) others: Vec<String>,
     /// The highest that a maker gives it.
     pub(crate) danger: Danger,
     /// The first day on which a maker found it.
@@ -157,27 +172,39 @@ pub(crate) struct Open {
     pub(crate) expected: Option<Date>,
 }
 
-/// Threats of at least this danger, those first against which most are unprotected. `rows` ascend by threat.
-/// O(threats × configurations).
+/// The rows of each threat, whatever makers call it, by its id.
+pub(crate) fn by_meaning<'a>(rows: &'a [ThreatRow], ids: &'a ThreatIds) -> BTreeMap<&'a str, Vec<&'a ThreatRow>> {
+    let mut threats = BTreeMap::<_, Vec<_>>::new();
+    for row in rows {
+        threats.entry(ids.id(&row.news.threat)).or_default().push(row);
+    }
+    threats
+}
+
+/// Threats of at least this danger, each once whatever makers call it, those first against which most are unprotected.
+/// O(threats × configurations that run a channel with the cure).
 pub(crate) fn by_threat(
     rows: &[ThreatRow],
-    newest: &[ChannelRelease],
-    withdrawn: &[Withdrawn],
+    ids: &ThreatIds,
+    releases: &Releases,
     fleet: &Fleet,
     least: Danger,
 ) -> Vec<Open> {
-    let threats = rows.chunk_by(|a, b| a.news.threat == b.news.threat);
-    let open = threats.filter_map(|rows| {
+    let running = Running::new(fleet, releases);
+    let open = by_meaning(rows, ids).into_values().filter_map(|rows| {
         let danger = rows.iter().map(|row| row.news.danger).max().filter(|danger| *danger >= least)?;
-        let cures = Cures::new(rows, newest, withdrawn, None);
-        let protected = fleet.configurations.iter().filter(|held| cures.gap(&held.row).is_none());
-        let protected = protected.map(|held| held.terminals).sum();
+        let protected = running.protected(rows.iter().flat_map(|row| row.cures()));
         let uncured = rows.iter().filter(|row| row.news.vaccine.is_none());
+        let makers = |rows: &[&ThreatRow]| rows.iter().map(|row| &row.maker).collect::<BTreeSet<_>>().len();
+        let cured: Vec<_> = rows.iter().copied().filter(|row| row.news.vaccine.is_some()).collect();
+        let names: BTreeSet<&str> = rows.iter().map(|row| row.news.threat.as_str()).collect();
+        let mut names = names.into_iter();
         Some(Open {
-            threat: rows[0].news.threat.clone(),
+            threat: names.next()?.to_owned(),
+            others: names.map(str::to_owned).collect(),
             danger,
             discovered: rows.iter().map(|row| row.news.discovered).min()?,
-            makers: (rows.iter().filter(|row| row.news.vaccine.is_some()).count(), rows.len()),
+            makers: (makers(&cured), makers(&rows)),
             protected,
             unprotected: fleet.terminals() - fleet.unheard - protected,
             expected: uncured.filter_map(|row| row.news.expected).min(),
@@ -186,6 +213,35 @@ pub(crate) fn by_threat(
     let mut open: Vec<_> = open.collect();
     open.sort_by(|a, b| b.unprotected.cmp(&a.unprotected).then_with(|| b.danger.cmp(&a.danger)));
     open
+}
+
+/// Who runs which channel, for questions about all threats at once: [`Cures`] would look at every channel and configuration for each.
+struct Running<'a> {
+    fleet: &'a Fleet,
+    /// Of each channel, the releases that are run and not withdrawn, each with the configuration's place in the fleet.
+    of_channel: HashMap<&'a Channel, Vec<(u64, usize)>>,
+}
+
+impl<'a> Running<'a> {
+    fn new(fleet: &'a Fleet, releases: &Releases) -> Self {
+        let mut of_channel = HashMap::<_, Vec<_>>::new();
+        for (place, held) in fleet.configurations.iter().enumerate() {
+            for at in held.row.applied.iter().filter(|at| !releases.is_withdrawn(at)) {
+                of_channel.entry(&at.channel).or_default().push((at.release, place));
+            }
+        }
+        Running { fleet, of_channel }
+    }
+
+    /// Terminals that run one of these or a later release of its channel.
+    fn protected<'b>(&self, cures: impl Iterator<Item = &'b ChannelRelease>) -> u64 {
+        let run = cures.flat_map(|since| {
+            let run = self.of_channel.get(&since.channel).into_iter().flatten();
+            run.filter(|(release, _)| *release >= since.release).map(|(_, place)| *place)
+        });
+        let protected: HashSet<usize> = run.collect();
+        protected.into_iter().map(|place| self.fleet.configurations[place].terminals).sum()
+    }
 }
 
 /// Whose cures count, and which of the unprotected are asked for.
@@ -291,6 +347,9 @@ pub(crate) async fn history(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::UserRow;
+    use crate::wire::{Designation, ThreatNews, Vaccine, Withdrawn};
+    use jiff::civil::date;
 
     #[test]
     fn few_points_are_kept_of_many_and_the_last_always() {
@@ -300,6 +359,46 @@ mod tests {
         assert!(few.is_sorted());
         assert_eq!(thinned(&times[..7], 400), times[..7]);
         assert!(thinned(&[], 400).is_empty());
+    }
+
+    /// What the list of all threats says of each is what is said when it is asked for alone.
+    #[test]
+    fn all_threats_at_once_are_counted_as_each_alone() {
+        let at = |channel: &str, release| ChannelRelease { channel: channel.parse().unwrap(), release };
+        let held = |id: i64, applied: &[ChannelRelease]| Configuration {
+            id,
+            row: UserRow::new(Designation::Own, vec!["a/x".parse().unwrap()], applied.to_vec()),
+            terminals: 1 << id,
+        };
+        let configurations =
+            vec![held(1, &[at("a/x", 1)]), held(2, &[at("a/x", 2), at("b/x", 3)]), held(3, &[at("a/x", 3)]), held(4, &[])];
+        let fleet = Fleet { configurations, unheard: 5, revoked: 7 };
+        let says = |maker: &str, threat: &str, since: &[ChannelRelease]| {
+            let vaccine = since.first().map(|since| Vaccine { date: date(2026, 11, 12), since: since.clone() });
+            let discovered = date(2026, 11, 10);
+            let news = ThreatNews { threat: threat.to_owned(), danger: Danger::High, discovered, expected: None, vaccine };
+            ThreatRow { also: since.iter().skip(1).cloned().collect(), ..ThreatRow::said(maker.parse().unwrap(), news) }
+        };
+        let rows = [
+            says("a", "one", &[at("a/x", 2)]),
+            says("b", "one", &[at("b/x", 1), at("b/y", 1)]),
+            says("a", "two", &[at("a/x", 1)]),
+            says("a", "alias-of-two", &[]),
+            says("b", "three", &[]),
+        ];
+        let alias: crate::wire::Alias = "b:two".parse().unwrap();
+        let ids = ThreatIds::new([("alias-of-two", &alias)], []);
+        let releases = || Releases::new(Vec::new(), vec![Withdrawn { at: at("a/x", 3), back_to: None }]);
+        let open = by_threat(&rows, &ids, &releases(), &fleet, Danger::Low);
+        let found: Vec<_> =
+            open.iter().map(|open| (open.threat.as_str(), open.others.len(), open.protected, open.makers)).collect();
+        assert_eq!(found, [("three", 0, 0, (0, 1)), ("one", 0, 4, (2, 2)), ("alias-of-two", 1, 6, (1, 1))]);
+        for open in open {
+            let named = rows.iter().filter(|row| row.news.threat == open.threat || open.others.contains(&row.news.threat));
+            let alone = Tables { rows: named.cloned().collect(), releases: releases() };
+            let alone = alone.count(&open.threat, &fleet, None);
+            assert_eq!((alone.protected, alone.unprotected), (open.protected, open.unprotected), "{}", open.threat);
+        }
     }
 
     #[test]

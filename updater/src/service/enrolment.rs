@@ -97,7 +97,11 @@ pub(crate) async fn approve_terminal(
     caller: Caller,
     Path(terminal): Path<String>,
 ) -> Result<Json<Empty>, Problem> {
-    found(app.store.approve_terminal(&caller.who, &terminal).await?)?;
+    if !app.store.approve_terminal(&caller.who, &terminal).await? {
+        found(app.store.terminal_row(&terminal).await?.is_some())?;
+        let detail = "it was revoked, which is for good; its machine enrols anew, with a new key";
+        return Err(Problem::conflict("terminal_revoked", detail));
+    }
     tracing::info!(terminal, "terminal {terminal} is approved");
     Ok(Json(Empty {}))
 }

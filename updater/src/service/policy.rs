@@ -58,6 +58,9 @@ pub(crate) async fn drop_policy(
     Err(Problem::not_found("policy_unknown", "no policy of this name was put"))
 }
 
+/// Longest reason for a block, in bytes: every terminal that is concerned is sent it at each check-in.
+const BLOCKED_WORDS_MAX: usize = 500;
+
 /// Every blocked release.
 #[utoipa::path(get, path = "/v1/blocked", responses((status = 200, body = Vec<Blocked>)))]
 pub(crate) async fn blocked(State(app): State<AppState>) -> Result<Json<Vec<Blocked>>, Problem> {
@@ -68,6 +71,10 @@ pub(crate) async fn blocked(State(app): State<AppState>) -> Result<Json<Vec<Bloc
 #[utoipa::path(post, path = "/v1/blocked", request_body = Blocked, responses((status = 200, body = Empty)))]
 pub(crate) async fn block(State(app): State<AppState>, caller: Caller, body: Bytes) -> Result<Json<Empty>, Problem> {
     let blocked: Blocked = parse(&body)?;
+    if blocked.words.len() > BLOCKED_WORDS_MAX {
+        let detail = format!("`words` has {} bytes; {BLOCKED_WORDS_MAX} are the most", blocked.words.len());
+        return Err(Problem::bad_request("request_malformed", detail));
+    }
     let blocked = Blocked { words: printable(&blocked.words), ..blocked };
     // One that is not published yet may be blocked too: the operator may hear of it first.
     app.store.block(&caller.who, &blocked).await?;

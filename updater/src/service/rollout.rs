@@ -209,7 +209,7 @@ async fn begin_due(store: &Store, policy: &RolloutPolicy, since: i64, rollouts: 
 fn begun(at: ChannelRelease, rings: Vec<Ring>, gate: Gate, threats: &[ThreatRow], words: &str) -> Rollout {
     let urgent = gate.urgent.is_some_and(|danger| {
         // What this very release is the first to cure.
-        let first = |row: &&ThreatRow| row.news.vaccine.as_ref().is_some_and(|cure| cure.since == at);
+        let first = |row: &&ThreatRow| row.cures().any(|cure| *cure == at);
         threats.iter().filter(first).any(|row| row.news.danger >= danger)
     });
     let now = now();

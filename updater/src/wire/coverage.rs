@@ -1,6 +1,6 @@
 //! Who is protected against what.
 
-use super::{Danger, MakerName, TerminalRow, Vaccine};
+use super::{ChannelRelease, Danger, MakerName, TerminalRow, Vaccine};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -59,6 +59,8 @@ pub struct MakerCover {
     /// The maker.
     #[schema(value_type = String)]
     pub maker: MakerName,
+    /// What they call it.
+    pub threat: String,
     /// How harmful they hold it to be: `low`, `medium` or `high`.
     #[schema(value_type = String)]
     pub danger: Danger,
@@ -73,11 +75,15 @@ pub struct MakerCover {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub vaccine: Option<Vaccine>,
+    /// Other channels of theirs that have it, by their records.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    pub also: Vec<ChannelRelease>,
     /// Terminals that run a release of this maker's which has the cure.
     pub terminals: u64,
 }
 
-/// Who is protected against a threat. `protected + unprotected + unknown` is the whole fleet.
+/// Who is protected against a threat. `protected + unprotected + unknown + revoked` is the whole fleet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Coverage {
     /// The threat.
@@ -92,9 +98,12 @@ pub struct Coverage {
     pub unprotected: u64,
     /// Terminals that have not said what they run.
     pub unknown: u64,
+    /// Terminals that the operator revoked: they are served nothing, so nobody waits for them.
+    #[serde(default)]
+    pub revoked: u64,
     /// Why the unprotected are; only reasons that some have.
     pub reasons: Vec<GapCount>,
-    /// The makers who know the threat, by name.
+    /// What makers say of it, by maker, and by what they call it.
     pub makers: Vec<MakerCover>,
     /// The next day for which a maker without a cure promised one; absent when no promise lies ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -288,7 +288,7 @@ pub struct Blocked {
     /// The release.
     #[serde(flatten)]
     pub at: ChannelRelease,
-    /// Why, for those who run it.
+    /// Why, for those who run it: at most 500 bytes.
     #[serde(default)]
     pub words: String,
 }

@@ -6,7 +6,7 @@ use sqlx::{Connection, Executor, PgConnection};
 use std::time::Duration;
 use updater::maker::Maker;
 use updater::service::Database;
-use updater::wire::{Danger, Designation, Gap, GapCount, ThreatNews, Vaccine};
+use updater::wire::{Blocked, Danger, Designation, Gap, GapCount, News, Reason, ThreatNews, Vaccine};
 
 const THREAT: &str = "Win.Worm.X/α & <b>";
 
@@ -151,4 +151,99 @@ async fn tables_are_listed_page_by_page() {
     news(&maker, &world, None, None).await;
     let threats = world.operator.threats().await.unwrap();
     assert_eq!((threats.len(), threats[0].news.threat.as_str()), (1, THREAT));
+}
+
+/// What two makers call by two names is one threat, whichever of them is asked for: the count, the list and the decision agree.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_threat_of_two_names_is_one_threat() {
+    let world = World::new().await;
+    let (acme, bolt) = (world.maker("acme").await, world.maker("bolt").await);
+    world.publish(&acme, "acme/stable", 1, 0..50).await;
+    world.publish(&bolt, "bolt/stable", 1, 0..60).await;
+    let (one, two) = (
+        world.terminal("one", &["acme/stable"], Designation::Own).await,
+        world.terminal("two", &["bolt/stable"], Designation::Own).await,
+    );
+    for terminal in [&one, &two] {
+        terminal.agent.update().await.unwrap();
+    }
+    let says = |threat: &str, since: Option<(&str, u64)>| ThreatNews {
+        threat: threat.to_owned(),
+        danger: Danger::High,
+        discovered: date(2026, 11, 10),
+        expected: None,
+        vaccine: since.map(|(channel, release)| Vaccine { date: date(2026, 11, 12), since: at(channel, release) }),
+    };
+    acme.news(&world.url, &says("W32/Storm", Some(("acme/stable", 1)))).await.unwrap();
+    bolt.news(&world.url, &says("Worm.Storm", Some(("bolt/stable", 1)))).await.unwrap();
+    let count = async |threat: &str| {
+        let count = world.operator.coverage(threat, None).await.unwrap();
+        (
+            count.protected,
+            count.unprotected,
+            count.makers.into_iter().map(|maker| (maker.threat, maker.terminals)).collect::<Vec<_>>(),
+        )
+    };
+    let gaps = async |threat: &str| world.operator.coverage_terminals(threat, None, None, 10).await.unwrap().terminals.len();
+    assert_eq!(count("W32/Storm").await, (1, 1, vec![("W32/Storm".to_owned(), 1)]));
+    assert_eq!((gaps("W32/Storm").await, gaps("Worm.Storm").await), (1, 1));
+
+    let mut tied = News::from(says("Worm.Storm", Some(("bolt/stable", 1))));
+    tied.aliases = vec!["acme:W32/Storm".parse().unwrap(), "acme:Stormy".parse().unwrap()];
+    bolt.send_news(&world.url, &[tied]).await.unwrap();
+    for name in ["W32/Storm", "Worm.Storm", "Stormy"] {
+        let makers = vec![("W32/Storm".to_owned(), 1), ("Worm.Storm".to_owned(), 1)];
+        assert_eq!((count(name).await, gaps(name).await), ((2, 0, makers), 0), "{name}");
+    }
+    let only_bolt = "bolt".parse().unwrap();
+    assert_eq!(world.operator.coverage("W32/Storm", Some(&only_bolt)).await.unwrap().protected, 1);
+    assert_eq!(one.agent.update().await.unwrap().assignment.reason, Reason::Current);
+
+    // One maker's two names, of which one was cured first.
+    acme.news(&world.url, &says("Stormy", Some(("acme/stable", 9)))).await.unwrap();
+    assert_eq!(count("Stormy").await.0, 2);
+    assert_eq!(world.operator.coverage("Storm", None).await.unwrap_err().code(), "threat_unknown");
+}
+
+/// A machine that was stolen is served nothing and updates never: it is in a count of its own, not among those that somebody waits for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_terminal_is_not_among_the_unprotected() {
+    let world = World::new().await;
+    let acme = world.maker("acme").await;
+    world.publish(&acme, "acme/stable", 1, 0..50).await;
+    let kept = world.terminal("kept", &["acme/stable"], Designation::Own).await;
+    let stolen = world.terminal("stolen", &["acme/stable"], Designation::Own).await;
+    let unheard = world.terminal("unheard", &["acme/stable"], Designation::Own).await;
+    for terminal in [&kept, &stolen] {
+        terminal.agent.update().await.unwrap();
+    }
+    world.publish(&acme, "acme/stable", 2, 0..51).await;
+    kept.agent.update().await.unwrap();
+    news(&acme, &world, None, Some(("acme/stable", 2))).await;
+    let counts = async || {
+        let count = world.operator.coverage(THREAT, None).await.unwrap();
+        let listed = world.operator.coverage_terminals(THREAT, None, None, 10).await.unwrap().terminals.len();
+        (count.protected, count.unprotected, count.unknown, count.revoked, count.reasons.len(), listed)
+    };
+    assert_eq!(counts().await, (1, 1, 1, 0, 1, 1));
+    // What the operator forbids is no cure that it could have, though who runs it is protected.
+    let reason = async || world.operator.coverage(THREAT, None).await.unwrap().reasons;
+    assert_eq!(reason().await, gaps(&[(Gap::NotUpdated, 1)]));
+    let blocked = Blocked { at: at("acme/stable", 2), words: String::new() };
+    world.operator.block(&blocked).await.unwrap();
+    assert_eq!(reason().await, gaps(&[(Gap::NoCure, 1)]));
+    world.operator.unblock(&blocked.at).await.unwrap();
+    world.operator.revoke_terminal(&stolen.status().terminal.unwrap()).await.unwrap();
+    assert_eq!(counts().await, (1, 0, 1, 1, 0, 0));
+    world.operator.revoke_terminal(&unheard.status().terminal.unwrap()).await.unwrap();
+    assert_eq!(counts().await, (1, 0, 0, 2, 0, 0));
+    // The user table shows it all the same, and finds it by what it ran.
+    assert_eq!(world.operator.terminals().await.unwrap().len(), 3);
+    let found = world.operator.terminals_after(None, "acme/stable").await.unwrap().unwrap();
+    assert!(found.iter().any(|row| row.revoked_at.is_some() && row.applied == [at("acme/stable", 1)]));
+    // What is revoked cannot be approved, as if that brought it back.
+    let stolen = stolen.status().terminal.unwrap();
+    assert_eq!(world.operator.approve_terminal(&stolen).await.unwrap_err().code(), "terminal_revoked");
+    world.operator.remove_terminal(&stolen).await.unwrap();
+    assert_eq!(counts().await, (1, 0, 0, 1, 0, 0));
 }

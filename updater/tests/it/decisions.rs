@@ -188,6 +188,9 @@ async fn a_canary_that_falls_silent_halts_its_rollout() {
     world.sql(&format!("UPDATE offers SET at = at - {hours}")).await;
     let halted = rollout(&world, &two, |view| view.rollout.state == RolloutState::Halted).await;
     assert!(halted.rollout.words.contains("silent"), "{}", halted.rollout.words);
+    world.operator.revoke_terminal(&terminal.status().terminal.unwrap()).await.unwrap();
+    let progress = rollout(&world, &two, |_| true).await.progress;
+    assert_eq!((progress.told, progress.silent), (1, 0), "nobody waits to hear of who was revoked");
 }
 
 /// Whoever could not be heard has not fallen silent: an outage of the service is no verdict on a release.
@@ -245,6 +248,8 @@ async fn a_blocked_release_is_left_and_its_holders_are_warned() {
     world.publish(&maker, "acme/stable", 2, 0..101).await;
     assert_eq!(update(&terminal).await, (Outcome::Installed, Reason::Refresh));
     let two = at("acme/stable", 2);
+    let essay = Blocked { at: two.clone(), words: "x".repeat(501) };
+    assert_eq!(world.operator.block(&essay).await.unwrap_err().code(), "request_malformed", "every terminal is sent it");
     world.operator.block(&Blocked { at: two.clone(), words: "it hangs on old processors".to_owned() }).await.unwrap();
     assert_eq!(world.operator.blocked().await.unwrap().len(), 1);
     let report = terminal.agent.update().await.unwrap();
@@ -349,6 +354,8 @@ async fn policies_are_put_by_group_and_refused_out_of_range() {
     operator.put_group(&number, Some("office")).await.unwrap();
     assert_eq!(update(&terminal).await, (Outcome::UpToDate, Reason::Offered));
     assert_eq!(operator.explain(&number).await.unwrap().policy_name, "office");
+    let rows = operator.terminals().await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.group.as_deref()).collect::<Vec<_>>(), [Some("office")]);
     let refused = [
         (DEFAULT_POLICY, Policy { minimum_stay_days: 999, ..Policy::default() }),
         (

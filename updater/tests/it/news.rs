@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use updater::maker::Maker;
 use updater::service::Config;
 use updater::wire::{
-    CureFrom, Danger, Designation, NewSource, News, Sha256Hex, ThreatNews, ThreatQuery, ThreatView, Vaccine,
+    CureFrom, Danger, Designation, NewSource, News, Reason, Sha256Hex, ThreatNews, ThreatQuery, ThreatView, Vaccine,
 };
 
 fn item(threat: &str) -> News {
@@ -193,6 +193,40 @@ async fn the_cure_is_found_in_the_records() {
     let found = until("release 4", async || first("Test.Made-15").await).await;
     assert_eq!(found.1, at("acme/x", 4));
     assert_eq!(first("Test.Never").await, None);
+}
+
+/// A maker with two products that have the cure names one of them, or none; who runs the other has the cure too, and stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cure_in_two_channels_counts_in_both() {
+    let world = World::new().await;
+    let maker = world.maker("acme").await;
+    world.publish(&maker, "acme/x", 1, 0..10).await;
+    world.publish(&maker, "acme/y", 1, 5..15).await;
+    let terminal = world.terminal("one", &["acme/y"], Designation::Any).await;
+    terminal.agent.update().await.unwrap();
+    // `Test.Made-7` is in both channels, `Test.Made-2` in the first alone.
+    maker.send_news(&world.url, &[item("Test.Made-7"), cured("Test.Made-7x", "acme/x", 1)]).await.unwrap();
+    let both = until("both records", async || {
+        row(&world, "acme", "Test.Made-7").await.map(|view| view.row).filter(|row| !row.also.is_empty())
+    });
+    let both = both.await;
+    assert_eq!(both.cures().cloned().collect::<Vec<_>>(), [at("acme/x", 1), at("acme/y", 1)]);
+    let count = world.operator.coverage("Test.Made-7", None).await.unwrap();
+    assert_eq!((count.protected, count.unprotected, &count.makers[0].also[..]), (1, 0, &[at("acme/y", 1)][..]));
+    // Of what the news says of one channel, nothing follows for another that has no record of it: there the terminal lacks the cure.
+    assert_eq!(world.operator.coverage("Test.Made-7x", None).await.unwrap().unprotected, 1);
+    maker.send_news(&world.url, &[News { withdrawn: true, ..item("Test.Made-7x") }]).await.unwrap();
+    assert_eq!(terminal.agent.update().await.unwrap().assignment.reason, Reason::Current);
+    assert_eq!(terminal.runs(), [at("acme/y", 1)]);
+
+    // What the maker says of a channel goes before that channel's records, and leaves those of others as they are.
+    maker.send_news(&world.url, &[cured("Test.Made-7", "acme/x", 9)]).await.unwrap();
+    let said = row(&world, "acme", "Test.Made-7").await.unwrap();
+    assert_eq!(said.cure_from, Some(CureFrom::News));
+    assert_eq!(said.row.cures().cloned().collect::<Vec<_>>(), [at("acme/x", 9), at("acme/y", 1)]);
+    assert_eq!(terminal.agent.update().await.unwrap().assignment.reason, Reason::Current);
+    maker.send_news(&world.url, &[item("Test.Made-7"), cured("Test.Made-2", "acme/x", 1)]).await.unwrap();
+    assert_eq!(terminal.agent.update().await.unwrap().assignment.reason, Reason::Switch, "this one has no cure here");
 }
 
 /// Aliases and samples give one id to names of several makers.

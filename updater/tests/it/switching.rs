@@ -66,9 +66,9 @@ async fn t6_switches_whoever_accepts_other_makers_and_tells_the_others_why_not()
 #[test]
 fn a_long_countering_table_is_decided_at_once() {
     const THREATS: u32 = 20_000;
-    let cure = |number| ThreatRow {
-        maker: "maker-a".parse().unwrap(),
-        news: ThreatNews { threat: format!("virus-{number}"), ..news(Some(at("maker-a/product", 1))) },
+    let cure = |number| {
+        let news = ThreatNews { threat: format!("virus-{number}"), ..news(Some(at("maker-a/product", 1))) };
+        ThreatRow::said("maker-a".parse().unwrap(), news)
     };
     let threats = (0..THREATS).map(cure).collect::<Vec<_>>();
     let applied = vec![at("maker-a/product", 1)];

@@ -51,14 +51,21 @@ fn print(coverage: &Coverage) {
         say!("    {:>9} {} ({})", gap.terminals, gap.reason.words(), gap.reason.code());
     }
     say!("  unknown     {:>9}", coverage.unknown);
+    if coverage.revoked > 0 {
+        say!("  revoked     {:>9}", coverage.revoked);
+    }
     for maker in &coverage.makers {
         let cure = match (&maker.vaccine, maker.expected) {
-            (Some(vaccine), _) => format!("cure of {} in {} {}", vaccine.date, vaccine.since.channel, vaccine.since.release),
+            (Some(vaccine), _) => {
+                let channels: Vec<_> = [&vaccine.since].into_iter().chain(&maker.also).cloned().collect();
+                format!("cure of {} in {}", vaccine.date, releases(&channels))
+            }
             (None, Some(expected)) => format!("no cure yet, expected {expected}"),
             (None, None) => "no cure yet".to_owned(),
         };
-        let MakerCover { maker, danger, discovered, terminals, .. } = maker;
-        say!("  {maker}: {danger} danger, discovered {discovered}, {cure}; protects {terminals}");
+        let MakerCover { maker, threat, danger, discovered, terminals, .. } = maker;
+        let called = if *threat == coverage.threat { String::new() } else { format!(" ({threat})") };
+        say!("  {maker}{called}: {danger} danger, discovered {discovered}, {cure}; protects {terminals}");
     }
     if let Some(next) = coverage.next {
         say!("  the next cure is expected on {next}");

@@ -69,12 +69,14 @@ fn done(as_json: bool, object: &serde_json::Value, what: &str, name: &str, words
 }
 
 fn print_tokens(tokens: &[TokenView]) {
+    let now = jiff::Timestamp::now().as_second();
     say!("{:<16} {:<16} {:<12} {:<21} {:<21} state", "token", "group", "used", "made", "expires");
     for token in tokens {
         let state = match (token.revoked_at, token.uses < token.uses_max) {
             (Some(_), _) => "revoked",
-            (None, true) => "open",
             (None, false) => "used up",
+            (None, true) if token.expires_at.is_some_and(|expires_at| expires_at <= now) => "expired",
+            (None, true) => "open",
         };
         say!(
             "{:<16} {:<16} {:<12} {:<21} {:<21} {state}{}",

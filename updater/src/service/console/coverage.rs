@@ -9,6 +9,7 @@ use super::session::SignedIn;
 use super::threats::expected;
 use super::{Address, Fault};
 use crate::service::AppState;
+use crate::service::coverage::rule::Releases;
 use crate::service::coverage::{Open, Question, Tables, by_threat, cursor, cursor_text};
 use crate::wire::{Coverage, Danger, Gap, UnprotectedTerminal};
 use axum::extract::State;
@@ -74,7 +75,7 @@ pub(crate) async fn show(
 }
 
 fn counts(coverage: &Coverage) -> Markup {
-    let all = coverage.protected + coverage.unprotected + coverage.unknown;
+    let all = coverage.protected + coverage.unprotected + coverage.unknown + coverage.revoked;
     let row = |words: &Markup, terminals: u64, class: &str| {
         html! {
             tr {
@@ -96,6 +97,10 @@ fn counts(coverage: &Coverage) -> Markup {
                     (row(&html! { span.sub { a href=(href) { (gap.reason.words()) } } }, gap.terminals, "bad faint"))
                 }
                 (row(&html! { "not heard of yet" }, coverage.unknown, "muted"))
+                @if coverage.revoked > 0 {
+                    @let href = link("/terminals", &[("lag", "revoked")]);
+                    (row(&html! { a href=(href) { "revoked" } }, coverage.revoked, "muted"))
+                }
             }
         }
         @if let Some(next) = coverage.next { p { "The next cure is expected on " b { (next) } "." } }
@@ -105,7 +110,7 @@ fn counts(coverage: &Coverage) -> Markup {
 fn makers(coverage: &Coverage) -> Markup {
     table(
         "Makers who know the threat",
-        &columns(&["maker", "danger", "discovered", "vaccine", "#in force on"]),
+        &columns(&["maker", "danger", "discovered", "vaccine", "#in force on", "calls it"]),
         &html! {
             @for maker in &coverage.makers {
                 tr {
@@ -115,9 +120,11 @@ fn makers(coverage: &Coverage) -> Markup {
                     td {
                         @if let Some(vaccine) = &maker.vaccine {
                             (vaccine.date) ", " (vaccine.since.channel.to_string()) " since " b { (vaccine.since.release) }
+                            @for other in &maker.also { ", " (other.channel.to_string()) " since " b { (other.release) } }
                         } @else { (expected(maker.expected)) }
                     }
                     td.n { (number(maker.terminals)) }
+                    td { (text(&maker.threat)) }
                 }
             }
         },
@@ -145,12 +152,12 @@ fn listed(terminals: &[UnprotectedTerminal]) -> Markup {
 }
 
 async fn all(app: &AppState, who: &SignedIn, asked: &Asked) -> Result<Markup, Fault> {
-    let (threats, newest, withdrawn) = (app.store.threats().await?, app.store.newest().await?, app.store.withdrawn().await?);
+    let (threats, releases) = (app.store.threats().await?, Releases::of(&app.store).await?);
     let fleet = app.store.fleet().await?;
     let least = asked.danger.unwrap_or(Danger::High);
     let q = typed(asked.q.as_ref()).to_lowercase();
-    let mut open = by_threat(&threats, &newest, &withdrawn, &fleet, least);
-    open.retain(|threat| threat.threat.to_lowercase().contains(&q));
+    let mut open = by_threat(&threats, &app.store.threat_ids().await?, &releases, &fleet, least);
+    open.retain(|open| open.others.iter().chain([&open.threat]).any(|name| name.to_lowercase().contains(&q)));
     let heard = fleet.terminals() - fleet.unheard;
     let words = |danger| match danger {
         Danger::High => "high",
@@ -183,6 +190,14 @@ async fn all(app: &AppState, who: &SignedIn, asked: &Asked) -> Result<Markup, Fa
     Ok(page(who, "/coverage", "Coverage", &body))
 }
 
+/// A threat's name, and how many others it has.
+pub(crate) fn name(open: &Open) -> Markup {
+    html! {
+        a href=(link("/coverage", &[("threat", &open.threat)])) { (text(&open.threat)) }
+        @if !open.others.is_empty() { " " span.muted { "and " (counted(open.others.len() as u64, "other name", "other names")) } }
+    }
+}
+
 fn rows(open: &[Open], heard: u64) -> Markup {
     let names = ["threat", "danger", "discovered", "#unprotected", "", "cure from", "expected"];
     table(
@@ -192,7 +207,7 @@ fn rows(open: &[Open], heard: u64) -> Markup {
             @if open.is_empty() { (nothing(7, "No threat is like that.")) }
             @for threat in open {
                 tr {
-                    th scope="row" { a href=(link("/coverage", &[("threat", &threat.threat)])) { (text(&threat.threat)) } }
+                    th scope="row" { (name(threat)) }
                     td { (danger(threat.danger)) }
                     td { (threat.discovered) }
                     td.n { (number(threat.unprotected)) " " span.muted { (percent(threat.unprotected, heard)) } }

@@ -6,6 +6,7 @@ use super::lag::{GROUPS, Published};
 use super::page::{ago, bar, columns, counted, danger, link, nothing, number, page, percent, table, text};
 use super::session::SignedIn;
 use crate::service::AppState;
+use crate::service::coverage::rule::Releases;
 use crate::service::coverage::{Open, by_threat};
 use crate::service::store::console::FaultGroup;
 use crate::service::store::coverage::Fleet;
@@ -21,9 +22,10 @@ const SHOWN: usize = 8;
 pub(crate) async fn show(State(app): State<AppState>, who: SignedIn) -> Result<Markup, Fault> {
     app.beacons.flush(&app.store).await;
     let (fleet, held) = (app.store.fleet().await?, app.store.held_releases().await?);
-    let (threats, newest, withdrawn) = (app.store.threats().await?, app.store.newest().await?, app.store.withdrawn().await?);
+    let (threats, newest, counting) =
+        (app.store.threats().await?, app.store.newest().await?, Releases::of(&app.store).await?);
     let now = super::page::now();
-    let mut open = by_threat(&threats, &newest, &withdrawn, &fleet, Danger::High);
+    let mut open = by_threat(&threats, &app.store.threat_ids().await?, &counting, &fleet, Danger::High);
     open.retain(|threat| threat.unprotected > 0 || threat.makers.0 == 0);
     let faults = app.store.faults(now - DAY).await?;
     let mut silent = Vec::new();
@@ -118,7 +120,7 @@ fn threats_open(open: &[Open], fleet: &Fleet) -> Markup {
         @if open.is_empty() { (nothing(5, "None: every terminal that was heard of runs a cure for every dangerous threat.")) }
         @for threat in open.iter().take(SHOWN) {
             tr {
-                th scope="row" { a href=(link("/coverage", &[("threat", &threat.threat)])) { (text(&threat.threat)) } }
+                th scope="row" { (super::coverage::name(threat)) }
                 td { (danger(threat.danger)) }
                 td.n { (number(threat.unprotected)) " " span.muted { "of " (number(all)) } }
                 td.grow { (bar(threat.unprotected, all, "bad")) }

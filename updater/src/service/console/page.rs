@@ -325,7 +325,7 @@ pub(crate) fn before(page: u32) -> u64 {
 
 /// Which rows of `all` a page has, and where the others are; `link` makes a page's address.
 pub(crate) fn numbered(page: u32, all: u64, link: impl Fn(u32) -> String) -> Markup {
-    let (first, last) = (before(page) + 1, before(page + 1).min(all));
+    let (first, last) = (before(page) + 1, (before(page) + ROWS as u64).min(all));
     html! {
         @if all > ROWS as u64 || page > 0 {
             nav.pages aria-label="Rows" {
@@ -396,6 +396,16 @@ mod tests {
             assert_eq!(ago(Some(seconds)).into_string().contains("never"), !is_time, "{seconds}");
         }
         assert!(at(last).into_string().contains("9999-12-30") && at(first).into_string().contains("-9999-01-02"));
+    }
+
+    /// The number of a page comes from an address that anybody can type.
+    #[test]
+    fn every_number_of_a_page_can_be_asked_for() {
+        let shown = |page, all| numbered(page, all, |page| format!("?page={page}")).into_string();
+        assert!(shown(0, 51).contains("1 to 50 of 51") && shown(0, 51).contains("?page=1"));
+        assert!(shown(1, 51).contains("51 to 51 of 51"));
+        assert!(shown(u32::MAX, 51).contains("no more rows") && shown(u32::MAX, 51).contains("?page=4294967294"));
+        assert_eq!(slice(&[7; 51], u32::MAX), [0; 0]);
     }
 
     #[test]

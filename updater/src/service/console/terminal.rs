@@ -12,7 +12,8 @@ use super::terminals::{held_by, marks, reason};
 use super::{Address, Fault};
 use crate::decide::UserRow;
 use crate::service::AppState;
-use crate::service::coverage::rule::Cures;
+use crate::service::coverage::by_meaning;
+use crate::service::coverage::rule::{Cures, Releases};
 use crate::service::store::Store;
 use crate::service::store::StoreError;
 use crate::service::store::console::Report;
@@ -143,12 +144,13 @@ fn more(asked: &Asked, reports: &[Report]) -> Markup {
 
 /// Dangerous threats for which this terminal has no cure, and why.
 async fn open(store: &Store, row: &UserRow) -> Result<Vec<(String, Gap)>, StoreError> {
-    let (threats, newest, withdrawn) = (store.threats().await?, store.newest().await?, store.withdrawn().await?);
-    let dangerous = threats.chunk_by(|a, b| a.news.threat == b.news.threat);
-    let dangerous = dangerous.filter(|rows| rows.iter().any(|row| row.news.danger == Danger::High));
+    let (threats, ids, releases) = (store.threats().await?, store.threat_ids().await?, Releases::of(store).await?);
+    let threats = by_meaning(&threats, &ids).into_values();
+    let dangerous = threats.filter(|rows| rows.iter().any(|row| row.news.danger == Danger::High));
     let open = dangerous.filter_map(|rows| {
-        let gap = Cures::new(rows, &newest, &withdrawn, None).gap(row)?;
-        Some((rows[0].news.threat.clone(), gap))
+        let name = rows.iter().map(|row| &row.news.threat).min()?;
+        let gap = Cures::new(rows.iter().copied(), &releases, None).gap(row)?;
+        Some((name.clone(), gap))
     });
     Ok(open.collect())
 }

@@ -152,7 +152,7 @@ fn head(asked: &Asked, by: &str) -> Markup {
 fn lines(rows: &[ThreatView], by_threat: bool) -> Markup {
     html! {
         @for view in rows {
-            @let ThreatRow { maker, news } = &view.row;
+            @let ThreatRow { maker, news, also } = &view.row;
             tr {
                 th scope="row" {
                     @if by_threat { a href=(link("/maker", &[("name", maker.as_str())])) { (text(maker.as_str())) } }
@@ -163,7 +163,7 @@ fn lines(rows: &[ThreatView], by_threat: bool) -> Markup {
                 @if let Some(vaccine) = &news.vaccine {
                     td.nowrap.muted { @if let Some(day) = news.expected { (day) } @else { "–" } }
                     td.nowrap { (vaccine.date) }
-                    td { (vaccine.since.channel.to_string()) }
+                    td { (vaccine.since.channel.to_string()) @for other in also { br; span.muted { "also " } (other.channel.to_string()) span.muted { " since " } (other.release) } }
                     td.n { (vaccine.since.release) }
                     td.n { (last(view, &vaccine.since)) }
                 } @else {

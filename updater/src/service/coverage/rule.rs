@@ -5,37 +5,65 @@ use crate::decide::{UserRow, accepts};
 use crate::wire::{ChannelRelease, Gap, MakerName, ThreatRow, Withdrawn};
 use std::collections::{HashMap, HashSet};
 
+/// Releases that count for every threat alike, made ready once.
+#[derive(Debug, Default)]
+pub(crate) struct Releases {
+    /// The newest of each channel that terminals can be given.
+    newest: HashMap<Channel, u64>,
+    withdrawn: HashMap<Channel, HashSet<u64>>,
+}
+
+impl Releases {
+    pub(crate) fn new(newest: Vec<ChannelRelease>, withdrawn: Vec<Withdrawn>) -> Self {
+        let mut releases = Releases::default();
+        releases.newest.extend(newest.into_iter().map(|at| (at.channel, at.release)));
+        for Withdrawn { at, .. } in withdrawn {
+            releases.withdrawn.entry(at.channel).or_default().insert(at.release);
+        }
+        releases
+    }
+
+    /// Whether the maker took the release back.
+    pub(crate) fn is_withdrawn(&self, at: &ChannelRelease) -> bool {
+        self.withdrawn.get(&at.channel).is_some_and(|withdrawn| withdrawn.contains(&at.release))
+    }
+}
+
 /// What protects against one threat.
 pub(crate) struct Cures<'a> {
+    releases: &'a Releases,
     /// The first release of each channel that has the cure.
     since: HashMap<&'a Channel, u64>,
-    withdrawn: HashSet<(&'a Channel, u64)>,
-    /// Channels whose newest listed release has the cure.
+    /// Channels whose newest release that terminals can be given has the cure.
     available: Vec<&'a Channel>,
 }
 
 impl<'a> Cures<'a> {
-    /// From the countering table's rows of the threat; of one maker's alone, if `maker` is named.
+    /// From the countering table's rows of the threat, by all of its names; of one maker's alone, if `maker` is named. O(rows).
     pub(crate) fn new(
-        rows: &'a [ThreatRow],
-        newest: &'a [ChannelRelease],
-        withdrawn: &'a [Withdrawn],
+        rows: impl IntoIterator<Item = &'a ThreatRow>,
+        releases: &'a Releases,
         maker: Option<&MakerName>,
     ) -> Self {
-        let counting = rows.iter().filter(|row| maker.is_none_or(|maker| row.maker == *maker));
-        let cures = counting.filter_map(|row| row.news.vaccine.as_ref());
-        let since: HashMap<_, _> = cures.map(|cure| (&cure.since.channel, cure.since.release)).collect();
-        let withdrawn = withdrawn.iter().filter(|withdrawn| since.contains_key(&withdrawn.at.channel));
-        let withdrawn = withdrawn.map(|withdrawn| (&withdrawn.at.channel, withdrawn.at.release)).collect();
-        let mut cures = Cures { since, withdrawn, available: Vec::new() };
-        cures.available = newest.iter().filter(|at| cures.has(at)).map(|at| &at.channel).collect();
+        let counting = rows.into_iter().filter(|row| maker.is_none_or(|maker| row.maker == *maker));
+        let mut since = HashMap::new();
+        for at in counting.flat_map(ThreatRow::cures) {
+            // A maker can have two names for it, of which one was cured first.
+            let first = since.entry(&at.channel).or_insert(at.release);
+            *first = at.release.min(*first);
+        }
+        let mut cures = Cures { releases, since, available: Vec::new() };
+        let newest =
+            |channel: &Channel| Some(ChannelRelease { channel: channel.clone(), release: *releases.newest.get(channel)? });
+        let available = cures.since.keys().copied().filter(|channel| newest(channel).is_some_and(|at| cures.has(&at)));
+        cures.available = available.collect();
         cures
     }
 
     /// Whether this release has the cure: it is not older than the first that has, and not withdrawn.
     pub(crate) fn has(&self, at: &ChannelRelease) -> bool {
         let since = self.since.get(&at.channel);
-        since.is_some_and(|since| *since <= at.release) && !self.withdrawn.contains(&(&at.channel, at.release))
+        since.is_some_and(|since| *since <= at.release) && !self.releases.is_withdrawn(at)
     }
 
     /// Nothing when who runs this is protected, else why not. O(channels).
@@ -69,7 +97,7 @@ mod tests {
         let vaccine = cure.map(|since| Vaccine { date: date(2026, 11, 12), since });
         let discovered = date(2026, 11, 10);
         let news = ThreatNews { threat: "x".to_owned(), danger: Danger::High, discovered, expected: None, vaccine };
-        ThreatRow { maker: maker.parse().unwrap(), news }
+        ThreatRow::said(maker.parse().unwrap(), news)
     }
 
     fn runs(designation: Designation, applied: &[ChannelRelease]) -> UserRow {
@@ -81,7 +109,8 @@ mod tests {
         let rows = [says("a", Some(at("a/product", 3))), says("b", None)];
         let newest = [at("a/product", 4), at("b/product", 9)];
         let withdrawn = [Withdrawn { at: at("a/product", 5), back_to: None }];
-        let cures = Cures::new(&rows, &newest, &withdrawn, None);
+        let releases = Releases::new(newest.to_vec(), withdrawn.to_vec());
+        let cures = Cures::new(&rows, &releases, None);
         for (channel, release, gap) in [
             ("a/product", 2, Some(Gap::NotUpdated)),
             ("a/product", 3, None),
@@ -97,7 +126,7 @@ mod tests {
 
     #[test]
     fn each_gap_has_its_reason() {
-        let newest = [at("a/product", 4), at("b/product", 9)];
+        let releases = Releases::new(vec![at("a/product", 4), at("b/product", 9)], Vec::new());
         let of_b = [says("a", None), says("b", Some(at("b/product", 9)))];
         let nobody = [says("a", None)];
         let unpublished = [says("b", Some(at("b/product", 10)))];
@@ -111,11 +140,11 @@ mod tests {
             (&nobody, Designation::Any, Gap::NoCure),
             (&unpublished, Designation::Any, Gap::NoCure),
         ] {
-            let found = Cures::new(rows, &newest, &[], None).gap(&runs(designation.clone(), std::slice::from_ref(&own)));
+            let found = Cures::new(rows, &releases, None).gap(&runs(designation.clone(), std::slice::from_ref(&own)));
             assert_eq!(found, Some(gap), "{designation:?}");
         }
         let only_a = "a".parse().unwrap();
-        let cures = Cures::new(&of_b, &newest, &[], Some(&only_a));
+        let cures = Cures::new(&of_b, &releases, Some(&only_a));
         assert_eq!(cures.gap(&runs(Designation::Any, &[at("b/product", 9)])), Some(Gap::NoCure));
     }
 }

@@ -5,7 +5,7 @@ mod rollouts;
 #[cfg(test)]
 mod tests;
 
-use super::threats::{ThreatSql, with_records};
+use super::threats::{ThreatSql, with_records, with_sources};
 use super::{Store, StoreError, channel_release, nat};
 use crate::threat_id::ThreatIds;
 use crate::wire::{ChannelRelease, MakerName, ThreatView};
@@ -144,12 +144,7 @@ impl Store {
         let rows = sqlx::query_as::<_, ThreatSql>(AssertSqlSafe(sql)).bind(super::listing::like(question.search));
         let rows = rows.bind(question.danger).bind(super::listing::rows(limit)).bind(super::int(offset)?);
         let (ids, mut views) = (ThreatIds::new([], []), Vec::<ThreatView>::new());
-        for row in rows.fetch_all(&self.pool).await? {
-            let (row, cure_from) = row.read()?;
-            // Several channels can have the record; the earliest comes first.
-            if views.last().is_some_and(|last| last.row.maker == row.maker && last.row.news.threat == row.news.threat) {
-                continue;
-            }
+        for (row, cure_from) in with_sources(rows.fetch_all(&self.pool).await?)? {
             views.push(self.view(row, cure_from, &ids, today()).await?);
         }
         Ok(views)

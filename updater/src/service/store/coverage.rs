@@ -14,6 +14,9 @@ pub(crate) const UNHEARD: i64 = 0;
 /// Configurations that one census tells apart, the largest; the others' terminals are counted as not heard of.
 const CENSUS_CONFIGURATIONS_MAX: usize = 5000;
 
+/// Configurations of the terminals that are revoked, one row each, by the index of those alone.
+pub(super) const REVOKED: &str = "SELECT t.configuration FROM terminals t WHERE t.revoked_at IS NOT NULL";
+
 /// What some terminals accept and run, and how many they are.
 #[derive(Clone, Debug)]
 pub(crate) struct Configuration {
@@ -26,14 +29,16 @@ pub(crate) struct Configuration {
 /// All terminals, by configuration.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fleet {
-    /// Those that some terminal has, ascending by number.
+    /// Those that some terminal has, if only a revoked one, ascending by number.
     pub(crate) configurations: Vec<Configuration>,
     /// Terminals not heard of since they were enrolled.
     pub(crate) unheard: u64,
+    /// Terminals that are served nothing any more, and are in none of the other counts.
+    pub(crate) revoked: u64,
 }
 
 impl Fleet {
-    /// How many terminals there are.
+    /// How many terminals there are that are not revoked.
     pub(crate) fn terminals(&self) -> u64 {
         self.unheard + self.configurations.iter().map(|configuration| configuration.terminals).sum::<u64>()
     }
@@ -54,16 +59,22 @@ struct Body {
 }
 
 impl Store {
-    /// All terminals, by configuration; some hundred rows, whatever the size of the fleet.
+    /// All terminals, by configuration; some hundred rows, whatever the size of the fleet, and one for each terminal that is revoked.
     pub(crate) async fn fleet(&self) -> Result<Fleet, StoreError> {
         let rows = sqlx::query_as::<_, (i64, Option<String>, i64)>(
             "SELECT n.configuration, c.body, n.total FROM
              (SELECT configuration, CAST(SUM(terminals) AS BIGINT) AS total FROM configuration_counts GROUP BY configuration) n
              LEFT JOIN configurations c ON c.id = n.configuration WHERE n.total > 0 ORDER BY n.configuration",
         );
-        let mut fleet = Fleet::default();
-        for (id, body, terminals) in rows.fetch_all(&self.pool).await? {
-            let terminals = nat(terminals)?;
+        let rows = rows.fetch_all(&self.pool).await?;
+        let mut revoked = HashMap::<i64, u64>::new();
+        for (configuration,) in sqlx::query_as::<_, (i64,)>(REVOKED).fetch_all(&self.pool).await? {
+            *revoked.entry(configuration).or_default() += 1;
+        }
+        let mut fleet = Fleet { revoked: revoked.values().sum(), ..Fleet::default() };
+        for (id, body, terminals) in rows {
+            // Somebody may have been revoked between the two looks.
+            let terminals = nat(terminals)?.saturating_sub(revoked.get(&id).copied().unwrap_or(0));
             match body {
                 Some(body) if id != UNHEARD => {
                     fleet.configurations.push(Configuration { id, row: read_body(&body)?, terminals });

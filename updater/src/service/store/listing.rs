@@ -11,7 +11,10 @@ use crate::wire::{TerminalRow, ThreatRow};
 use sqlx::any::AnyArguments;
 use sqlx::query::QueryAs;
 use sqlx::{Any, AssertSqlSafe, FromRow};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+
+/// Names of one threat beyond which the whole table is read at once.
+const NAMES_ASKED_MAX: usize = 16;
 
 macro_rules! listed {
     ($rest:literal) => {
@@ -22,6 +25,11 @@ macro_rules! listed {
         )
     };
 }
+
+/// Terminals that were not heard of since $1; `+ 0` has the other index taken, that of the revoked ones alone.
+pub(super) const SILENT: &str = "SELECT COUNT(*) FROM terminals WHERE COALESCE(last_contact, 0) < $1";
+pub(super) const SILENT_REVOKED: &str =
+    "SELECT COUNT(*) FROM terminals WHERE revoked_at IS NOT NULL AND COALESCE(last_contact, 0) + 0 < $1";
 
 /// A row of the user table with the number of its configuration.
 pub(crate) struct Listed {
@@ -165,7 +173,8 @@ impl Store {
         }
     }
 
-    /// At most `limit` terminals that have one of `configurations`, which ascend, after `after`: by configuration, then by number.
+    /// At most `limit` terminals that are not revoked and have one of `configurations`, which ascend, after `after`: by configuration, then
+    /// by number.
     ///
     /// Three queries at most, each of one range of an index: the rest of the configuration in which the last page ended, those that
     /// fit the page as a whole, the beginning of the next. In one query, databases would sort all that there is.
@@ -187,8 +196,10 @@ impl Store {
             room -= terminals;
         }
         if !whole.is_empty() && page.len() < limit {
-            let sql =
-                format!(listed!("t.configuration IN ({}) ORDER BY t.configuration, t.terminal LIMIT $1"), numbers(&whole));
+            let sql = format!(
+                listed!("t.configuration IN ({}) AND t.revoked_at IS NULL ORDER BY t.configuration, t.terminal LIMIT $1"),
+                numbers(&whole)
+            );
             page.extend(self.listed(sqlx::query_as(AssertSqlSafe(sql)).bind(rows(limit - page.len()))).await?);
         }
         if let Some((id, _)) = left.pop_front().filter(|_| page.len() < limit) {
@@ -198,7 +209,7 @@ impl Store {
     }
 
     async fn terminals_in(&self, configuration: i64, after: &str, limit: usize) -> Result<Vec<Listed>, StoreError> {
-        let sql = listed!("t.configuration = $1 AND t.terminal > $2 ORDER BY t.terminal LIMIT $3");
+        let sql = listed!("t.configuration = $1 AND t.terminal > $2 AND t.revoked_at IS NULL ORDER BY t.terminal LIMIT $3");
         self.listed(sqlx::query_as(sql).bind(configuration).bind(after).bind(rows(limit))).await
     }
 
@@ -206,8 +217,25 @@ impl Store {
         query.fetch_all(&self.pool).await?.into_iter().map(ListedSql::read).collect()
     }
 
-    /// What makers say of one threat.
-    pub(crate) async fn threat(&self, threat: &str) -> Result<Vec<ThreatRow>, StoreError> {
+    /// What makers say of a threat, by whichever of its names, by maker and name.
+    pub(crate) async fn threat_by_any_name(&self, threat: &str) -> Result<Vec<ThreatRow>, StoreError> {
+        let ids = self.threat_ids().await?;
+        let names: HashSet<&str> = ids.names(threat).collect();
+        let mut rows = Vec::new();
+        if names.len() <= NAMES_ASKED_MAX {
+            for name in names {
+                rows.extend(self.threat(name).await?);
+            }
+        } else {
+            rows = self.threats().await?;
+            rows.retain(|row| names.contains(row.news.threat.as_str()));
+        }
+        rows.sort_by(|a, b| (&a.maker, &a.news.threat).cmp(&(&b.maker, &b.news.threat)));
+        Ok(rows)
+    }
+
+    /// What makers say of one name.
+    async fn threat(&self, threat: &str) -> Result<Vec<ThreatRow>, StoreError> {
         let sql = with_records("SELECT * FROM threats WHERE threat = $1 AND withdrawn = 0", "maker");
         read_rows(sqlx::query_as::<_, ThreatSql>(AssertSqlSafe(sql)).bind(threat).fetch_all(&self.pool).await?)
     }
@@ -218,10 +246,15 @@ impl Store {
         super::nat(sqlx::query_as::<_, (i64,)>(AssertSqlSafe(sql)).fetch_one(&self.pool).await?.0)
     }
 
-    /// How many terminals were last heard of before this time, in seconds since 1970. Looks only at those, by an index.
+    /// How many terminals that are not revoked were last heard of before this time, in seconds since 1970. Looks only at those and at the
+    /// revoked ones, by an index of each.
     pub(crate) async fn silent_since(&self, at: i64) -> Result<u64, StoreError> {
-        let count = sqlx::query_as::<_, (i64,)>("SELECT COUNT(*) FROM terminals WHERE COALESCE(last_contact, 0) < $1");
-        super::nat(count.bind(at).fetch_one(&self.pool).await?.0)
+        let mut counts = Vec::new();
+        for sql in [SILENT, SILENT_REVOKED] {
+            let count = sqlx::query_as::<_, (i64,)>(sql).bind(at).fetch_one(&self.pool).await?.0;
+            counts.push(super::nat(count)?);
+        }
+        Ok(counts[0].saturating_sub(counts[1]))
     }
 }
 

@@ -110,6 +110,16 @@ impl Store {
         rows.into_iter().map(|(maker, name, release)| channel_release(&maker, &name, release)).collect()
     }
 
+    /// The newest release of each channel that is listed and not blocked: what terminals can be given.
+    pub(crate) async fn newest_offered(&self) -> Result<Vec<ChannelRelease>, StoreError> {
+        let rows = sqlx::query_as::<_, (String, String, i64)>(
+            "SELECT r.maker, r.name, MAX(r.release) FROM releases r WHERE r.listed = 1 AND NOT EXISTS (SELECT 1 FROM blocked b
+             WHERE b.maker = r.maker AND b.name = r.name AND b.release = r.release) GROUP BY r.maker, r.name ORDER BY r.maker, r.name",
+        );
+        let rows = rows.fetch_all(&self.pool).await?;
+        rows.into_iter().map(|(maker, name, release)| channel_release(&maker, &name, release)).collect()
+    }
+
     /// Records a publication, all of it or nothing; from then on the metadata lags.
     pub(crate) async fn publish(&self, publication: &Publication<'_>, fence: Fence) -> Result<(), StoreError> {
         let maker = publication.maker.as_str();

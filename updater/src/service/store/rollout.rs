@@ -19,10 +19,10 @@ macro_rules! trouble {
          AND b.name = o.name AND b.release = o.release AND b.at >= $4) THEN 1 ELSE 0 END"
     };
 }
-/// 1 where it was told before $5 and not heard of since.
+/// 1 where it was told before $5 and not heard of since; of one that was revoked nothing can be heard.
 macro_rules! silent {
     () => {
-        "CASE WHEN o.at < $5 AND COALESCE(t.last_contact, 0) < $5 THEN 1 ELSE 0 END"
+        "CASE WHEN o.at < $5 AND COALESCE(t.last_contact, 0) < $5 AND t.revoked_at IS NULL THEN 1 ELSE 0 END"
     };
 }
 pub(super) use {installed, silent, trouble};

@@ -104,10 +104,12 @@ impl Store {
         Ok(true)
     }
 
-    /// Lets a terminal that waits for approval go on, and takes back the remark that there are two of it; false when there is none.
+    /// Lets a terminal that waits for approval go on, and takes back the remark that there are two of it; false when there is none
+    /// that is not revoked.
     pub(crate) async fn approve_terminal(&self, by: &str, terminal: &str) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let approve = sqlx::query("UPDATE terminals SET pending = 0, cloned_at = NULL WHERE terminal = $1");
+        let approve =
+            sqlx::query("UPDATE terminals SET pending = 0, cloned_at = NULL WHERE terminal = $1 AND revoked_at IS NULL");
         let approved = approve.bind(terminal).execute(&mut *tx).await?;
         if approved.rows_affected() == 0 {
             return Ok(false);
@@ -175,7 +177,8 @@ impl TerminalSql {
             subscribed: read_subscribed(&self.subscribed)?,
             memory_bytes: self.memory_bytes.map(nat).transpose()?,
             features: self.features.map(|features| serde_json::from_str(&features)).transpose()?.unwrap_or_default(),
-            group: self.group_name.or(self.wished_group),
+            // The row says it, whoever has the word on it.
+            group: None,
         };
         Ok(TerminalRow {
             terminal: self.terminal,
@@ -186,7 +189,7 @@ impl TerminalSql {
             reason: self.reason,
             words: self.words,
             trouble: self.trouble,
-            group: self.enrolled_group,
+            group: self.group_name.or(self.enrolled_group).or(self.wished_group),
             pending: self.pending != 0,
             revoked_at: self.revoked_at,
             cloned_at: self.cloned_at,

@@ -108,11 +108,7 @@ impl Store {
         let ids = self.threat_ids().await?;
         let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
         let mut views = Vec::<ThreatView>::new();
-        for row in rows {
-            let (row, cure_from) = row.read()?;
-            if views.last().is_some_and(|last| last.row.maker == row.maker && last.row.news.threat == row.news.threat) {
-                continue;
-            }
+        for (row, cure_from) in with_sources(rows)? {
             views.push(self.view(row, cure_from, &ids, today).await?);
         }
         Ok(views)
@@ -235,28 +231,38 @@ impl Store {
     }
 }
 
-/// Rows of the countering table with what the records say of those whose makers do not say where the cure is: the earliest release that
-/// the newest still agrees with, of each channel, the earliest first.
+/// Rows of the countering table with what the records say of channels for which the makers' news does not say where the cure is: the
+/// earliest release that the newest still agrees with, of each channel, the earliest first.
 pub(super) fn with_records(threats: &str, order: &str) -> String {
     format!(
         "SELECT * FROM (SELECT t.maker, t.threat, t.danger, t.discovered, t.expected, t.vaccine_date, t.vaccine_name, t.vaccine_release,
          n.name AS record_name, n.first_release, r.published_at FROM ({threats}) t
-         LEFT JOIN names n ON n.maker = t.maker AND n.threat = t.threat AND n.last_release IS NULL AND t.vaccine_date IS NULL
+         LEFT JOIN names n ON n.maker = t.maker AND n.threat = t.threat AND n.last_release IS NULL
+         AND (t.vaccine_name IS NULL OR n.name <> t.vaccine_name)
          LEFT JOIN releases r ON r.maker = n.maker AND r.name = n.name AND r.release = n.first_release) q
          ORDER BY {order}, published_at, record_name"
     )
 }
 
-/// The rows that [`with_records`] selects: one for each of `threats`. Several channels can have the record; the earliest comes first.
-pub(super) fn read_rows(rows: Vec<ThreatSql>) -> Result<Vec<ThreatRow>, StoreError> {
-    let mut read = Vec::<ThreatRow>::new();
+/// The rows that [`with_records`] selects: one for each of `threats`, with where its cure is known from. Several channels can have the
+/// record; the earliest comes first.
+pub(super) fn with_sources(rows: Vec<ThreatSql>) -> Result<Vec<(ThreatRow, Option<CureFrom>)>, StoreError> {
+    let mut read = Vec::<(ThreatRow, Option<CureFrom>)>::new();
     for row in rows {
-        let (row, _) = row.read()?;
-        if !read.last().is_some_and(|last| last.maker == row.maker && last.news.threat == row.news.threat) {
-            read.push(row);
+        let (row, from) = row.read()?;
+        match read.last_mut().filter(|(last, _)| last.maker == row.maker && last.news.threat == row.news.threat) {
+            // What the news says is in each of them; of what the records say each has a part.
+            Some((last, Some(CureFrom::News))) => last.also.extend(row.also),
+            Some((last, _)) => last.also.extend(row.news.vaccine.map(|cure| cure.since)),
+            None => read.push((row, from)),
         }
     }
     Ok(read)
+}
+
+/// The same without where that is known from.
+pub(super) fn read_rows(rows: Vec<ThreatSql>) -> Result<Vec<ThreatRow>, StoreError> {
+    Ok(with_sources(rows)?.into_iter().map(|(row, _)| row).collect())
 }
 
 async fn put_items(
@@ -379,6 +385,7 @@ impl ThreatSql {
             _ => None,
         };
         let from = said.as_ref().map(|_| CureFrom::News).or(recorded.as_ref().map(|_| CureFrom::Records));
+        let also = said.as_ref().and(recorded.as_ref()).map(|cure| cure.since.clone());
         let news = ThreatNews {
             threat: self.threat,
             danger: from_word::<Danger>(&self.danger)?,
@@ -386,7 +393,7 @@ impl ThreatSql {
             expected: self.expected.as_deref().map(date).transpose()?,
             vaccine: said.or(recorded),
         };
-        Ok((ThreatRow { maker: self.maker.parse()?, news }, from))
+        Ok((ThreatRow { maker: self.maker.parse()?, news, also: Vec::from_iter(also) }, from))
     }
 }
 

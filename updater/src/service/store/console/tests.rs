@@ -75,6 +75,20 @@ async fn the_audit_log_is_read_backwards_by_who_what_and_when() {
 }
 
 #[tokio::test]
+async fn revoked_terminals_are_counted_by_the_index_of_those_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    for (sql, index) in [
+        (crate::service::store::coverage::REVOKED, "terminals_revoked"),
+        (crate::service::store::listing::SILENT_REVOKED, "terminals_revoked"),
+        (crate::service::store::listing::SILENT, "terminals_by_contact"),
+    ] {
+        let plan = plan(&store, sql).await;
+        assert!(plan.contains(index), "{sql}: {plan}");
+    }
+}
+
+#[tokio::test]
 async fn long_lists_are_read_along_an_index() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir).await;
