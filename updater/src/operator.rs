@@ -15,7 +15,7 @@ use crate::http::{Client, HttpError, Network, Proof};
 use crate::keys::PublicKey;
 use crate::root::RootRole;
 use crate::wire::{Registration, RoleKey, RootTaken, TerminalRow};
-use crate::words::query;
+use crate::words::{query, segment};
 use reqwest::Method;
 use serde_json::Value;
 use url::Url;
@@ -67,7 +67,7 @@ impl Operator {
     /// # Errors
     /// [`HttpError`].
     pub async fn role_key(&self, role: RootRole) -> Result<PublicKey, HttpError> {
-        let path = format!("/v1/role-keys/{role}");
+        let path = format!("/v1/role-keys/{}", segment(role.name()));
         Ok(self.client.call::<RoleKey>(Method::POST, &path, self.proof(), Vec::new()).await?.public_key)
     }
 

@@ -315,6 +315,7 @@ impl ServeError {
             ServeError::Disk(_) | ServeError::Publish(PublishError::Disk(_)) => "disk_failed",
             ServeError::Key(_) | ServeError::Publish(PublishError::Key(_)) => "key_failed",
             ServeError::Store(StoreError::Unprotected(_)) => "database_unprotected",
+            ServeError::Store(StoreError::Unreachable { .. }) => "database_unreachable",
             ServeError::Store(_) => "database_failed",
             ServeError::Object(ObjectError::Unprotected(_)) => "objects_unprotected",
             ServeError::Object(ObjectError::Unconditional(_)) => "objects_unconditional",

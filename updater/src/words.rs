@@ -29,6 +29,18 @@ pub(crate) fn is_code(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(plain)
 }
 
+/// One segment of a path, whatever the text: what an address would take for something else is escaped.
+///
+/// `.` and `..` mean folders in an address even when they are escaped. They come out escaped twice, so that the service is asked for a name that
+/// nobody has, and not for something above.
+pub(crate) fn segment(text: &str) -> String {
+    if matches!(text, "." | "..") {
+        return text.replace('.', "%252E");
+    }
+    // A form writes a space as `+`, which in a path is a plus; a plus itself is escaped.
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
 /// A path with a query of those pairs that have a value.
 pub(crate) fn query(path: &str, pairs: &[(&str, &str)]) -> String {
     let pairs: Vec<_> = pairs.iter().filter(|(_, value)| !value.is_empty()).collect();
@@ -56,6 +68,30 @@ mod tests {
     fn queries_are_escaped() {
         assert_eq!(query("/x", &[("a", ""), ("b", "1&2 ü")]), "/x?b=1%262+%C3%BC");
         assert_eq!(query("/x", &[("a", "")]), "/x");
+    }
+
+    #[test]
+    fn any_text_is_one_segment_of_a_path() {
+        let base = url::Url::parse("https://updates.example/below/").unwrap();
+        let ascii = (0..128).map(|byte| char::from(byte).to_string());
+        let odd = ["..%2f", "a/b?c#d", "../terminals", "%2e%2e", "größer → 你好", "a+b c", ";x=y", "\\..\\", "x/", "a@b:c"];
+        for text in ascii.filter(|text| text != ".").chain(odd.map(str::to_owned)) {
+            let url = base.join(&format!("v1/{}/end", segment(&text))).unwrap();
+            let segments = url.path_segments().unwrap().collect::<Vec<_>>();
+            assert_eq!((segments.len(), segments[3]), (4, "end"), "{text:?}: {url}");
+            assert_eq!((url.query(), url.fragment()), (None, None), "{text:?}: {url}");
+            // Read as forms are, with a plus for a plus.
+            let form = format!("{}=", segments[2].replace('+', "%2B"));
+            let read = url::form_urlencoded::parse(form.as_bytes()).next().unwrap().0;
+            assert_eq!(read, text, "{url}");
+        }
+        for dots in [".", ".."] {
+            let url = base.join(&format!("v1/{}/end", segment(dots))).unwrap();
+            assert!(url.path().starts_with("/below/v1/%252E") && url.path().ends_with("E/end"), "{url}");
+        }
+        for plain in ["acme", "0123456789abcdef", "a-b_c.d"] {
+            assert_eq!(segment(plain), plain);
+        }
     }
 
     #[test]

@@ -81,8 +81,12 @@ fn time(text: &str) -> Result<Timestamp, String> {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
-    /// Show every policy.
-    Show,
+    /// Show a policy as `set` takes it; with --json, every policy, or that of a group.
+    Show {
+        /// The group
+        #[arg(long)]
+        group: Option<String>,
+    },
     /// Put a policy: for all terminals, or for those of a group.
     Set {
         /// The policy in TOML; what is not said has its default

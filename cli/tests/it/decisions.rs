@@ -22,6 +22,17 @@ fn an_operator_puts_policies_rolls_out_blocks_and_asks_why() {
         (&policies[0]["default"]["danger"], &policies[0]["groups"]["lab"]["minimum_stay_days"]),
         (&"medium".into(), &3.into())
     );
+    let shown = admin(0, "policy show").out;
+    assert!(shown.starts_with("# ") && shown.lines().next().unwrap().contains("lab"), "{shown}");
+    bench.file("policy.toml", &shown);
+    bench.file("urgent.toml", "urgent = \"none\"\n");
+    admin(0, "policy set urgent.toml");
+    admin(0, "policy set policy.toml");
+    assert_eq!(admin(0, "policy show --json").json(), policies, "what is shown is what is put");
+    assert!(admin(0, "policy show --group lab").out.contains("minimum_stay_days = 3"));
+    assert_eq!(admin(0, "policy show --group lab --json").json()[0], policies[0]["groups"]["lab"]);
+    let refused = admin(2, "policy show --group nobody");
+    assert!(refused.err.contains("policy_unknown"), "{}", refused.err);
     bench.file("wrong.toml", "danger = \"medium\"\nstay = 3\n");
     let refused = admin(2, "policy set wrong.toml");
     assert!(refused.err.contains("wrong.toml") && refused.err.contains("stay"), "{}", refused.err);

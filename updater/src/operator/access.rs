@@ -3,6 +3,7 @@
 use super::Operator;
 use crate::http::HttpError;
 use crate::wire::{Empty, NewOperator, OperatorName, OperatorRow, OperatorToken, Role};
+use crate::words::segment;
 use reqwest::Method;
 
 impl Operator {
@@ -20,7 +21,7 @@ impl Operator {
     /// # Errors
     /// [`HttpError`], with code `operator_unknown`.
     pub async fn revoke_operator(&self, name: &OperatorName) -> Result<(), HttpError> {
-        let path = format!("/v1/operators/{name}/revoke");
+        let path = format!("/v1/operators/{}/revoke", segment(name.as_str()));
         self.client.call::<Empty>(Method::POST, &path, self.proof(), Vec::new()).await.map(|_| ())
     }
 

@@ -1,12 +1,14 @@
 //! What the operator decides of decisions, and asks of them.
 
 use super::Operator;
+use super::releases::after;
 use crate::Channel;
 use crate::http::HttpError;
 use crate::wire::{
     Blocked, ChannelNeeds, ChannelRelease, Explanation, MakerRecord, Needs, Policies, Policy, Rollout, RolloutStart,
     RolloutView, TerminalGroup,
 };
+use crate::words::{query, segment};
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,7 +28,7 @@ impl Operator {
     /// # Errors
     /// [`HttpError`], with code `policy_refused` when a value is out of its range.
     pub async fn put_policy(&self, name: &str, policy: &Policy) -> Result<(), HttpError> {
-        self.tell::<_, Value>(Method::PUT, &format!("/v1/policies/{name}"), policy).await.map(|_| ())
+        self.tell::<_, Value>(Method::PUT, &format!("/v1/policies/{}", segment(name)), policy).await.map(|_| ())
     }
 
     /// Takes a policy away, so that the default applies.
@@ -34,7 +36,7 @@ impl Operator {
     /// # Errors
     /// [`HttpError`], with code `policy_unknown` when there was none.
     pub async fn drop_policy(&self, name: &str) -> Result<(), HttpError> {
-        let path = format!("/v1/policies/{name}");
+        let path = format!("/v1/policies/{}", segment(name));
         self.client.call::<Value>(Method::DELETE, &path, self.proof(), Vec::new()).await.map(|_| ())
     }
 
@@ -75,7 +77,8 @@ impl Operator {
     /// # Errors
     /// [`HttpError`], with code `needs_refused` when a list or name is too long.
     pub async fn put_needs(&self, channel: &Channel, needs: &Needs) -> Result<(), HttpError> {
-        self.tell::<_, Value>(Method::POST, &format!("/v1/channels/{channel}/needs"), needs).await.map(|_| ())
+        let path = format!("/v1/channels/{}/{}/needs", segment(channel.maker()), segment(channel.name()));
+        self.tell::<_, Value>(Method::POST, &path, needs).await.map(|_| ())
     }
 
     /// Puts a terminal into a group; `None` leaves that to the terminal.
@@ -84,7 +87,8 @@ impl Operator {
     /// [`HttpError`], with code `terminal_unknown` or `policy_refused`.
     pub async fn put_group(&self, terminal: &str, group: Option<&str>) -> Result<(), HttpError> {
         let group = TerminalGroup { group: group.map(str::to_owned) };
-        self.tell::<_, Value>(Method::PUT, &format!("/v1/terminals/{terminal}/group"), &group).await.map(|_| ())
+        let path = format!("/v1/terminals/{}/group", segment(terminal));
+        self.tell::<_, Value>(Method::PUT, &path, &group).await.map(|_| ())
     }
 
     /// Why a terminal is assigned what it is.
@@ -92,7 +96,7 @@ impl Operator {
     /// # Errors
     /// [`HttpError`], with code `terminal_unknown`.
     pub async fn explain(&self, terminal: &str) -> Result<Explanation, HttpError> {
-        self.ask_for(&format!("/v1/terminals/{terminal}/explain")).await
+        self.ask_for(&format!("/v1/terminals/{}/explain", segment(terminal))).await
     }
 
     /// The makers' records, the best first.
@@ -103,12 +107,26 @@ impl Operator {
         self.ask_for("/v1/makers-record").await
     }
 
-    /// Every rollout with its counts.
+    /// Every rollout with its counts, ascending by channel and number: all of them, page by page.
     ///
     /// # Errors
     /// [`HttpError`].
     pub async fn rollouts(&self) -> Result<Vec<RolloutView>, HttpError> {
-        self.ask_for("/v1/rollouts").await
+        let mut views = Vec::new();
+        while let Some(more) = self.rollouts_after(views.last()).await? {
+            views.extend(more);
+        }
+        Ok(views)
+    }
+
+    /// The next of them after `last`, or the first; nothing when there are no more.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn rollouts_after(&self, last: Option<&RolloutView>) -> Result<Option<Vec<RolloutView>>, HttpError> {
+        let after = last.map(|last| after(&last.rollout.at)).unwrap_or_default();
+        let views: Vec<_> = self.ask_for(&query("/v1/rollouts", &[("after", &after)])).await?;
+        Ok(Some(views).filter(|views| !views.is_empty()))
     }
 
     /// Rolls a release out ring by ring, from the first.

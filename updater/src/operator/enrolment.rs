@@ -3,7 +3,7 @@
 use super::Operator;
 use crate::http::HttpError;
 use crate::wire::{EnrolmentToken, TokenRequest, TokenView};
-use crate::words::query;
+use crate::words::{query, segment};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -53,7 +53,7 @@ impl Operator {
     /// # Errors
     /// [`HttpError`], with code `enrolment_token_unknown` when there is none of this name.
     pub async fn revoke_token(&self, id: &str) -> Result<(), HttpError> {
-        self.act(Method::DELETE, &format!("/v1/enrolment-tokens/{id}")).await
+        self.act(Method::DELETE, &format!("/v1/enrolment-tokens/{}", segment(id))).await
     }
 
     /// Has all calls of a terminal refused from now on; its key cannot enrol again.
@@ -61,7 +61,7 @@ impl Operator {
     /// # Errors
     /// [`HttpError`], with code `terminal_unknown` when there is none of this number.
     pub async fn revoke_terminal(&self, terminal: &str) -> Result<(), HttpError> {
-        self.act(Method::POST, &format!("/v1/terminals/{terminal}/revoke")).await
+        self.act(Method::POST, &format!("/v1/terminals/{}/revoke", segment(terminal))).await
     }
 
     /// Lets a terminal that waits for approval go on, and takes back the remark that there are copies of it.
@@ -69,7 +69,7 @@ impl Operator {
     /// # Errors
     /// As of [`Operator::revoke_terminal`].
     pub async fn approve_terminal(&self, terminal: &str) -> Result<(), HttpError> {
-        self.act(Method::POST, &format!("/v1/terminals/{terminal}/approve")).await
+        self.act(Method::POST, &format!("/v1/terminals/{}/approve", segment(terminal))).await
     }
 
     /// Forgets a terminal and all that it reported. One whose key was stolen is better revoked: what is forgotten can enrol again.
@@ -77,7 +77,7 @@ impl Operator {
     /// # Errors
     /// As of [`Operator::revoke_terminal`].
     pub async fn remove_terminal(&self, terminal: &str) -> Result<(), HttpError> {
-        self.act(Method::DELETE, &format!("/v1/terminals/{terminal}")).await
+        self.act(Method::DELETE, &format!("/v1/terminals/{}", segment(terminal))).await
     }
 
     async fn act(&self, method: Method, path: &str) -> Result<(), HttpError> {

@@ -4,7 +4,7 @@ use super::Operator;
 use crate::Channel;
 use crate::http::HttpError;
 use crate::wire::{OneOff, OneOffRow};
-use crate::words::query;
+use crate::words::{query, segment};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ impl Operator {
     /// channel in or wishes no updates.
     pub async fn give(&self, terminal: &str, one_off: &OneOff) -> Result<(), HttpError> {
         let body = serde_json::to_vec(one_off).expect("a one-off is plain JSON");
-        let path = format!("/v1/terminals/{terminal}/one-off");
+        let path = format!("/v1/terminals/{}/one-off", segment(terminal));
         self.client.call::<Value>(Method::PUT, &path, self.proof(), body).await.map(|_| ())
     }
 
@@ -25,7 +25,7 @@ impl Operator {
     /// # Errors
     /// [`HttpError`], with code `terminal_unknown`, or `one_off_unknown` when there is nothing to take.
     pub async fn take_back(&self, terminal: &str, channel: Option<&Channel>) -> Result<(), HttpError> {
-        let path = format!("/v1/terminals/{terminal}/one-off");
+        let path = format!("/v1/terminals/{}/one-off", segment(terminal));
         let path = query(&path, &[("channel", channel.map_or("", Channel::as_str))]);
         self.client.call::<Value>(Method::DELETE, &path, self.proof(), Vec::new()).await.map(|_| ())
     }

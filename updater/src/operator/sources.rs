@@ -3,6 +3,7 @@
 use super::Operator;
 use crate::http::HttpError;
 use crate::wire::{NewSource, SourceId, SourceView};
+use crate::words::segment;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -29,7 +30,7 @@ impl Operator {
     /// # Errors
     /// [`HttpError`], with code `source_unknown` when there is none of this number.
     pub async fn remove_source(&self, id: &SourceId) -> Result<(), HttpError> {
-        let path = format!("/v1/sources/{id}");
+        let path = format!("/v1/sources/{}", segment(&id.to_string()));
         self.client.call::<Value>(Method::DELETE, &path, self.proof(), Vec::new()).await.map(|_| ())
     }
 
@@ -38,6 +39,7 @@ impl Operator {
     /// # Errors
     /// [`HttpError`]; a fault of the source is in its [`SourceView`].
     pub async fn fetch_source(&self, id: &SourceId) -> Result<SourceView, HttpError> {
-        self.client.call(Method::POST, &format!("/v1/sources/{id}/now"), self.proof(), Vec::new()).await
+        let path = format!("/v1/sources/{}/now", segment(&id.to_string()));
+        self.client.call(Method::POST, &path, self.proof(), Vec::new()).await
     }
 }

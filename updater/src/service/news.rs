@@ -10,8 +10,8 @@
 
 use crate::service::problem::Problem;
 use crate::service::sources::{Site, SourceError};
-use crate::service::store::{Reported, Told};
-use crate::service::terminals::verify;
+use crate::service::store::Told;
+use crate::service::terminals::{take_threat, verify};
 use crate::service::{App, AppState, counter_of, makers};
 use crate::wire::{
     MakerName, NewsBody, NewsError, NewsList, NewsTaken, ReportedThreat, Sha256Hex, SignedNews, SourceView, ThreatQuery,
@@ -102,17 +102,13 @@ pub(crate) async fn report(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<ThreatReported>, Problem> {
-    let (counter, _) = verify(&app, &terminal, &uri, &headers, &body).await?;
+    let (counter, held) = verify(&app, &terminal, &uri, &headers, &body).await?;
     let report: ThreatReport = serde_json::from_slice(&body).map_err(|e| Problem::bad_request("body_malformed", e))?;
     check_name(&report.threat)?;
-    match app.store.put_threat_report(&terminal, counter, &report, REPORTS_A_DAY_MAX).await? {
-        Reported::Taken => {}
-        Reported::Replayed(last) => return Err(Problem::replayed(counter, last)),
-        Reported::TooMany => {
-            let detail = format!("a terminal reports at most {REPORTS_A_DAY_MAX} threats a day");
-            // Not 429, by which the terminal would leave the service alone altogether.
-            return Err(Problem::conflict("reports_too_many", detail));
-        }
+    if !take_threat(&app, held, counter, &report, REPORTS_A_DAY_MAX).await? {
+        let detail = format!("a terminal reports at most {REPORTS_A_DAY_MAX} threats a day");
+        // Not 429, by which the terminal would leave the service alone altogether.
+        return Err(Problem::conflict("reports_too_many", detail));
     }
     tracing::info!(terminal, threat = report.threat, "terminal {terminal} met {}", report.threat);
     let is_told_of = app.store.is_told_of(&report.threat).await?;

@@ -7,7 +7,7 @@ use crate::service::access::Caller;
 use crate::service::coverage::{PAGE_ROWS_MAX, cursor, page_rows};
 use crate::service::makers::refused;
 use crate::service::problem::Problem;
-use crate::service::store::listing::Terminals;
+use crate::service::store::listing::{Configured, Terminals};
 use crate::service::store::{Store, StoreError};
 use crate::wire::{Empty, Registration, RoleKey, RootTaken, Sha256Hex, TerminalRow};
 use axum::Json;
@@ -123,5 +123,10 @@ pub(crate) async fn sought(store: &Store, search: &str) -> Result<Terminals, Sto
         .configurations
         .into_iter()
         .filter(|held| held.row.subscribed.iter().any(has) || held.row.applied.iter().any(|at| has(&at.channel)));
-    Ok(Terminals::Like(search.to_owned(), runs.map(|held| held.id).collect()))
+    let mut configured = Configured::default();
+    for held in runs {
+        configured.ids.push(held.id);
+        configured.terminals += held.terminals;
+    }
+    Ok(Terminals::Like(search.to_owned(), configured))
 }

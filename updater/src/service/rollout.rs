@@ -7,16 +7,19 @@
 use crate::decide::{ListedRelease, rings};
 use crate::service::AppState;
 use crate::service::access::Caller;
+use crate::service::coverage::{PAGE_ROWS_MAX, page_rows};
 use crate::service::policy::parse;
 use crate::service::problem::Problem;
+use crate::service::releases::after_release;
 use crate::service::store::{Store, StoreError};
 use crate::wire::{
     ChannelRelease, Gate, Ring, Rollout, RolloutPolicy, RolloutStart, RolloutState, RolloutView, ThreatRow, check_rings,
 };
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
+use serde::Deserialize;
 use std::time::Duration;
 
 /// Terminals by which a rollout is judged: 10,000 tell a share of 1 % from one of 2 %, and are counted every few seconds. Those that come later are
@@ -25,12 +28,27 @@ const TOLD_ENOUGH: u64 = 10_000;
 /// A look at rollouts that comes so much later than it should means that the service was not there.
 const GAP_SECONDS: i64 = 60;
 
-/// Every rollout with its counts; those of one that is done are kept no longer.
-#[utoipa::path(get, path = "/v1/rollouts", responses((status = 200, body = Vec<RolloutView>)))]
-pub(crate) async fn list(State(app): State<AppState>) -> Result<Json<Vec<RolloutView>>, Problem> {
+/// What page of the rollouts is asked for.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RolloutsAsked {
+    /// Where the last page ended: `MAKER/NAME@RELEASE` of its last row.
+    after: Option<String>,
+    /// Rows on the page: 1 to 1,000, which is also what it is if not said.
+    limit: Option<usize>,
+}
+
+/// Every rollout with its counts, ascending by channel and number, page by page; counts of one that is done are kept no longer. Code:
+/// `cursor_malformed`.
+#[utoipa::path(get, path = "/v1/rollouts", params(RolloutsAsked), responses((status = 200, body = Vec<RolloutView>)))]
+pub(crate) async fn list(
+    State(app): State<AppState>,
+    Query(asked): Query<RolloutsAsked>,
+) -> Result<Json<Vec<RolloutView>>, Problem> {
+    let after = after_release(asked.after.as_deref())?;
     app.beacons.flush(&app.store).await;
     let mut views = Vec::new();
-    for rollout in app.store.rollouts().await? {
+    for rollout in app.store.rollouts_after(after.as_ref(), page_rows(asked.limit, PAGE_ROWS_MAX)).await? {
         let progress = app.store.progress(&rollout, now()).await?;
         views.push(RolloutView { rollout, progress });
     }

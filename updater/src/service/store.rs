@@ -26,6 +26,7 @@ mod modules;
 mod names;
 mod one_offs;
 mod operators;
+mod place;
 mod policy;
 mod publications;
 mod reports;
@@ -47,26 +48,26 @@ use groups::{Groups, QUEUE_MAX, Waiting, Written};
 pub(crate) use lease::{Fence, LeaseRow};
 pub(crate) use names::{NAMES_IN_ONE_GO, Unnamed};
 pub(crate) use one_offs::OneOffPut;
+use place::{REFUSED_FOR, check_sqlite, place_of, postgres_at, reach, sqlite_at, unreachable};
 pub(crate) use publications::{Maker, NewDelta, Publication};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 pub(crate) use sizes::Sizes;
 pub(crate) use sources::{Attempt, Source, Validators};
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyPool, Connection, Executor, Transaction};
+use sqlx::any::AnyPoolOptions;
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Transaction};
 use std::fmt;
-use std::io::Read;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 pub(crate) use terminals::{Standing, Terminal};
-pub(crate) use threats::{Reported, Told};
+pub(crate) use threats::Told;
 use tokio::sync::{mpsc, oneshot, watch};
-use url::Url;
 
 const CONNECTIONS_MAX: u32 = 8;
+/// How long a connection is waited for: by requests for a free one, and at the start for an answer to the first.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 /// Said to every connection to SQLite; a writer waits at most 10 s for another.
 const PRAGMAS: &str =
     "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
@@ -123,6 +124,14 @@ pub enum StoreError {
         "the connection to the database at `{0}` may not be encrypted; leave `sslmode` away, or say `disable` if that network is trusted"
     )]
     Unprotected(String),
+    /// Nobody takes connections where PostgreSQL is said to be.
+    #[error("no PostgreSQL can be reached at `{at}`: {why}")]
+    Unreachable {
+        /// Host and port, as the address names them.
+        at: String,
+        /// What became of the attempt.
+        why: String,
+    },
     /// What writes changes of terminals met a bug; whether the change was written is not known.
     #[error("a change of a terminal's row was given up")]
     Unwritten,
@@ -188,7 +197,7 @@ impl Store {
     /// Opens the tables and brings their schema up to date; a file of SQLite is made when there is none.
     pub(crate) async fn open(database: &Database) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
-        let options = AnyPoolOptions::new().max_connections(CONNECTIONS_MAX);
+        let options = AnyPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(ANSWERED_WITHIN);
         let (dialect, writer, pool) = match database {
             Database::Sqlite(path) => {
                 check_sqlite(path)?;
@@ -212,7 +221,9 @@ impl Store {
                 (Dialect::Sqlite, writer, options.connect_with(sqlite_at(path)?).await?)
             }
             Database::Postgres(url) => {
-                let pool = options.connect_with(postgres_at(url)?).await?;
+                let (address, at) = (postgres_at(url)?, place_of(url));
+                reach(&at, REFUSED_FOR, || AnyConnection::connect_with(&address)).await?;
+                let pool = options.connect_with(address).await.map_err(|error| unreachable(&at, error))?;
                 (Dialect::Postgres, pool.clone(), pool)
             }
         };
@@ -331,64 +342,6 @@ fn know(changes: &watch::Sender<u64>, number: u64) {
         *known = number.max(*known);
         grows
     });
-}
-
-/// What every SQLite database begins with, as its file format says.
-const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
-
-/// Refuses a file that is no database, by name and at once: the pool would go on trying for half a minute.
-fn check_sqlite(path: &Path) -> Result<(), StoreError> {
-    let mut head = Vec::new();
-    match std::fs::File::open(path).and_then(|file| file.take(SQLITE_MAGIC.len() as u64).read_to_end(&mut head)) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        // An empty file is one that was made and not written yet.
-        Ok(_) if head.is_empty() || head == SQLITE_MAGIC => Ok(()),
-        Ok(_) => Err(StoreError::NotTables(path.to_owned())),
-        Err(e) if e.kind() == std::io::ErrorKind::IsADirectory => Err(StoreError::NotTables(path.to_owned())),
-        Err(e) => Err(StoreError::Sql(sqlx::Error::Io(e))),
-    }
-}
-
-/// The address of a file; a path with a `?` or `%` in it means that file too.
-fn sqlite_at(path: &Path) -> Result<AnyConnectOptions, StoreError> {
-    let absolute = std::path::absolute(path).map_err(sqlx::Error::Io)?;
-    let not_a_path = || StoreError::Value(format!("`{}` cannot be named in an address", path.display()));
-    let mut url = Url::from_file_path(absolute).map_err(|()| not_a_path())?;
-    url.set_query(Some("mode=rwc"));
-    let url = url.as_str().replacen("file:", "sqlite:", 1);
-    Ok(AnyConnectOptions::from_str(&url)?)
-}
-
-/// The address of a PostgreSQL database. One that is not on this machine is reached by TLS, with a certificate that holds for its name, unless the
-/// address says otherwise.
-fn postgres_at(address: &str) -> Result<AnyConnectOptions, StoreError> {
-    let mut url = Url::parse(address).map_err(StoreError::Address)?;
-    let mut hosts = url.host_str().map(|host| host.trim_matches(['[', ']']).to_owned()).into_iter().collect::<Vec<_>>();
-    let mut mode = None;
-    for (name, value) in url.query_pairs() {
-        match name.as_ref() {
-            "host" | "hostaddr" => hosts.push(value.into_owned()),
-            "sslmode" | "ssl-mode" => mode = Some(value.into_owned()),
-            _ => {}
-        }
-    }
-    // A name that begins with a slash, plain or escaped, is the folder of a socket.
-    let is_here = |host: &String| {
-        let is_socket = host.starts_with('/') || host.to_ascii_lowercase().starts_with("%2f");
-        host.is_empty()
-            || host == "localhost"
-            || is_socket
-            || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-    };
-    if let Some(host) = hosts.into_iter().find(|host| !is_here(host)) {
-        match mode.as_deref() {
-            None => _ = url.query_pairs_mut().append_pair("sslmode", "verify-full"),
-            // These go on in the clear when somebody in between says that there is no TLS.
-            Some("allow" | "prefer") => return Err(StoreError::Unprotected(host)),
-            Some(_) => {}
-        }
-    }
-    Ok(AnyConnectOptions::from_str(url.as_str())?)
 }
 
 fn channel(text: &str) -> Result<Channel, StoreError> {

@@ -9,7 +9,7 @@ use crate::service::store::{Enrolment, Held, Put, Standing, StoreError};
 use crate::service::{App, AppState, counter_of};
 use crate::wire::{
     Acknowledge, Assignment, ChannelRelease, CheckIn, CheckedIn, Designation, Empty, Enrol, Enrolled, Reported, Sha256Hex,
-    TerminalFacts, check_group,
+    TerminalFacts, ThreatReport, check_group,
 };
 use crate::words::printable;
 use axum::Json;
@@ -175,6 +175,27 @@ async fn take_result(app: &AppState, mut held: Held, counter: u64, report: &Repo
         let (polls_of, named) = (app.clone(), terminal.clone());
         match app.store.put(change, move |_| polls_of.polls.forget(&named)).await? {
             Put::Written => return Ok(()),
+            Put::Overtaken => held = held_again(app, &terminal).await?,
+        }
+    }
+}
+
+/// Writes that a terminal met a threat, unless it met as many others in a day as it may; then false.
+pub(crate) async fn take_threat(
+    app: &AppState,
+    mut held: Held,
+    counter: u64,
+    report: &ThreatReport,
+    a_day_max: u64,
+) -> Result<bool, Problem> {
+    let terminal = held.terminal.clone();
+    loop {
+        not_replayed(&held, counter)?;
+        let is_taken = app.store.threats_met_besides(&terminal, &report.threat).await? < a_day_max;
+        // The counter is used up all the same.
+        let change = held.met(counter, is_taken.then_some(report))?;
+        match app.store.put(change, |_| {}).await? {
+            Put::Written => return Ok(is_taken),
             Put::Overtaken => held = held_again(app, &terminal).await?,
         }
     }

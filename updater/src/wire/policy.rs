@@ -4,7 +4,7 @@ use super::rollout::{RolloutPolicy, check_rings};
 use super::{ChannelRelease, Danger, ShapeError, channel_text};
 use crate::Channel;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
@@ -53,7 +53,8 @@ pub struct Policy {
     /// Most channels that a terminal runs by `add`, its own included, 1 to 16. Default: 4.
     pub channels_max: u8,
     /// Least danger of a newly cured threat that makes an assignment urgent: a terminal whose owner allows that installs it outside its
-    /// window. Default: high.
+    /// window; none, or in TOML `"none"`: no assignment is. Default: high.
+    #[serde(deserialize_with = "danger_or_none")]
     #[schema(value_type = Option<String>)]
     pub urgent: Option<Danger>,
     /// Until then nothing new is put in force, but for what is urgent, blocked or a first installation. Default: none.
@@ -92,6 +93,19 @@ impl Policy {
         policy.check().map(|()| policy)
     }
 
+    /// The policy as people write it, every value said: [`Policy::from_toml`] reads the same policy from it.
+    pub fn to_toml(&self) -> String {
+        let mut table = toml::Table::try_from(self).expect("a policy that can be put is plain TOML");
+        let none = || toml::Value::from(NO_DANGER);
+        if self.urgent.is_none() {
+            table.insert("urgent".to_owned(), none());
+        }
+        if self.rollout.gate.urgent.is_none() {
+            table["rollout"]["gate"].as_table_mut().expect("a gate is a table").insert("urgent".to_owned(), none());
+        }
+        table.to_string()
+    }
+
     /// Whether every value is in its range.
     ///
     /// # Errors
@@ -107,6 +121,27 @@ impl Policy {
         self.rollout.gate.check()?;
         check_rings(&self.rollout.rings)
     }
+}
+
+/// No danger, in TOML, which has no word for nothing: what is not said there has its default.
+const NO_DANGER: &str = "none";
+
+/// Reads a danger, or that there is none.
+pub(super) fn danger_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Danger>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Word {
+        Low,
+        Medium,
+        High,
+        None,
+    }
+    Ok(match Option::<Word>::deserialize(deserializer)? {
+        None | Some(Word::None) => None,
+        Some(Word::Low) => Some(Danger::Low),
+        Some(Word::Medium) => Some(Danger::Medium),
+        Some(Word::High) => Some(Danger::High),
+    })
 }
 
 pub(super) fn in_range(key: &str, value: u64, min: u64, max: u64) -> Result<(), String> {
@@ -261,6 +296,7 @@ pub struct Blocked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::{Gate, Ring};
 
     #[test]
     fn an_empty_file_is_the_default_and_a_mistyped_key_is_refused() {
@@ -274,6 +310,34 @@ mod tests {
         assert_eq!((policy.danger, policy.pins[0].0.release, policy.rollout.rings[0].reports), (Danger::Medium, 7, 1));
         let json = serde_json::to_string(&policy).unwrap();
         assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), policy);
+    }
+
+    #[test]
+    fn what_is_shown_can_be_put_as_it_is() {
+        let gate = Gate { urgent: None, silent_minutes: 43_200, ..Gate::default() };
+        let rings = vec![Ring { soak_minutes: 0, ..Ring::group("lab") }, Ring::percent(5), Ring::percent(100)];
+        let full = Policy {
+            danger: Danger::Low,
+            eagerness: Eagerness::Notify,
+            back_when_caught_up: false,
+            urgent: None,
+            freeze_until: Some("2027-01-02T06:00:00.5Z".parse().unwrap()),
+            pins: vec!["a/b@1".parse().unwrap(), "a/c@18446744073709551615".parse().unwrap()],
+            rollout: RolloutPolicy { rings, gate },
+            ..Policy::default()
+        };
+        let gate_alone = RolloutPolicy { rings: Vec::new(), gate: Gate { urgent: None, ..Gate::default() } };
+        for policy in [Policy::default(), full, Policy { rollout: gate_alone, ..Policy::default() }] {
+            let text = policy.to_toml();
+            assert_eq!(Policy::from_toml(&text).unwrap(), policy, "{text}");
+            let json = serde_json::to_string(&policy).unwrap();
+            assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), policy, "{json}");
+        }
+        let text = Policy::default().to_toml();
+        for key in ["danger", "eagerness", "minimum_stay_days", "back_when_caught_up", "channels_max", "urgent", "pins"] {
+            assert!(text.contains(&format!("{key} = ")), "{key} is not said: {text}");
+        }
+        Policy::from_toml("urgent = \"never\"").unwrap_err();
     }
 
     #[test]

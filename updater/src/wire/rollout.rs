@@ -1,6 +1,6 @@
 //! A release on its way through the fleet, ring by ring.
 
-use super::policy::{check_group, in_range};
+use super::policy::{check_group, danger_or_none, in_range};
 use super::{ChannelRelease, Danger};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -86,7 +86,8 @@ pub struct Gate {
     pub silent_percent: u8,
     /// Minutes without contact that count as silence, 1 to 43,200. Default: 180.
     pub silent_minutes: u64,
-    /// Least danger of a newly cured threat that makes a rollout urgent. Default: high.
+    /// Least danger of a newly cured threat that makes a rollout urgent; none, or in TOML `"none"`: no rollout is. Default: high.
+    #[serde(deserialize_with = "danger_or_none")]
     #[schema(value_type = Option<String>)]
     pub urgent: Option<Danger>,
     /// Longest soak of a ring of an urgent rollout, in minutes. Its reports are waited for all the same. Default: 10.

@@ -376,3 +376,23 @@ async fn policies_are_put_by_group_and_refused_out_of_range() {
     assert_eq!(operator.policies().await.unwrap().groups.len(), 0);
     assert_eq!(update(&terminal).await, (Outcome::Installed, Reason::Switch));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_from_the_command_line_is_never_another_call() {
+    let (world, _, _terminal) = world_with_one_terminal(100).await;
+    let operator = &world.operator;
+    let id = operator.terminals().await.unwrap().remove(0).terminal;
+    let astray = format!("../terminals/{id}");
+    assert_eq!(operator.drop_policy(&astray).await.unwrap_err().code(), "policy_unknown");
+    assert_eq!(operator.revoke_token(&astray).await.unwrap_err().code(), "enrolment_token_unknown");
+    assert_eq!(operator.put_policy(&astray, &Policy::default()).await.unwrap_err().code(), "policy_refused");
+    for odd in [&format!("{id}?"), &format!("{id}#x"), &format!("./{id}"), "..", ".", "a b%2f\u{e9}", "x/revoke"] {
+        assert_eq!(operator.remove_terminal(odd).await.unwrap_err().code(), "terminal_unknown", "{odd}");
+        assert_eq!(operator.revoke_terminal(odd).await.unwrap_err().code(), "terminal_unknown", "{odd}");
+        assert_eq!(operator.explain(odd).await.unwrap_err().code(), "terminal_unknown", "{odd}");
+        assert_eq!(operator.put_group(odd, None).await.unwrap_err().code(), "terminal_unknown", "{odd}");
+        assert_eq!(operator.take_back(odd, None).await.unwrap_err().code(), "terminal_unknown", "{odd}");
+    }
+    let rows = operator.terminals().await.unwrap();
+    assert_eq!(rows.iter().map(|row| (&row.terminal, row.revoked_at)).collect::<Vec<_>>(), [(&id, None)]);
+}

@@ -1,10 +1,13 @@
 //! What was published once can be had for good, and what nobody names goes.
 
-use crate::support::{World, at, blob, channel};
+use crate::support::web::Web;
+use crate::support::{World, at, blob, channel, tables};
+use axum::http::Method;
+use sqlx::AssertSqlSafe;
 use std::fs;
 use std::time::Duration;
 use updater::service::Config;
-use updater::wire::{Designation, Sha256Hex, Swept};
+use updater::wire::{ChannelRelease, Designation, Module, Sha256Hex, Swept};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_release_can_be_had_again_to_the_byte() {
@@ -75,4 +78,73 @@ async fn what_is_young_is_left_alone() {
     let swept = world.operator.sweep(false).await.unwrap();
     assert_eq!((swept.objects, swept.unnamed), (1, 0));
     assert!(stray.exists());
+}
+
+/// Enters releases of `acme/stable` and of `acme/other` as rows alone, so many of each, and a rollout of each of the former.
+async fn enter_releases(world: &World, count: u32) {
+    let pool = tables(world.dir.path()).await;
+    let digest = Sha256Hex::of(b"");
+    let numbers = format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})");
+    for text in [
+        format!(
+            "{numbers} INSERT INTO releases (maker, name, release, sha256, root, length, created, published_at, listed)
+             SELECT 'acme', c.name, n.i, '{digest}', '{digest}', 1, 1, 1, 0 FROM n,
+             (SELECT 'stable' AS name UNION ALL SELECT 'other') c"
+        ),
+        format!(
+            "{numbers} INSERT INTO rollouts (maker, name, release, rings, gate, urgent, state, ring, opened_at, counted_from, words)
+             SELECT 'acme', 'stable', n.i, '[{{\"percent\":100}}]', '{{}}', 0, 'done', 0, 1, 1, 'over' FROM n"
+        ),
+        format!(
+            "{numbers} INSERT INTO modules (maker, name, release, kind, module, sha256, platform, length, published_at, listed, role_version)
+             SELECT 'acme', 'stable', n.i, 'document', 'changes-' || n.i, '{digest}', '', 1, 1, 1, 1 FROM n"
+        ),
+    ] {
+        sqlx::query(AssertSqlSafe(text)).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn years_of_releases_come_page_by_page() {
+    let world = World::new().await;
+    world.maker("acme").await;
+    enter_releases(&world, 1100).await;
+    let of = |name: &str, numbers: std::ops::RangeInclusive<u64>| numbers.map(|n| at(name, n)).collect::<Vec<_>>();
+    let (stable, other) = (of("acme/stable", 1..=1100), of("acme/other", 1..=1100));
+
+    let kept = world.operator.releases(None).await.unwrap();
+    let releases = kept.iter().map(|kept| kept.release.clone()).collect::<Vec<_>>();
+    assert_eq!(releases, [other.clone(), stable.clone()].concat());
+    for kept in &kept[1100..] {
+        let [Module { name, .. }] = &kept.modules[..] else { panic!("{kept:?}") };
+        assert_eq!(name.as_str(), format!("changes-{}", kept.release.release));
+    }
+    assert!(kept[..1100].iter().all(|kept| kept.modules.is_empty()));
+    let of_stable = world.operator.releases(Some(&channel("acme/stable"))).await.unwrap();
+    assert!(of_stable == kept[1100..]);
+    assert_eq!(world.operator.release(&stable[1099]).await.unwrap().as_ref(), kept.last());
+    for absent in [at("acme/stable", 1101), at("acme/stable", 0), at("acme/none", 1)] {
+        assert_eq!(world.operator.release(&absent).await.unwrap(), None);
+    }
+    let rollouts = world.operator.rollouts().await.unwrap();
+    assert_eq!(rollouts.into_iter().map(|view| view.rollout.at).collect::<Vec<_>>(), stable);
+
+    let web = Web::to(&world);
+    let page = async |path: &str| web.with_token(Method::GET, path, world.token(), "").await;
+    let numbers = async |path: &str| {
+        let rows = serde_json::from_slice::<Vec<ChannelRelease>>(&page(path).await.body).unwrap();
+        rows.into_iter().map(|at| format!("{}@{}", at.channel.name(), at.release)).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers("/v1/releases").await.len(), 1000);
+    assert_eq!(numbers("/v1/releases?limit=5000").await.len(), 1000);
+    assert_eq!(numbers("/v1/releases?limit=2&after=acme/other@1099").await, ["other@1100", "stable@1"]);
+    assert_eq!(numbers("/v1/releases?limit=2&after=acme/other@1099&channel=acme/other").await, ["other@1100"]);
+    assert_eq!(numbers("/v1/rollouts?limit=2&after=acme/stable@7").await, ["stable@8", "stable@9"]);
+    assert_eq!(numbers("/v1/rollouts").await.len(), 1000);
+    for odd in ["releases?after=acme", "releases?after=acme/other@1&channel=acme/stable", "rollouts?after=acme/stable/1"] {
+        assert_eq!(page(&format!("/v1/{odd}")).await.code(), "cursor_malformed", "{odd}");
+    }
+    let large = page("/v1/rollouts?after=acme/stable@18446744073709551615").await;
+    assert_eq!(large.code(), "number_too_large");
 }

@@ -7,12 +7,23 @@ use std::path::Path;
 use tough::schema::{Role, Root, Signed};
 use updater::disk::Disk;
 use updater::keys::SigningKey;
-use updater::service::serve;
+use updater::service::{Config, Database, serve};
 use updater::wire::Designation;
 
 /// The code with which a service on the data of `world` refuses to start.
 async fn refusal(world: &World) -> &'static str {
     serve(config(world.dir.path()), std::future::pending()).await.unwrap_err().code()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_nobody_serves_has_a_code_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = format!("postgres://titer@{}/titer", nobody.local_addr().unwrap());
+    let config = Config { database: Some(Database::Postgres(address)), ..config(dir.path()) };
+    let error = serve(config, std::future::pending()).await.unwrap_err();
+    assert_eq!(error.code(), "database_unreachable", "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

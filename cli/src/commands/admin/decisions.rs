@@ -1,14 +1,14 @@
 //! `titer admin` on decisions: policies, rollouts, blocked releases, needs, groups, and why.
 
 use crate::args::admin::{DecisionCommand, PolicyCommand, ReleaseCommand, RolloutCommand};
-use crate::output::{read, remark, say, write_json};
+use crate::output::{coded, read, remark, say, write_json};
 use anyhow::Context;
 use serde::Serialize;
 use std::path::Path;
 use updater::operator::Operator;
 use updater::wire::{
-    Blocked, ChannelRelease, Explanation, KeptRelease, MakerRecord, Needs, Policy, Ring, Rollout, RolloutStart, RolloutView,
-    check_rings,
+    Blocked, ChannelRelease, DEFAULT_POLICY, Explanation, MakerRecord, Needs, Policies, Policy, Ring, Rollout, RolloutStart,
+    RolloutView, check_rings,
 };
 
 /// Runs one of them.
@@ -63,16 +63,24 @@ pub(crate) async fn run(operator: &Operator, command: &DecisionCommand, json: bo
 
 async fn policy(operator: &Operator, command: &PolicyCommand, json: bool) -> anyhow::Result<()> {
     match command {
-        PolicyCommand::Show => {
+        PolicyCommand::Show { group } => {
             let policies = operator.policies().await?;
-            if json {
-                return line(&policies);
+            let shown = match group.as_deref() {
+                None | Some(DEFAULT_POLICY) => Some(&policies.default),
+                Some(group) => policies.groups.get(group),
+            };
+            let Some(shown) = shown else {
+                let words = format!("no policy `{}` was put; the default one applies", group.as_deref().unwrap_or_default());
+                return Err(coded(&words, "policy_unknown", Some("`titer admin policy show` names those that were")));
+            };
+            match (json, group) {
+                (true, None) => line(&policies),
+                (true, Some(_)) => line(shown),
+                (false, _) => {
+                    print_policy(&policies, shown, group.is_none());
+                    Ok(())
+                }
             }
-            say!("default {}", serde_json::to_string_pretty(&policies.default)?);
-            for (group, policy) in &policies.groups {
-                say!("{group} {}", serde_json::to_string_pretty(policy)?);
-            }
-            Ok(())
         }
         PolicyCommand::Set { file, group } => {
             let policy = Policy::from_toml(&text(file)?).map_err(|e| of_file(file, e))?;
@@ -86,6 +94,15 @@ async fn policy(operator: &Operator, command: &PolicyCommand, json: bool) -> any
             Ok(())
         }
     }
+}
+
+/// A policy as a file that can be put again; what else is said are remarks of that file.
+fn print_policy(policies: &Policies, shown: &Policy, names_groups: bool) {
+    if names_groups && !policies.groups.is_empty() {
+        let groups = policies.groups.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        say!("# The default policy. These groups have their own, which --group GROUP shows: {groups}");
+    }
+    say!("{}", shown.to_toml().trim_end());
 }
 
 async fn rollout(operator: &Operator, command: &RolloutCommand, json: bool) -> anyhow::Result<()> {
@@ -105,11 +122,18 @@ async fn rollout(operator: &Operator, command: &RolloutCommand, json: bool) -> a
             told(&started, json)
         }
         RolloutCommand::Status => {
-            let rollouts = operator.rollouts().await?;
-            if json {
-                return lines(&rollouts);
+            if !json {
+                print_rollouts_head();
             }
-            print_rollouts(&rollouts);
+            let mut last = None;
+            while let Some(page) = operator.rollouts_after(last.as_ref()).await? {
+                if json {
+                    lines(&page)?;
+                } else {
+                    print_rollouts(&page);
+                }
+                last = page.into_iter().next_back();
+            }
             Ok(())
         }
         RolloutCommand::Halt { at } => told(&operator.halt_rollout(&at.0).await?, json),
@@ -145,15 +169,14 @@ async fn release(operator: &Operator, command: &ReleaseCommand, json: bool) -> a
 /// A release may be blocked before it comes, so a slip of the pen is no error; but whoever blocks in a hurry must learn that it stops nothing.
 async fn remark_unknown(operator: &Operator, at: &ChannelRelease) {
     let ChannelRelease { channel, release } = at;
-    let is_it = |kept: &KeptRelease| kept.release == *at;
-    match operator.releases(Some(channel)).await {
-        Ok(kept) if !kept.iter().any(is_it) => {
+    match operator.release(at).await {
+        Ok(None) => {
             remark!(
                 "warning: release {release} of {channel} was never published here; if that is misspelt, nothing is stopped yet"
             );
             remark!("hint: `titer admin release list` shows what was");
         }
-        Ok(_) => {}
+        Ok(Some(_)) => {}
         Err(error) => {
             remark!("warning: whether release {release} of {channel} was ever published could not be asked: {error}");
         }
@@ -185,7 +208,7 @@ fn told(rollout: &Rollout, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_rollouts(rollouts: &[RolloutView]) {
+fn print_rollouts_head() {
     say!(
         "{:<32} {:<8} {:<6} {:>7} {:>9} {:>7} {:>6}  why",
         "release",
@@ -196,6 +219,9 @@ fn print_rollouts(rollouts: &[RolloutView]) {
         "trouble",
         "silent"
     );
+}
+
+fn print_rollouts(rollouts: &[RolloutView]) {
     for RolloutView { rollout, progress } in rollouts {
         say!(
             "{:<32} {:<8} {:<6} {:>7} {:>9} {:>7} {:>6}  {}",

@@ -5,22 +5,29 @@ use crate::output::{coded, say, size, time, write, write_json};
 use serde_json::json;
 use std::io::stdout;
 use updater::operator::Operator;
-use updater::wire::{KeptRelease, Swept};
+use updater::wire::{ChannelRelease, KeptRelease, Swept};
 
 /// Runs `titer admin release`.
 pub(crate) async fn run(operator: &Operator, command: &KeptCommand, as_json: bool) -> anyhow::Result<()> {
     match command {
         KeptCommand::List { channel } => {
-            let kept = operator.releases(channel.as_ref()).await?;
-            if as_json {
-                kept.iter().try_for_each(|release| write_json(&mut stdout(), &json!(release)))?;
-            } else {
-                print(&kept);
+            if !as_json {
+                say!("{:<24} {:>8} {:<10} {:>12} {:<21} sha256", "channel", "release", "state", "bytes", "published");
+            }
+            // Each page as it comes: years of releases need not fit the memory.
+            let mut last = None;
+            while let Some(page) = operator.releases_after(last.as_ref(), channel.as_ref()).await? {
+                if as_json {
+                    page.iter().try_for_each(|release| write_json(&mut stdout(), &json!(release)))?;
+                } else {
+                    print(&page);
+                }
+                last = page.into_iter().next_back();
             }
         }
         KeptCommand::Export { channel, release, output } => {
-            let kept = operator.releases(Some(channel)).await?;
-            let Some(kept) = kept.into_iter().find(|kept| kept.release.release == *release) else {
+            let at = ChannelRelease { channel: channel.clone(), release: *release };
+            let Some(kept) = operator.release(&at).await? else {
                 let words = format!("no release {release} of {channel} was ever published here");
                 return Err(coded(&words, "release_unknown", Some("`titer admin release list` shows all")));
             };
@@ -52,7 +59,6 @@ pub(crate) async fn sweep(operator: &Operator, dry_run: bool, read: bool, as_jso
 }
 
 fn print(kept: &[KeptRelease]) {
-    say!("{:<24} {:>8} {:<10} {:>12} {:<21} sha256", "channel", "release", "state", "bytes", "published");
     for release in kept {
         let state = match (release.withdrawn, release.listed) {
             (true, _) => "withdrawn",

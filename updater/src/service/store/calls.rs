@@ -9,7 +9,7 @@
 //! Rejected: reading and deciding within the transaction, which has everybody wait for it in SQLite, and in PostgreSQL costs a round trip for
 //! each of some twenty statements while the row is locked.
 
-use super::change::{At, Change, CheckInSql, ReportSql, RunsChange, Said};
+use super::change::{At, Change, CheckInSql, ReportSql, RunsChange, Said, ThreatSql};
 use super::coverage::ConfigurationBody;
 use super::policy::{FLAGS_CLEAN, RowSql, is_fault};
 use super::terminals::{Standing, subscribed_text};
@@ -17,7 +17,7 @@ use super::{Store, StoreError, channel_release, int, nat, now};
 use crate::Channel;
 use crate::decide::UserRow;
 use crate::keys::PublicKey;
-use crate::wire::{Acknowledge, Assignment, ChannelRelease, CheckIn, OneOff, Reported};
+use crate::wire::{Acknowledge, Assignment, ChannelRelease, CheckIn, OneOff, Reported, ThreatReport};
 use sqlx::FromRow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -171,6 +171,18 @@ impl Held {
         let row = &self.sql.row;
         let body = ConfigurationBody::new(&row.designation()?, &row.subscribed()?, &releases(&after))?;
         self.change(counter, at, body, changed, Said::Report(Box::new(report)))
+    }
+
+    /// What a threat changes that it met. The same name again brings its time up to date and counts once. Nothing, for one threat too many,
+    /// changes the counter alone.
+    pub(crate) fn met(&self, counter: u64, threat: Option<&ThreatReport>) -> Result<Change, StoreError> {
+        let sql = |met: &ThreatReport| ThreatSql {
+            threat: met.threat.clone(),
+            sha256: met.sample.map(|sample| sample.to_string()),
+        };
+        let (terminal, seen, counter) = (self.terminal.clone(), int(self.counter)?, int(counter)?);
+        let (runs, said) = (RunsChange::default(), Said::Threat(threat.map(sql)));
+        Ok(Change { terminal, seen, counter, at: now(), configuration: None, runs, said })
     }
 
     fn change(

@@ -34,6 +34,8 @@ pub(crate) enum Put {
 pub(super) enum Said {
     CheckIn(Box<CheckInSql>),
     Report(Box<ReportSql>),
+    /// A threat that it met; nothing where it met too many.
+    Threat(Option<ThreatSql>),
 }
 
 /// Texts are JSON where the columns are.
@@ -72,6 +74,12 @@ pub(super) struct ReportSql {
     pub(super) is_change: bool,
 }
 
+/// A row of the threats that terminals met.
+pub(super) struct ThreatSql {
+    pub(super) threat: String,
+    pub(super) sha256: Option<String>,
+}
+
 /// What changes of what a terminal runs.
 #[derive(Default)]
 pub(super) struct RunsChange {
@@ -107,7 +115,7 @@ impl Change {
                  freshness = $13, freshness_before = $14, cloned_at = CASE WHEN $15 = 1 THEN $4 ELSE cloned_at END, reason = $16,
                  words = $17, told = $18 WHERE terminal = $1 AND counter = $2",
             ),
-            Said::Report(_) => sqlx::query(
+            Said::Report(_) | Said::Threat(_) => sqlx::query(
                 "UPDATE terminals SET counter = $3, last_contact = $4 WHERE terminal = $1 AND counter = $2",
             ),
         };
@@ -129,6 +137,8 @@ impl Change {
         match &self.said {
             Said::CheckIn(said) => self.write_check_in(said, tx).await?,
             Said::Report(report) => self.write_report(report, tx).await?,
+            Said::Threat(Some(threat)) => self.write_threat(threat, tx).await?,
+            Said::Threat(None) => {}
         }
         let mut number = None;
         if matches!(&self.said, Said::Report(report) if report.is_change) {
@@ -195,6 +205,15 @@ impl Change {
             );
             insert.bind(&self.terminal).bind(self.at).bind(COPY_CODE).bind(COPY_WORDS).execute(&mut **tx).await?;
         }
+        Ok(())
+    }
+
+    async fn write_threat(&self, met: &ThreatSql, tx: &mut Transaction<'_, Any>) -> Result<(), StoreError> {
+        let insert = sqlx::query(
+            "INSERT INTO threat_reports (terminal, threat, sha256, at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (terminal, threat) DO UPDATE SET at = excluded.at, sha256 = COALESCE(excluded.sha256, threat_reports.sha256)",
+        );
+        insert.bind(&self.terminal).bind(&met.threat).bind(&met.sha256).bind(self.at).execute(&mut **tx).await?;
         Ok(())
     }
 

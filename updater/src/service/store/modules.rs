@@ -6,6 +6,19 @@ use crate::wire::{ChannelRelease, KeptRelease, MakerName, Module, Sha256Hex};
 use sqlx::{AnyConnection, FromRow};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Releases, as they are kept, of which this holds: at most $4, ascending.
+macro_rules! kept {
+    ($which:literal) => {
+        concat!(
+            "SELECT r.maker, r.name, r.release, r.sha256, r.length, r.published_at, r.listed,
+             (SELECT COUNT(*) FROM withdrawn w WHERE w.maker = r.maker AND w.name = r.name AND w.release = r.release)
+             AS withdrawn FROM releases r WHERE ",
+            $which,
+            " ORDER BY r.maker, r.name, r.release LIMIT $4"
+        )
+    };
+}
+
 impl Store {
     /// Digests of all modules that a maker ever published, ascending.
     pub(crate) async fn module_digests(&self, maker: &MakerName) -> Result<Vec<Sha256Hex>, StoreError> {
@@ -32,17 +45,23 @@ impl Store {
         Ok(of.into_iter().map(|(at, modules)| (at, mark(modules))).collect())
     }
 
-    /// Every release that was ever published, ascending by channel and number, with its modules; of one channel if that is given.
-    pub(crate) async fn kept_releases(&self, channel: Option<&Channel>) -> Result<Vec<KeptRelease>, StoreError> {
-        let (maker, name) = channel.map_or(("", ""), |channel| (channel.maker(), channel.name()));
-        let rows = sqlx::query_as::<_, KeptSql>(
-            "SELECT r.maker, r.name, r.release, r.sha256, r.length, r.published_at, r.listed,
-             (SELECT COUNT(*) FROM withdrawn w WHERE w.maker = r.maker AND w.name = r.name AND w.release = r.release)
-             AS withdrawn FROM releases r WHERE $1 = '' OR (r.maker = $1 AND r.name = $2)
-             ORDER BY r.maker, r.name, r.release",
-        );
-        let rows = rows.bind(maker).bind(name).fetch_all(&self.pool).await?;
-        let mut modules = self.kept_modules(maker, name).await?;
+    /// Releases that were ever published, ascending by channel and number, with their modules: at most `limit` after `after`, and of one
+    /// channel if that is given, which is then that of `after` too.
+    pub(crate) async fn kept_releases(
+        &self,
+        channel: Option<&Channel>,
+        after: Option<&ChannelRelease>,
+        limit: usize,
+    ) -> Result<Vec<KeptRelease>, StoreError> {
+        let release = after.map_or(Ok(-1), |at| int(at.release))?;
+        let of_all = kept!("(r.maker, r.name, r.release) > ($1, $2, $3)");
+        let of_channel = kept!("r.maker = $1 AND r.name = $2 AND r.release > $3");
+        let begins = channel.or(after.map(|at| &at.channel));
+        let (maker, name) = begins.map_or(("", ""), |channel| (channel.maker(), channel.name()));
+        let rows = sqlx::query_as::<_, KeptSql>(if channel.is_some() { of_channel } else { of_all });
+        let rows = rows.bind(maker).bind(name).bind(release).bind(super::listing::rows(limit)).fetch_all(&self.pool).await?;
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
+        let mut modules = self.kept_modules(first, last).await?;
         let read = |row: KeptSql| {
             let release = channel_release(&row.maker, &row.name, row.release)?;
             Ok(KeptRelease {
@@ -58,17 +77,24 @@ impl Store {
         rows.into_iter().map(read).collect()
     }
 
-    /// What each release had of modules in the newest role that listed it.
-    async fn kept_modules(&self, maker: &str, name: &str) -> Result<BTreeMap<ChannelRelease, Vec<Module>>, StoreError> {
+    /// What each release from the first to the last had of modules in the newest role that listed it.
+    async fn kept_modules(
+        &self,
+        first: &KeptSql,
+        last: &KeptSql,
+    ) -> Result<BTreeMap<ChannelRelease, Vec<Module>>, StoreError> {
         let rows = sqlx::query_as::<_, ModuleSql>(
             "SELECT m.maker, m.name, m.release, m.kind, m.module, m.sha256, m.platform, m.length FROM modules m
              JOIN releases r ON r.maker = m.maker AND r.name = m.name AND r.release = m.release
-             WHERE ($1 = '' OR (m.maker = $1 AND m.name = $2)) AND (m.listed = 1 OR (r.listed = 0 AND m.role_version =
+             WHERE (m.maker, m.name, m.release) >= ($1, $2, $3) AND (m.maker, m.name, m.release) <= ($4, $5, $6)
+             AND (m.listed = 1 OR (r.listed = 0 AND m.role_version =
              (SELECT MAX(n.role_version) FROM modules n
               WHERE n.maker = m.maker AND n.name = m.name AND n.release = m.release)))",
         );
+        let rows = rows.bind(&first.maker).bind(&first.name).bind(first.release);
+        let rows = rows.bind(&last.maker).bind(&last.name).bind(last.release);
         let mut of = BTreeMap::<ChannelRelease, Vec<Module>>::new();
-        for row in rows.bind(maker).bind(name).fetch_all(&self.pool).await? {
+        for row in rows.fetch_all(&self.pool).await? {
             let at = channel_release(&row.maker, &row.name, row.release)?;
             of.entry(at).or_default().push(row.read()?);
         }

@@ -34,6 +34,20 @@ impl Store {
         rows.fetch_all(&self.pool).await?.into_iter().map(RolloutSql::read).collect()
     }
 
+    /// At most `limit` rollouts after the one of `after`, or from the first, by channel and release.
+    pub(crate) async fn rollouts_after(
+        &self,
+        after: Option<&ChannelRelease>,
+        limit: usize,
+    ) -> Result<Vec<Rollout>, StoreError> {
+        let (maker, name) = after.map_or(("", ""), |at| (at.channel.maker(), at.channel.name()));
+        let rows = sqlx::query_as::<_, RolloutSql>(
+            "SELECT * FROM rollouts WHERE (maker, name, release) > ($1, $2, $3) ORDER BY maker, name, release LIMIT $4",
+        );
+        let rows = rows.bind(maker).bind(name).bind(after.map_or(Ok(-1), |at| int(at.release))?);
+        rows.bind(super::listing::rows(limit)).fetch_all(&self.pool).await?.into_iter().map(RolloutSql::read).collect()
+    }
+
     pub(crate) async fn rollout(&self, at: &ChannelRelease) -> Result<Option<Rollout>, StoreError> {
         let row = sqlx::query_as::<_, RolloutSql>("SELECT * FROM rollouts WHERE maker = $1 AND name = $2 AND release = $3")
             .bind(at.channel.maker())

@@ -6,7 +6,7 @@ use crate::Channel;
 use crate::decide::UserRow;
 use crate::wire::{ChannelRelease, TerminalFacts, TerminalRow};
 use serde_json::json;
-use sqlx::{Any, FromRow, Transaction};
+use sqlx::FromRow;
 use std::collections::HashMap;
 
 /// Contacts of one transaction.
@@ -142,23 +142,6 @@ impl Store {
         self.commit_row_change(tx).await?;
         Ok(true)
     }
-}
-
-pub(super) async fn take_counter(tx: &mut Transaction<'_, Any>, terminal: &str, counter: u64) -> Result<bool, StoreError> {
-    let taken = sqlx::query("UPDATE terminals SET counter = $1, last_contact = $2 WHERE terminal = $3 AND counter < $4")
-        .bind(int(counter)?)
-        .bind(now())
-        .bind(terminal)
-        .bind(int(counter)?)
-        .execute(&mut **tx)
-        .await?;
-    Ok(taken.rows_affected() == 1)
-}
-
-/// The last counter that was taken of a terminal.
-pub(super) async fn last_counter(tx: &mut Transaction<'_, Any>, terminal: &str) -> Result<u64, StoreError> {
-    let held = sqlx::query_scalar::<_, i64>("SELECT counter FROM terminals WHERE terminal = $1");
-    nat(held.bind(terminal).fetch_optional(&mut **tx).await?.unwrap_or(0))
 }
 
 #[derive(FromRow)]

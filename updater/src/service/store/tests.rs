@@ -1,15 +1,18 @@
 //! The same on both databases: SQLite always, PostgreSQL where `TITER_TEST_POSTGRES` names one (`scripts/postgres`).
 
-use super::listing::{Terminals, start};
+use super::listing::{Configured, Terminals, start};
 use super::*;
 use crate::disk::Disk;
 use crate::keys::SigningKey;
 use crate::service::lease::{Lease, LeaseTimes};
-use crate::wire::{Assignment, CheckIn, Danger, Designation, MakerName, Reason, Sha256Hex, TerminalFacts, ThreatNews};
+use crate::wire::{
+    Assignment, CheckIn, Danger, Designation, MakerName, Reason, Sha256Hex, TerminalFacts, ThreatNews, ThreatReport,
+};
 use std::collections::HashMap;
-use std::time::Duration;
+use std::path::Path;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use url::Url;
 
 /// Empty tables of each kind that can be had, and what they need.
 struct Tables {
@@ -381,6 +384,84 @@ async fn tls_before(server: String, config: rustls::ServerConfig) -> u16 {
         }
     });
     port
+}
+
+/// Every page of a search, two rows each, is what looking at each row finds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_finds_what_looking_at_every_row_finds() {
+    let tables = Tables::new().await;
+    for database in &tables.databases {
+        let store = Store::open(database).await.unwrap();
+        // Of times that several share, and one class that has the name of another's system.
+        sqlx::raw_sql(
+            "INSERT INTO configurations (id, sha256, body) SELECT i, 'c' || i,
+             '{\"designation\":\"own\",\"subscribed\":[],\"applied\":[]}' FROM (SELECT 1 AS i UNION SELECT 2) n;
+             WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 40)
+             INSERT INTO terminals (terminal, public_key, counter, hardware, os, engine_version, designation, subscribed,
+             enrolled_at, configuration) SELECT 't' || (i * 7 % 41), 'k' || i, 0,
+             CASE WHEN i % 20 = 3 THEN 'z80' ELSE 'x86_64' END, CASE WHEN i % 13 = 5 THEN 'z80' ELSE 'linux' END,
+             CASE WHEN i = 8 THEN '0.9' ELSE '1.0' END, '\"own\"', '[]', i / 4, i % 3 FROM n",
+        )
+        .execute(&store.writer)
+        .await
+        .unwrap();
+        let all = store.terminals_page(&Terminals::All, &start(), 1000).await.unwrap();
+        assert_eq!(all.len(), 41);
+        for text in ["z80", "x86_64", "linux", "0.9", "none", "50%"] {
+            for (ids, terminals) in [(vec![], 0), (vec![2], 13), (vec![1, 2], 27), (vec![1, 2], 1_000_000)] {
+                let found = all.iter().filter(|one| {
+                    let facts = &one.row.facts;
+                    let is_so = [&facts.hardware, &facts.os, &facts.engine_version].into_iter().any(|said| said == text);
+                    is_so || ids.contains(&one.configuration)
+                });
+                let found = found.map(|one| one.row.terminal.clone()).collect::<Vec<_>>();
+                let of = Terminals::Like(text.to_owned(), Configured { ids: ids.clone(), terminals });
+                let (mut pages, mut after) = (Vec::new(), start());
+                loop {
+                    let page = store.terminals_page(&of, &after, 2).await.unwrap();
+                    let Some(last) = page.last() else { break };
+                    after = of.after(last);
+                    pages.extend(page.into_iter().map(|one| one.row.terminal));
+                }
+                assert_eq!(pages, found, "{database:?}: {text} {ids:?} of {terminals}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_nobody_serves_is_told_at_once_and_by_name() {
+    // Bound and not listening, so that nobody else gets the port.
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let at = nobody.local_addr().unwrap();
+    let address = Database::Postgres(format!("postgres://titer:secret@{at}/titer"));
+    let error = Store::open(&address).await.unwrap_err();
+    let words = error.to_string();
+    // The pool itself would have said that its time is over.
+    assert!(matches!(error, StoreError::Unreachable { .. }) && words.contains("refused"), "{words}");
+    assert!(words.contains(&at.to_string()) && !words.contains("secret"), "{words}");
+    let dir = tempfile::tempdir().unwrap();
+    let socket = Database::Postgres(format!("postgres:///titer?host={}&port=7", dir.path().display()));
+    let words = Store::open(&socket).await.unwrap_err().to_string();
+    assert!(words.contains(&format!("{}:7", dir.path().display())), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_a_moment_early_waits_for_the_database() {
+    let refused = || sqlx::Error::Io(std::io::ErrorKind::ConnectionRefused.into());
+    let tries = AtomicU64::new(0);
+    // Whatever else is wrong then is for the pool to say, or to wait for.
+    let connect = || async {
+        let is_early = tries.fetch_add(1, Ordering::Relaxed) < 3;
+        Err(if is_early { refused() } else { sqlx::Error::Protocol("starting".to_owned()) })
+    };
+    reach("here", Duration::from_mins(10), connect).await.unwrap();
+    assert_eq!(tries.load(Ordering::Relaxed), 4);
+    let given_up = reach("here", Duration::ZERO, || async { Err(refused()) }).await.unwrap_err();
+    assert!(matches!(given_up, StoreError::Unreachable { .. }), "{given_up}");
+    let unknown = || async { Err(sqlx::Error::Io(std::io::Error::other("no such host"))) };
+    assert!(reach("here", Duration::from_mins(10), unknown).await.unwrap_err().to_string().contains("no such host"));
 }
 
 /// With `TITER_TEST_POSTGRES` also that it works; that it refuses is seen without.

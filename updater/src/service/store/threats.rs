@@ -3,8 +3,8 @@
 use super::{Store, StoreError, channel_release, date, from_word, int, nat, now, word};
 use crate::threat_id::ThreatIds;
 use crate::wire::{
-    Alias, CureFrom, Danger, MakerName, News, RecordSpan, ReportedThreat, Sha256Hex, ThreatNews, ThreatQuery, ThreatReport,
-    ThreatRow, ThreatView, Vaccine,
+    Alias, CureFrom, Danger, MakerName, News, RecordSpan, ReportedThreat, Sha256Hex, ThreatNews, ThreatQuery, ThreatRow,
+    ThreatView, Vaccine,
 };
 use jiff::civil::Date;
 use serde_json::json;
@@ -23,16 +23,6 @@ pub(crate) struct Told {
     pub(crate) taken: usize,
     /// Threats that nobody had told of before, with a sample if there is one.
     pub(crate) new: Vec<(String, Option<Sha256Hex>)>,
-}
-
-/// What became of a terminal's report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reported {
-    Taken,
-    /// Its counter was used. The last one that was taken.
-    Replayed(u64),
-    /// The terminal reported as many threats as it may in a day.
-    TooMany,
 }
 
 impl Store {
@@ -201,40 +191,14 @@ impl Store {
         Ok(missed)
     }
 
-    /// Enters what a terminal met. The same name again brings its time up to date and counts once.
-    pub(crate) async fn put_threat_report(
-        &self,
-        terminal: &str,
-        counter: u64,
-        report: &ThreatReport,
-        a_day_max: u64,
-    ) -> Result<Reported, StoreError> {
-        let mut tx = self.begin().await?;
-        if !super::terminals::take_counter(&mut tx, terminal, counter).await? {
-            return Ok(Reported::Replayed(super::terminals::last_counter(&mut tx, terminal).await?));
-        }
-        let others = sqlx::query_as::<_, (i64,)>(
+    /// How many threats besides this one a terminal reported in the last day. Read after its row: whatever changes this changes the row's
+    /// counter.
+    pub(crate) async fn threats_met_besides(&self, terminal: &str, threat: &str) -> Result<u64, StoreError> {
+        let others = sqlx::query_scalar::<_, i64>(
             "SELECT COUNT(*) FROM threat_reports WHERE terminal = $1 AND at > $2 AND threat <> $3",
         );
         let since = now() - REPORTS_WINDOW_SECONDS;
-        let (others,) = others.bind(terminal).bind(since).bind(&report.threat).fetch_one(&mut *tx).await?;
-        if nat(others)? >= a_day_max {
-            // The counter is used up all the same.
-            tx.commit().await?;
-            return Ok(Reported::TooMany);
-        }
-        sqlx::query(
-            "INSERT INTO threat_reports (terminal, threat, sha256, at) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (terminal, threat) DO UPDATE SET at = excluded.at, sha256 = COALESCE(excluded.sha256, threat_reports.sha256)",
-        )
-        .bind(terminal)
-        .bind(&report.threat)
-        .bind(report.sample.map(|sample| sample.to_string()))
-        .bind(now())
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(Reported::Taken)
+        nat(others.bind(terminal).bind(since).bind(threat).fetch_one(&self.pool).await?)
     }
 
     /// Threats that terminals reported, the latest first; at most 1,000.

@@ -2,7 +2,7 @@
 
 use super::audit::{UNTIL, WHATS};
 use super::*;
-use crate::service::store::listing::Mark;
+use crate::service::store::listing::{Configured, Mark, like_page};
 use crate::service::store::{Database, Store};
 use sqlx::Row;
 
@@ -115,5 +115,28 @@ async fn marked_terminals_are_found_without_looking_at_the_others() {
     {
         let plan = plan(&store, &mark.page()).await;
         assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{mark:?}: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn a_search_looks_at_no_more_terminals_than_it_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir).await;
+    let indexes = ["terminals_by_hardware", "terminals_by_os", "terminals_by_engine"];
+    for (terminals, index) in [(0, ""), (9, "terminals_by_configuration"), (1_000_000, "terminals_by_enrolment")] {
+        let ids = if terminals == 0 { vec![] } else { vec![3, 4] };
+        let plan = plan(&store, &like_page(&Configured { ids, terminals })).await;
+        for index in indexes.into_iter().chain([index]) {
+            assert!(
+                plan.contains(index) && !plan.contains("SCAN terminals") && !plan.contains("SCAN t\n"),
+                "{index}: {plan}"
+            );
+        }
+        // Each part comes in order by itself, but for the few that are sorted; what is sorted besides is a page of each.
+        let parts = plan.split("SEARCH terminals").skip(1).filter(|part| !part.contains("by_configuration"));
+        for part in parts {
+            let own = part.lines().skip(1).take_while(|line| !line.contains("SCAN p"));
+            assert_eq!(own.filter(|line| line.contains("TEMP B-TREE")).count(), 0, "{plan}");
+        }
     }
 }

@@ -187,3 +187,57 @@ async fn what_is_begun_is_finished_when_its_caller_has_gone() {
     assert_eq!(held(&store, "t1").await.counter, 7);
     assert_eq!(held(&store, "t2").await.counter, 1);
 }
+
+/// Threats that terminals met are in the group of whatever else is said, and one that cannot be written fails alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn threats_that_terminals_met_are_written_with_the_rest() {
+    let tables = Tables::new().await;
+    let met = |threat: &str, sample: Option<Sha256Hex>| ThreatReport { threat: threat.to_owned(), sample };
+    for database in &tables.databases {
+        let store = Store::open(database).await.unwrap();
+        enrol(&tables, &store, &names(3)).await;
+        let (one, other, third) = (held(&store, "t0").await, held(&store, "t1").await, held(&store, "t2").await);
+        let sample = Sha256Hex::of(b"x");
+        let (first, was_first) = waiting(one.met(7, Some(&met("Worm", Some(sample)))).unwrap());
+        let (again, was_again) = waiting(one.met(8, Some(&met("Rat", None))).unwrap());
+        let (neighbour, was_neighbour) = waiting(change(&store, &other, 7, "linux").await);
+        let (too_many, was_too_many) = waiting(third.met(7, None).unwrap());
+        groups(&store).together(vec![first, again, neighbour, too_many]).await;
+        assert_eq!(was_first.await.unwrap().unwrap(), Put::Written, "{database:?}");
+        assert_eq!(was_again.await.unwrap().unwrap(), Put::Overtaken, "it was made of the row before the first");
+        assert_eq!(was_neighbour.await.unwrap().unwrap(), Put::Written);
+        assert_eq!(was_too_many.await.unwrap().unwrap(), Put::Written);
+        assert_eq!(store.written(), (3, 1), "three changes in one commit");
+        let counters = [held(&store, "t0").await.counter, held(&store, "t2").await.counter];
+        assert_eq!(counters, [7, 7], "the counter of one threat too many is used up");
+        assert!(store.terminal_row("t0").await.unwrap().unwrap().row.last_contact.is_some());
+
+        // The same name once more keeps its sample and counts once.
+        let change = held(&store, "t0").await.met(9, Some(&met("Worm", None))).unwrap();
+        assert_eq!(store.put(change, |_| {}).await.unwrap(), Put::Written);
+        let reported = store.reported_threats().await.unwrap();
+        assert_eq!(reported.iter().map(|row| (row.threat.as_str(), row.terminals)).collect::<Vec<_>>(), [("Worm", 1)]);
+        let kept = sqlx::query_scalar::<_, String>("SELECT sha256 FROM threat_reports WHERE terminal = 't0'");
+        assert_eq!(kept.fetch_one(&store.pool).await.unwrap(), sample.to_string());
+        assert_eq!(store.threats_met_besides("t0", "Worm").await.unwrap(), 0);
+        assert_eq!(store.threats_met_besides("t0", "Rat").await.unwrap(), 1);
+
+        let fails = match database {
+            Database::Sqlite(_) => {
+                "CREATE TRIGGER fails BEFORE INSERT ON threat_reports WHEN NEW.threat = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END;"
+            }
+            Database::Postgres(_) => {
+                "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END; $$;
+                 CREATE TRIGGER fails BEFORE INSERT ON threat_reports FOR EACH ROW WHEN (NEW.threat = 'bad') EXECUTE FUNCTION fail();"
+            }
+        };
+        sqlx::raw_sql(fails).execute(&store.writer).await.unwrap();
+        let (bad, was_bad) = waiting(held(&store, "t1").await.met(10, Some(&met("bad", None))).unwrap());
+        let (good, was_good) = waiting(held(&store, "t2").await.met(10, Some(&met("Rat", None))).unwrap());
+        groups(&store).together(vec![bad, good]).await;
+        assert!(was_bad.await.unwrap().is_err_and(|e| e.to_string().contains("no")), "{database:?}");
+        assert_eq!(was_good.await.unwrap().unwrap(), Put::Written);
+        assert_eq!(held(&store, "t1").await.counter, 7, "nothing of it is written");
+        assert_eq!(store.reported_threats().await.unwrap().len(), 2);
+    }
+}
