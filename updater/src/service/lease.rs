@@ -4,17 +4,23 @@
 //! silent for [`LeaseTimes::lost_after`], by the clock of whoever waits, has lost the lease. No two clocks are compared. A holder that was
 //! only slow finds, at its next transaction, that its fence is an old one, and nothing of it is written.
 //!
+//! Who had it last waits a little before taking it again, so that one who waits meanwhile finds it free: else a replica that publishes without
+//! a pause would keep the others from ever starting.
+//!
 //! Rejected: electing one replica for good and sending publications on to it, which needs addresses of replicas, and a second way for every
 //! publication that is tried only when something fails; expiry as a time in the row, which trusts that clocks agree.
 
 use crate::service::publisher::PublishError;
 use crate::service::store::{Fence, LeaseRow, Store, StoreError};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 /// Between two looks at a lease that another replica has.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long who had it last lets others look; more than [`LOOK_EVERY`].
+const COURTESY: Duration = Duration::from_millis(150);
 
 /// How long a lease is waited for.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +42,8 @@ pub(crate) struct Lease {
     store: Store,
     replica: String,
     times: LeaseTimes,
+    /// The number with which this replica took it last; 0 before it did.
+    last: AtomicI64,
 }
 
 /// The lease while it is held; dropped, it is given back as soon as the tables answer.
@@ -49,7 +57,7 @@ pub(crate) struct Held {
 
 impl Lease {
     pub(crate) fn new(store: Store, replica: String, times: LeaseTimes) -> Self {
-        Lease { store, replica, times }
+        Lease { store, replica, times, last: AtomicI64::new(0) }
     }
 
     /// How long a holder may be silent.
@@ -61,6 +69,10 @@ impl Lease {
     pub(crate) async fn take(&self) -> Result<Held, PublishError> {
         let began = Instant::now();
         let mut seen = self.store.lease().await?;
+        if self.store.is_shared() && seen.fence().number() == self.last.load(Ordering::Relaxed) {
+            sleep(COURTESY).await;
+            seen = self.store.lease().await?;
+        }
         let mut since = Instant::now();
         loop {
             // A folder of SQLite is one service's alone, so whoever is named there is dead.
@@ -71,6 +83,7 @@ impl Lease {
             if (lost || seen.is_free_for(&self.replica))
                 && let Some(fence) = self.store.take_lease(&seen, &self.replica).await?
             {
+                self.last.store(fence.number(), Ordering::Relaxed);
                 return Ok(self.held(fence, &seen));
             }
             if began.elapsed() >= self.times.patience {

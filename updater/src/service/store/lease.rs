@@ -17,6 +17,10 @@ impl Fence {
     pub(crate) fn follows(self, earlier: Fence) -> bool {
         self.0 == earlier.0 + 1
     }
+
+    pub(crate) fn number(self) -> i64 {
+        self.0
+    }
 }
 
 /// The lease as it is.
@@ -31,6 +35,11 @@ pub(crate) struct LeaseRow {
 impl LeaseRow {
     pub(crate) fn is_free_for(&self, replica: &str) -> bool {
         self.holder.is_empty() || self.holder == replica
+    }
+
+    /// The number with which it was taken last.
+    pub(crate) fn fence(&self) -> Fence {
+        Fence(self.fence)
     }
 
     /// Whether the metadata may not show yet what the tables hold.
