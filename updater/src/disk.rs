@@ -230,7 +230,7 @@ impl Disk {
 /// Held while one process works in a folder; another asking meanwhile is refused at once.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -241,10 +241,17 @@ impl Lock {
     pub fn try_take(path: &Path) -> Result<Option<Self>, DiskError> {
         let file = open_lock(path).map_err(|e| DiskError::new("open", path, e))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Lock { _file: file })),
+            Ok(()) => Ok(Some(Lock { file })),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(e)) => Err(DiskError::new("lock", path, e)),
         }
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a program that another thread starts just now has a copy of it until it is loaded.
+    fn drop(&mut self) {
+        drop(self.file.unlock());
     }
 }
 
@@ -364,7 +371,9 @@ mod tests {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o077, 0, "nobody else can hold it");
         }
         assert!(Lock::try_take(&path).unwrap().is_none());
+        let copy_of_a_child = first.file.try_clone().unwrap();
         drop(first);
-        assert!(Lock::try_take(&path).unwrap().is_some());
+        assert!(Lock::try_take(&path).unwrap().is_some(), "whoever inherited the file does not hold the lock");
+        drop(copy_of_a_child);
     }
 }
