@@ -18,7 +18,10 @@ mod starter;
 use args::{Args, Command, LogFormat};
 use clap::Parser;
 use exit::Exit;
+use output::remark;
+use std::env::{self, VarError};
 use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -44,7 +47,15 @@ fn log(command: &Command) {
         Command::Serve(args) => ("warn,audit=info", args.log_format),
         _ => ("error", LogFormat::Text),
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TITER_LOG").unwrap_or_else(|_| usual.into());
+    let filter = match env::var("TITER_LOG") {
+        Ok(asked) => EnvFilter::try_new(&asked).map_err(|e| format!("$TITER_LOG is `{asked}`: {e}")),
+        Err(VarError::NotPresent) => Ok(usual.into()),
+        Err(VarError::NotUnicode(_)) => Err("$TITER_LOG is not text".to_owned()),
+    };
+    let filter = filter.unwrap_or_else(|wrong| {
+        remark!("{wrong}; what is usual is logged");
+        usual.into()
+    });
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => lines.init(),

@@ -238,15 +238,22 @@ pub fn releases_of(database: &Path) -> Vec<ChannelRelease> {
 }
 
 /// Reads a terminal's state; no lock, no network; hashes the database. A folder that holds nothing is a terminal that is not enrolled, and
-/// what is wrong with an installation is told in [`Status::damage`].
+/// what is wrong with an installation is told in [`Status::damage`], together with what can be read of the rest.
 ///
 /// # Errors
-/// [`AgentError::Damaged`] or [`AgentError::Disk`].
+/// [`AgentError::Damaged`] of the identity, or [`AgentError::Disk`].
 pub fn status(state_dir: &Path) -> Result<Status, AgentError> {
     let state = State::new(state_dir, Disk::default());
     let identity = state.identity()?;
-    let contact = state.contact()?;
-    let damage = damage::found(&state)?.map(|fault| Warning { code: fault.code().to_owned(), words: fault.to_string() });
+    let mut damage = None;
+    if let Some(fault) = unless_damaged(damage::found(&state), &mut damage)? {
+        damage = Some(fault);
+    }
+    let contact = unless_damaged(state.contact(), &mut damage)?;
+    let held_back = unless_damaged(state.held(), &mut damage)?;
+    let probation = unless_damaged(probation::status(&state), &mut damage)?;
+    let staged = unless_damaged(staging::status(&state), &mut damage)?;
+    let untold = unless_damaged(state.faults(), &mut damage)?;
     let generation = state.current_if_readable()?;
     let manifest = generation.and_then(|number| state.manifest(number).ok());
     let facts = identity.as_ref().map(|identity| identity.facts.clone());
@@ -260,15 +267,29 @@ pub fn status(state_dir: &Path) -> Result<Status, AgentError> {
         previous: manifest.as_ref().and_then(|manifest| manifest.previous),
         channels: manifest.map(|manifest| manifest.channels).unwrap_or_default(),
         database: installed_database(state_dir).unwrap_or_default(),
-        damage,
+        damage: damage.map(|fault| Warning { code: fault.code().to_owned(), words: fault.to_string() }),
         last_contact: contact.as_ref().map(|contact| contact.at),
         last_assignment: contact.map(|contact| contact.assignment),
-        held_back: state.held()?,
-        probation: probation::status(&state)?,
-        staged: staging::status(&state)?,
-        untold_faults: state.faults()?.into_iter().map(|fault| Warning { code: fault.code, words: fault.words }).collect(),
+        held_back,
+        probation,
+        staged,
+        untold_faults: untold.into_iter().map(|fault| Warning { code: fault.code, words: fault.words }).collect(),
         backing_off: BackOffs::read(&state).active(state.seconds()).collect(),
     })
+}
+
+/// What a part of the state holds, or nothing when it is harmed: then the first such fault is kept in `damage`.
+fn unless_damaged<T: Default>(read: Result<T, AgentError>, damage: &mut Option<AgentError>) -> Result<T, AgentError> {
+    match read {
+        Err(fault)
+            if matches!(&fault, AgentError::Damaged { .. })
+                || matches!(&fault, AgentError::Disk(e) if e.is_of_other_kind()) =>
+        {
+            damage.get_or_insert(fault);
+            Ok(T::default())
+        }
+        read => read,
+    }
 }
 
 /// Files of this machine in which no new database may find anything; none before they are chosen. No lock, no network.

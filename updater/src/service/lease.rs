@@ -12,7 +12,7 @@
 
 use crate::service::publisher::PublishError;
 use crate::service::store::{Fence, LeaseRow, Store, StoreError};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -42,8 +42,8 @@ pub(crate) struct Lease {
     store: Store,
     replica: String,
     times: LeaseTimes,
-    /// The number with which this replica took it last; 0 before it did.
-    last: AtomicI64,
+    /// What this replica took it with last.
+    last: Mutex<Option<Fence>>,
 }
 
 /// The lease while it is held; dropped, it is given back as soon as the tables answer.
@@ -57,7 +57,7 @@ pub(crate) struct Held {
 
 impl Lease {
     pub(crate) fn new(store: Store, replica: String, times: LeaseTimes) -> Self {
-        Lease { store, replica, times, last: AtomicI64::new(0) }
+        Lease { store, replica, times, last: Mutex::default() }
     }
 
     /// How long a holder may be silent.
@@ -69,7 +69,7 @@ impl Lease {
     pub(crate) async fn take(&self) -> Result<Held, PublishError> {
         let began = Instant::now();
         let mut seen = self.store.lease().await?;
-        if self.store.is_shared() && seen.fence().number() == self.last.load(Ordering::Relaxed) {
+        if self.store.is_shared() && Some(seen.fence()) == *self.last() {
             sleep(COURTESY).await;
             seen = self.store.lease().await?;
         }
@@ -83,7 +83,7 @@ impl Lease {
             if (lost || seen.is_free_for(&self.replica))
                 && let Some(fence) = self.store.take_lease(&seen, &self.replica).await?
             {
-                self.last.store(fence.number(), Ordering::Relaxed);
+                *self.last() = Some(fence);
                 return Ok(self.held(fence, &seen));
             }
             if began.elapsed() >= self.times.patience {
@@ -95,6 +95,10 @@ impl Lease {
                 (seen, since) = (now, Instant::now());
             }
         }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Fence>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn held(&self, fence: Fence, seen: &LeaseRow) -> Held {

@@ -115,7 +115,7 @@ pub enum StoreError {
     TooLarge(u64),
     /// The tables' address is none.
     #[error("the address of the database cannot be read: {0}")]
-    Address(url::ParseError),
+    Address(String),
     /// The file of the tables is something else.
     #[error("`{}` is no SQLite database", .0.display())]
     NotTables(PathBuf),

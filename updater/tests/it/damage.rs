@@ -100,11 +100,13 @@ async fn damaged_side_files_are_set_aside() {
         for name in names {
             fs::write(terminal.folder.join(name), content).unwrap();
         }
+        let status = terminal.status();
+        assert_eq!((status.damage.unwrap().code.as_str(), status.channels.len()), ("state_damaged", 1), "the rest is told");
         terminal.agent.update().await.unwrap();
         for name in names {
             assert_eq!(fs::read_to_string(terminal.folder.join(format!("{name}.damaged"))).unwrap(), content, "{name}");
         }
-        terminal.status();
+        assert!(terminal.status().damage.is_none());
     }
     assert!(world.reported("state_damaged").await >= 3);
     for name in ["assignments.json", "trusted.json", "identity.json"] {

@@ -17,10 +17,6 @@ impl Fence {
     pub(crate) fn follows(self, earlier: Fence) -> bool {
         self.0 == earlier.0 + 1
     }
-
-    pub(crate) fn number(self) -> i64 {
-        self.0
-    }
 }
 
 /// The lease as it is.

@@ -41,7 +41,10 @@ pub(super) fn sqlite_at(path: &Path) -> Result<AnyConnectOptions, StoreError> {
 /// The address of a PostgreSQL database. One that is not on this machine is reached by TLS, with a certificate that holds for its name, unless the
 /// address says otherwise.
 pub(super) fn postgres_at(address: &str) -> Result<AnyConnectOptions, StoreError> {
-    let mut url = Url::parse(address).map_err(StoreError::Address)?;
+    let mut url = Url::parse(address).map_err(|e| StoreError::Address(e.to_string()))?;
+    if !matches!(url.scheme(), "postgres" | "postgresql") {
+        return Err(StoreError::Address(format!("it begins with `{}:`, not with `postgres:`", url.scheme())));
+    }
     let mut hosts = url.host_str().map(|host| host.trim_matches(['[', ']']).to_owned()).into_iter().collect::<Vec<_>>();
     let mut mode = None;
     for (name, value) in url.query_pairs() {

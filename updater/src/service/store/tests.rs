@@ -140,6 +140,32 @@ async fn a_lease_is_waited_for_and_taken_from_the_dead() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_signs_without_a_pause_lets_others_sign_in_between() {
+    let tables = Tables::new().await;
+    for database in &tables.databases {
+        let store = Store::open(database).await.unwrap();
+        if !store.is_shared() {
+            continue;
+        }
+        let lease = |replica: &str| Lease::new(store.clone(), replica.to_owned(), LeaseTimes::default());
+        let (busy, waiting) = (lease("busy"), lease("waiting"));
+        let first = busy.take().await.unwrap();
+        let waiting = tokio::spawn(async move { waiting.take().await.unwrap().release(true).await });
+        first.release(true).await;
+        for _ in 0..50 {
+            let held = busy.take().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            held.release(true).await;
+            if waiting.is_finished() {
+                break;
+            }
+        }
+        assert!(waiting.is_finished(), "{database:?}");
+        waiting.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn changes_are_seen_by_every_replica() {
     let tables = Tables::new().await;
     let maker = "acme".parse::<MakerName>().unwrap();
@@ -240,6 +266,10 @@ fn a_connection_to_another_machine_is_proven_and_encrypted_unless_it_is_said() {
     }
     for away in ["postgres://10.0.0.7/d?sslmode=prefer", "postgres://localhost/d?host=db.example&sslmode=allow"] {
         assert!(refused(away), "{away}");
+    }
+    for other in ["sqlite:tables.sqlite3", "http://db.example/d", "me:secret@db.example/d", "tables"] {
+        let error = postgres_at(other).unwrap_err();
+        assert!(matches!(error, StoreError::Address(_)) && !error.to_string().contains("secret"), "{other}: {error}");
     }
     let query = |address: &str| postgres_at(address).unwrap().database_url.query().unwrap_or_default().to_owned();
     assert_eq!(query("postgres://localhost/d"), "");
