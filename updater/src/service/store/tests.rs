@@ -148,20 +148,22 @@ async fn who_signs_without_a_pause_lets_others_sign_in_between() {
             continue;
         }
         let lease = |replica: &str| Lease::new(store.clone(), replica.to_owned(), LeaseTimes::default());
-        let (busy, waiting) = (lease("busy"), lease("waiting"));
-        let first = busy.take().await.unwrap();
-        let waiting = tokio::spawn(async move { waiting.take().await.unwrap().release(true).await });
-        first.release(true).await;
-        for _ in 0..50 {
-            let held = busy.take().await.unwrap();
+        let (busy, other) = (lease("busy"), lease("other"));
+        let mut held = busy.take().await.unwrap();
+        let other = tokio::spawn(async move {
+            for _ in 0..10 {
+                other.take().await.unwrap().release(true).await;
+            }
+        });
+        let mut turns = 0;
+        while turns < 40 && !other.is_finished() {
             tokio::time::sleep(Duration::from_millis(20)).await;
             held.release(true).await;
-            if waiting.is_finished() {
-                break;
-            }
+            held = busy.take().await.unwrap();
+            turns += 1;
         }
-        assert!(waiting.is_finished(), "{database:?}");
-        waiting.await.unwrap();
+        assert!(other.is_finished(), "after {turns} turns of the one the other did not have ten");
+        other.await.unwrap();
     }
 }
 
