@@ -6,7 +6,7 @@ use crate::support::*;
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 const ONE: &str = "Test.One:0:*:6e6565646c65\n";
@@ -62,11 +62,6 @@ fn big(bench: &Bench) {
     }
 }
 
-fn signal(child: &Child, name: &str) {
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-}
-
 #[test]
 fn scans_that_are_killed_take_a_generation_out_of_force() {
     let bench = Bench::new();
@@ -88,6 +83,14 @@ fn scans_that_are_killed_take_a_generation_out_of_force() {
     assert_eq!(status(&bench)["untold_faults"], serde_json::json!([]));
 }
 
+/// Whether it has handlers of its own; before that a signal ends it, and its mark stays.
+fn catches_signals(child: &Child) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    let wanted = [1, 2, 15].map(|number| 1_u64 << (number - 1)).iter().sum::<u64>();
+    u64::from_str_radix(caught.trim(), 16).unwrap() & wanted == wanted
+}
+
 #[test]
 fn a_scan_that_somebody_ends_accuses_nobody() {
     let bench = Bench::new();
@@ -95,8 +98,7 @@ fn a_scan_that_somebody_ends_accuses_nobody() {
     big(&bench);
     for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let mut scan = hanging_scan(&bench);
-        // Its thread for signals may not be there yet; then the signal ends it, and the mark stays.
-        std::thread::sleep(Duration::from_millis(500));
+        until(|| catches_signals(&scan));
         signal(&scan, name);
         assert_eq!(scan.wait().unwrap().code(), Some(code), "{name}");
     }

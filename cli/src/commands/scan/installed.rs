@@ -106,9 +106,15 @@ fn stale(state: &Path, settings: &Settings, failed: &str) -> anyhow::Result<()> 
 #[cfg(unix)]
 fn take_back_when_interrupted(mark: PathBuf) {
     use tokio::signal::unix::{SignalKind, signal};
+    // A scan is not worth failing for want of any of this.
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
+    let caught = {
+        let _runtime = runtime.enter();
+        // From here on, not from when the thread runs.
+        [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal)
+    };
+    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = caught else { return };
     let wait = async move {
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else { return };
         let number = tokio::select! {
             _ = interrupt.recv() => SignalKind::interrupt(),
             _ = terminate.recv() => SignalKind::terminate(),
@@ -117,12 +123,8 @@ fn take_back_when_interrupted(mark: PathBuf) {
         drop(std::fs::remove_file(&mark));
         std::process::exit(128 + number.as_raw_value());
     };
-    // A scan is not worth failing for want of this thread.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-    if let Ok(runtime) = runtime {
-        let thread = std::thread::Builder::new().name("signals".to_owned());
-        drop(thread.spawn(move || runtime.block_on(wait)));
-    }
+    let thread = std::thread::Builder::new().name("signals".to_owned());
+    drop(thread.spawn(move || runtime.block_on(wait)));
 }
 
 /// Elsewhere an interrupted scan counts as one that died.
