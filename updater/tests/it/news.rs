@@ -1,7 +1,7 @@
 //! What makers tell of threats, what their records say of it, and what terminals report.
 
 use crate::support::site::{Mood, Site};
-use crate::support::{World, at};
+use crate::support::{World, at, blob_of};
 use jiff::civil::{Date, date};
 use std::time::{Duration, Instant};
 use updater::maker::Maker;
@@ -78,6 +78,23 @@ async fn a_batch_is_taken_whole_or_not_at_all_and_read_in_pages() {
 }
 
 /// What would run in a page or a screen is refused or stays the text that it is (row 48).
+/// A name may be longer than any threat's, and than what an index of PostgreSQL takes; the makers after it do not wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_with_a_long_name_keeps_no_other_makers_records_away() {
+    let world = World::new().await;
+    let (first, last) = (world.maker("aaa").await, world.maker("zzz").await);
+    // Of digests, so that no database packs it.
+    let name = (0_u8..64).map(|number| Sha256Hex::of(&[number]).to_string()).collect::<String>();
+    let long = blob_of("aaa/x", 1, &format!("{name}:0:*:00112233445566778899\n"));
+    first.release(&world.write("long.titer", &long)).unwrap();
+    first.publish(&world.url).await.unwrap();
+    world.publish(&last, "zzz/y", 1, 0..3).await;
+    last.send_news(&world.url, &[item("Test.Made-1")]).await.unwrap();
+    let found =
+        until("the record", async || row(&world, "zzz", "Test.Made-1").await.filter(|view| view.cure_from.is_some())).await;
+    assert_eq!(found.cure_from, Some(CureFrom::Records));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_screens_obey_do_not_get_in() {
     let world = World::new().await;
