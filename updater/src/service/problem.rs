@@ -113,6 +113,7 @@ impl From<StoreError> for Problem {
     fn from(e: StoreError) -> Self {
         match e {
             StoreError::TooLarge(_) => Problem::bad_request("number_too_large", e),
+            StoreError::News(e) => e.into(),
             e if e.is_passing() => {
                 tracing::error!(error = %crate::http::chain(&e), "the tables are out of reach");
                 let detail = "the service cannot reach its tables at the moment";

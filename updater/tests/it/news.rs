@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use updater::maker::Maker;
 use updater::service::Config;
 use updater::wire::{
-    CureFrom, Danger, Designation, NewSource, News, Reason, Sha256Hex, ThreatNews, ThreatQuery, ThreatView, Vaccine,
+    CureFrom, Danger, Designation, NewSource, News, Reason, Sha256Hex, TOLD_MAX, ThreatNews, ThreatQuery, ThreatView,
+    Vaccine,
 };
 
 fn item(threat: &str) -> News {
@@ -77,7 +78,6 @@ async fn a_batch_is_taken_whole_or_not_at_all_and_read_in_pages() {
     assert!(row(&world, "acme", "good").await.is_none());
 }
 
-/// What would run in a page or a screen is refused or stays the text that it is (row 48).
 /// A name may be longer than any threat's, and than what an index of PostgreSQL takes; the makers after it do not wait for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_with_a_long_name_keeps_no_other_makers_records_away() {
@@ -95,6 +95,7 @@ async fn a_record_with_a_long_name_keeps_no_other_makers_records_away() {
     assert_eq!(found.cure_from, Some(CureFrom::Records));
 }
 
+/// What would run in a page or a screen is refused or stays the text that it is (row 48).
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_screens_obey_do_not_get_in() {
     let world = World::new().await;
@@ -366,4 +367,20 @@ async fn a_terminal_reports_so_many_threats_a_day() {
     let error = terminal.agent.report_threat("a\u{7}b", None).await.unwrap_err();
     assert_eq!(error.code(), "threat_name_malformed");
     assert_eq!(world.operator.reported_threats().await.unwrap().len(), 32);
+}
+
+/// Decisions are made of all that makers told: one who tells without end keeps nobody from theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_maker_tells_of_so_many_threats_and_no_more() {
+    let world = World::new().await;
+    let (many, other) = (world.maker("acme").await, world.maker("best").await);
+    let batch = |which: u64| (which * 1000..(which + 1) * 1000).map(|n| item(&format!("virus-{n}"))).collect::<Vec<_>>();
+    for which in 0..TOLD_MAX / 1000 {
+        assert_eq!(many.send_news(&world.url, &batch(which)).await.unwrap(), 1000);
+    }
+    assert_eq!(many.send_news(&world.url, &[item("one-more")]).await.unwrap_err().code(), "news_full");
+    assert!(row(&world, "acme", "one-more").await.is_none());
+    // What is there can be changed, and others can tell.
+    assert_eq!(many.send_news(&world.url, &[News { withdrawn: true, ..item("virus-7") }]).await.unwrap(), 1);
+    assert_eq!(other.send_news(&world.url, &[item("one-more")]).await.unwrap(), 1);
 }
