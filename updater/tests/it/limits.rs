@@ -105,6 +105,10 @@ async fn slow_heads_and_bodies_are_cut_off() {
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"body_too_slow\""), "{answer}");
     assert_eq!(rest(&mut silent).await, b"");
     dripping.await.unwrap();
+    let mut form = connect(&world.url).await;
+    form.write_all(b"POST /console/sign-in HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nt").await.unwrap();
+    let answer = String::from_utf8(rest(&mut form).await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     assert_eq!(Web::to(&world).get("/v1/health").await.status, 200);
 }
