@@ -1,13 +1,15 @@
 //! Bounds: who calls much, slowly, or with many keeps nobody else out.
 
 use crate::support::web::{Web, connect, rest};
-use crate::support::{World, at, is_on_postgres, tables};
+use crate::support::{World, at, is_on_postgres, tables, world_with_one_terminal};
 use axum::http::Method;
 use futures_util::future::join_all;
 use sqlx::{Any, AnyPool, Transaction};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
+use updater::disk::Disk;
+use updater::keys::SigningKey;
 use updater::service::{Config, Limits, Patience, Rate};
 use updater::wire::Designation;
 
@@ -216,4 +218,26 @@ async fn a_request_that_takes_too_long_is_given_up() {
     let answer = web.with_token(Method::POST, "/v1/enrolment-tokens", world.token(), "").await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "service_busy"));
     drop(held);
+}
+
+/// Whoever calls chooses the codes of trouble; so many of them are kept, and that of a clean file in any case.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_accuses_a_release_by_so_many_codes() {
+    let (world, _, terminal) = world_with_one_terminal(100).await;
+    let key = SigningKey::load(&Disk::default(), &terminal.folder.join("key.pk8")).unwrap();
+    let path = format!("/v1/terminals/{}/acknowledge", terminal.status().terminal.unwrap());
+    let web = Web::to(&world);
+    let codes = (0..40).map(|number| format!("made_up_{number}"));
+    for (counter, code) in (1_u64 << 60..).zip(std::iter::once("self_test_flags_clean".to_owned()).chain(codes)) {
+        let body = format!(r#"{{"outcome":"trouble","step":"s","code":"{code}","words":"w"}}"#);
+        let message = format!("titer-request-v1\nPOST {path}\n{counter}\n{body}");
+        let (counter, signature) = (counter.to_string(), hex::encode(key.sign(message.as_bytes())));
+        let proof = [("titer-counter", counter.as_str()), ("titer-signature", signature.as_str())];
+        assert_eq!(web.send(Method::POST, &path, &proof, &body).await.status, 200);
+    }
+    let tables = tables(world.dir.path()).await;
+    let count = async |which: &'static str| sqlx::query_scalar::<_, i64>(which).fetch_one(&tables).await.unwrap();
+    assert_eq!(count("SELECT COUNT(*) FROM blamed").await, 17);
+    assert_eq!(count("SELECT COUNT(*) FROM blamed WHERE code = 'self_test_flags_clean'").await, 1);
+    tables.close().await;
 }

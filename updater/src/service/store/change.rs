@@ -1,6 +1,7 @@
 //! Changes of terminals' rows, as rows: what `calls.rs` makes of signed calls, written as it is.
 
 use super::coverage::{ConfigurationBody, configure};
+use super::policy::FLAGS_CLEAN;
 use super::{StoreError, int};
 use crate::Channel;
 use crate::wire::ChannelRelease;
@@ -9,6 +10,9 @@ use sqlx::{Any, Transaction};
 /// Code of the remark on copies among a terminal's reports.
 const COPY_CODE: &str = "terminal_cloned";
 const COPY_WORDS: &str = "two copies of this terminal check in, or it was put back to an older state";
+
+/// Codes of trouble of one terminal with one release that are kept, the newest; that of a clean file that was flagged besides.
+const CODES_KEPT: i64 = 16;
 
 /// What a signed call writes.
 pub(crate) struct Change {
@@ -244,6 +248,20 @@ impl Change {
             .bind(&self.terminal)
             .bind(&report.code)
             .bind(self.at)
+            .execute(&mut **tx)
+            .await?;
+            // A terminal chooses the codes, and could else have as many rows as it likes.
+            sqlx::query(
+                "DELETE FROM blamed WHERE maker = $1 AND name = $2 AND release = $3 AND terminal = $4 AND code <> $5 AND code NOT IN
+                 (SELECT b.code FROM blamed b WHERE b.maker = $1 AND b.name = $2 AND b.release = $3 AND b.terminal = $4 AND b.code <> $5
+                 ORDER BY b.at DESC, b.code LIMIT $6)",
+            )
+            .bind(at.channel.maker())
+            .bind(at.channel.name())
+            .bind(at.release)
+            .bind(&self.terminal)
+            .bind(FLAGS_CLEAN)
+            .bind(CODES_KEPT)
             .execute(&mut **tx)
             .await?;
         }
