@@ -119,6 +119,9 @@ impl From<StoreError> for Problem {
                 let detail = "the service cannot reach its tables at the moment";
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "tables_unreachable", detail).after(TABLES_AWAY)
             }
+            e if e.is_of_a_text() => {
+                Problem::bad_request("request_malformed", "a text holds a character that no table can keep")
+            }
             e => Problem::internal(&e),
         }
     }

@@ -162,6 +162,15 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// Whether PostgreSQL refuses a text of the caller's, which holds the character that it keeps nowhere.
+    pub(crate) fn is_of_a_text(&self) -> bool {
+        let StoreError::Sql(sqlx::Error::Database(error)) = self else { return false };
+        // "Character not in repertoire"; SQLite's codes are short numbers.
+        error.code().is_some_and(|code| code == "22021")
+    }
+}
+
 impl From<ShapeError> for StoreError {
     fn from(e: ShapeError) -> Self {
         StoreError::Value(e.to_string())

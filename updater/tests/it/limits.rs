@@ -105,14 +105,26 @@ async fn slow_heads_and_bodies_are_cut_off() {
     body.write_all(b"POST /v1/terminals HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{").await.unwrap();
     let answer = String::from_utf8(rest(&mut body).await).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"body_too_slow\""), "{answer}");
-    assert_eq!(rest(&mut silent).await, b"");
-    dripping.await.unwrap();
     let mut form = connect(&world.url).await;
     form.write_all(b"POST /console/sign-in HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nt").await.unwrap();
     let answer = String::from_utf8(rest(&mut form).await).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert_eq!(rest(&mut silent).await, b"");
+    dripping.await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     assert_eq!(Web::to(&world).get("/v1/health").await.status, 200);
+}
+
+/// PostgreSQL keeps no text with a NUL, and an address can have one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_with_a_nul_is_the_callers_fault() {
+    let world = World::new().await;
+    let proof = [("titer-counter", "1"), ("titer-signature", "00")];
+    for call in ["check-in", "acknowledge", "threats"] {
+        let answer = Web::to(&world).send(Method::POST, &format!("/v1/terminals/a%00b/{call}"), &proof, "{}").await;
+        let refused = (answer.status, answer.code());
+        assert!([(400, "request_malformed"), (404, "terminal_unknown")].contains(&(refused.0, &refused.1)), "{refused:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
