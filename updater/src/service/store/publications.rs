@@ -110,6 +110,15 @@ impl Store {
         rows.into_iter().map(|(maker, name, release)| channel_release(&maker, &name, release)).collect()
     }
 
+    /// The newest release of each channel that was published and is listed no more.
+    pub(crate) async fn newest_unlisted(&self) -> Result<Vec<ChannelRelease>, StoreError> {
+        let rows = sqlx::query_as::<_, (String, String, i64)>(
+            "SELECT maker, name, MAX(release) FROM releases WHERE listed = 0 GROUP BY maker, name ORDER BY maker, name",
+        );
+        let rows = rows.fetch_all(&self.pool).await?;
+        rows.into_iter().map(|(maker, name, release)| channel_release(&maker, &name, release)).collect()
+    }
+
     /// The newest release of each channel that is listed and not blocked: what terminals can be given.
     pub(crate) async fn newest_offered(&self) -> Result<Vec<ChannelRelease>, StoreError> {
         let rows = sqlx::query_as::<_, (String, String, i64)>(
