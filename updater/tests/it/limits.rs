@@ -115,6 +115,27 @@ async fn slow_heads_and_bodies_are_cut_off() {
     assert_eq!(Web::to(&world).get("/v1/health").await.status, 200);
 }
 
+/// What a terminal says again changes no decision, so nobody is told that something may have changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_that_repeats_itself_has_nobody_else_ask_again() {
+    let (world, _, terminal) = world_with_one_terminal(100).await;
+    let key = SigningKey::load(&Disk::default(), &terminal.folder.join("key.pk8")).unwrap();
+    let path = format!("/v1/terminals/{}/acknowledge", terminal.status().terminal.unwrap());
+    let tables = tables(world.dir.path()).await;
+    let mut numbers = Vec::new();
+    for counter in 1_u64 << 60..(1 << 60) + 4 {
+        numbers.push(sqlx::query_scalar::<_, i64>("SELECT number FROM changes").fetch_one(&tables).await.unwrap());
+        let body = r#"{"outcome":"trouble","step":"s","code":"self_test_flags_clean","words":"w"}"#;
+        let message = format!("titer-request-v1\nPOST {path}\n{counter}\n{body}");
+        let (counter, signature) = (counter.to_string(), hex::encode(key.sign(message.as_bytes())));
+        let proof = [("titer-counter", counter.as_str()), ("titer-signature", signature.as_str())];
+        assert_eq!(Web::to(&world).send(Method::POST, &path, &proof, body).await.status, 200);
+    }
+    tables.close().await;
+    let first = numbers[0];
+    assert_eq!(numbers, [first, first + 1, first + 1, first + 1]);
+}
+
 /// PostgreSQL keeps no text with a NUL, and an address can have one.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_with_a_nul_is_the_callers_fault() {
