@@ -32,7 +32,7 @@ pub use modules::{
 };
 pub use news::{
     Alias, CureFrom, NEWS_MAX, News, NewsBody, NewsError, NewsList, NewsTaken, RecordSpan, ReportedThreat, SignedNews,
-    ThreatQuery, ThreatReport, ThreatReported, ThreatView, check_name, check_news,
+    TOLD_MAX, ThreatQuery, ThreatReport, ThreatReported, ThreatView, check_name, check_news,
 };
 pub use one_off::{ONE_OFF_DAYS_MAX, ONE_OFFS_MAX, OneOff, OneOffDocument, OneOffRow};
 pub use policy::{

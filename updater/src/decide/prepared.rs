@@ -31,6 +31,8 @@ pub struct Tables {
     pub threat_ids: ThreatIds,
     /// Every listed release.
     pub releases: Vec<ListedRelease>,
+    /// The newest release of each channel that was published and is listed no more.
+    pub unlisted: Vec<ChannelRelease>,
     /// What makers withdrew: only by that is a terminal told to go back to an earlier release.
     pub withdrawn: Vec<Withdrawn>,
     /// What the operator blocked.
@@ -48,11 +50,12 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// How far each channel came: its newest release, also if that was withdrawn since.
+    /// How far each channel came: its newest release, also if that was withdrawn since. That a maker withdraws a release does not say that it was
+    /// ever published.
     fn newest_by_channel(&self) -> HashMap<&str, u64> {
         let listed = self.releases.iter().map(|listed| &listed.at);
         let mut newest = HashMap::new();
-        for at in listed.chain(self.withdrawn.iter().map(|withdrawn| &withdrawn.at)) {
+        for at in listed.chain(&self.unlisted) {
             let most = newest.entry(at.channel.as_str()).or_insert(at.release);
             *most = (*most).max(at.release);
         }

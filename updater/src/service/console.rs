@@ -27,10 +27,12 @@ mod terminals;
 mod threats;
 
 use crate::service::AppState;
+use crate::service::gate::short_body;
 use crate::service::problem::Problem;
 use crate::service::store::StoreError;
 use axum::Router;
-use axum::extract::{FromRequestParts, Query, Request};
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -74,14 +76,27 @@ pages! {
     "/audit" => audit;
 }
 
+/// Most bytes of a form.
+const FORM_LEN_MAX: usize = 16 << 10;
+
 /// What is below `/console`.
-pub(crate) fn router() -> Router<AppState> {
+pub(crate) fn router(app: &AppState) -> Router<AppState> {
     pages()
         .route("/sign-in", get(sign_in::form).post(sign_in::enter))
         .route("/sign-out", post(sign_in::leave))
         .route("/style.css", get(style))
         .route("/icon.svg", get(icon))
+        .layer(middleware::from_fn_with_state(app.clone(), prompt))
         .layer(middleware::from_fn(guarded))
+}
+
+/// Waits for a form no longer than for other short bodies, so that nobody holds a connection with one that does not end.
+async fn prompt(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match short_body(&app, body, FORM_LEN_MAX).await {
+        Ok(body) => next.run(Request::from_parts(parts, Body::from(body))).await,
+        Err(problem) => Fault::from(problem).into_response(),
+    }
 }
 
 /// What every answer of the console says of itself.

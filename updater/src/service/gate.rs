@@ -101,7 +101,8 @@ impl Gate {
     }
 }
 
-async fn short_body(app: &AppState, body: Body, most: usize) -> Result<Bytes, Problem> {
+/// A whole body of at most `most` bytes, if it comes within [`Config::body_patience`](super::Config::body_patience).
+pub(crate) async fn short_body(app: &AppState, body: Body, most: usize) -> Result<Bytes, Problem> {
     let collect = async {
         let (mut pieces, mut whole) = (body.into_data_stream(), Vec::new());
         while let Some(piece) = pieces.next().await {

@@ -187,7 +187,7 @@ impl Limiter {
     }
 
     /// The address that calls: the peer, or who the nearest trusted proxies say is behind them.
-    fn caller(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub(crate) fn caller(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let is_trusted = |address: &IpAddr| self.trusted_proxies.contains(&address.to_canonical());
         if !is_trusted(&peer) {
             return peer;

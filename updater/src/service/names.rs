@@ -16,6 +16,7 @@ use crate::blob;
 use crate::service::AppState;
 use crate::service::publisher::PublishError;
 use crate::service::store::{NAMES_IN_ONE_GO, Unnamed};
+use crate::wire::check_name;
 use std::cmp::Ordering;
 use std::time::Duration;
 
@@ -78,8 +79,8 @@ async fn changes(app: &AppState, next: &Unnamed) -> Result<Option<Changes>, Publ
         None => None,
     };
     let compared = tokio::task::spawn_blocking(move || {
-        let old = old.map_or(Ok(Vec::new()), |old| blob::names(&old))?;
-        Ok::<_, String>(Changes::between(&old, blob::names(&new)?))
+        let old = old.map_or(Ok(Vec::new()), |old| names(&old))?;
+        Ok::<_, String>(Changes::between(&old, names(&new)?))
     });
     match compared.await? {
         Ok(changes) => Ok(Some(changes)),
@@ -88,6 +89,14 @@ async fn changes(app: &AppState, next: &Unnamed) -> Result<Option<Changes>, Publ
             Ok(None)
         }
     }
+}
+
+/// Names of a blob's records that a threat can have. Others nobody asks for, and the longest do not fit into an index of PostgreSQL: one release
+/// of one maker would keep the names of all from being taken over.
+fn names(blob: &[u8]) -> Result<Vec<String>, String> {
+    let mut names = blob::names(blob)?;
+    names.retain(|name| check_name(name).is_ok());
+    Ok(names)
 }
 
 /// Names that differ between two releases.

@@ -113,10 +113,14 @@ impl From<StoreError> for Problem {
     fn from(e: StoreError) -> Self {
         match e {
             StoreError::TooLarge(_) => Problem::bad_request("number_too_large", e),
+            StoreError::News(e) => e.into(),
             e if e.is_passing() => {
                 tracing::error!(error = %crate::http::chain(&e), "the tables are out of reach");
                 let detail = "the service cannot reach its tables at the moment";
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "tables_unreachable", detail).after(TABLES_AWAY)
+            }
+            e if e.is_of_a_text() => {
+                Problem::bad_request("request_malformed", "a text holds a character that no table can keep")
             }
             e => Problem::internal(&e),
         }

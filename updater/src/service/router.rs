@@ -180,7 +180,7 @@ routes! {
 pub(crate) fn router(state: AppState) -> Router {
     handlers(&state)
         // Operators in a browser, who sign in there.
-        .nest("/console", console::router())
+        .nest("/console", console::router(&state))
         .fallback(content::unknown)
         .layer(DefaultBodyLimit::max(news::NEWS_BODY_MAX))
         .layer(from_fn(uniform))

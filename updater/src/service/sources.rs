@@ -122,7 +122,10 @@ pub(crate) enum SourceError {
 
 impl From<StoreError> for SourceError {
     fn from(e: StoreError) -> Self {
-        SourceError::Publish(e.into())
+        match e {
+            StoreError::News(e) => e.into(),
+            e => SourceError::Publish(e.into()),
+        }
     }
 }
 

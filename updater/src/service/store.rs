@@ -38,7 +38,7 @@ mod threats;
 
 use crate::Channel;
 use crate::keys::KeyError;
-use crate::wire::{ChannelRelease, ShapeError};
+use crate::wire::{ChannelRelease, NewsError, ShapeError};
 pub(crate) use calls::Held;
 use change::Change;
 pub(crate) use change::Put;
@@ -135,6 +135,9 @@ pub enum StoreError {
     /// What writes changes of terminals met a bug; whether the change was written is not known.
     #[error("a change of a terminal's row was given up")]
     Unwritten,
+    /// Makers told of more than is kept.
+    #[error(transparent)]
+    News(#[from] NewsError),
     /// Another replica signs.
     #[error("another replica of the service signs")]
     Fenced,
@@ -156,6 +159,15 @@ impl StoreError {
             }),
             _ => false,
         }
+    }
+}
+
+impl StoreError {
+    /// Whether PostgreSQL refuses a text of the caller's, which holds the character that it keeps nowhere.
+    pub(crate) fn is_of_a_text(&self) -> bool {
+        let StoreError::Sql(sqlx::Error::Database(error)) = self else { return false };
+        // "Character not in repertoire"; SQLite's codes are short numbers.
+        error.code().is_some_and(|code| code == "22021")
     }
 }
 

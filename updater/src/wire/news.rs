@@ -11,6 +11,8 @@ use utoipa::ToSchema;
 
 /// Threats that one request or one signed list tells of at most.
 pub const NEWS_MAX: usize = 1000;
+/// Threats that a service keeps of one maker at most, those that were taken back among them.
+pub const TOLD_MAX: u64 = 20_000;
 /// Bytes of a threat's name.
 const NAME_LEN_MAX: usize = 200;
 /// Other names, and samples, of one threat.
@@ -116,6 +118,9 @@ pub enum NewsError {
     /// Too many at once.
     #[error("{0} threats at once, {NEWS_MAX} are allowed")]
     TooMany(usize),
+    /// More of one maker than a service keeps.
+    #[error("{0} has told of {TOLD_MAX} threats, which are the most")]
+    Full(MakerName),
     /// One threat twice.
     #[error("`{0}` is told of twice")]
     Repeated(String),
@@ -147,6 +152,7 @@ impl NewsError {
             NewsError::Malformed(_) => "news_malformed",
             NewsError::Unsigned(_) => "news_unsigned",
             NewsError::TooMany(_) => "news_too_many",
+            NewsError::Full(_) => "news_full",
             NewsError::Repeated(_) => "news_repeated",
             NewsError::NameLength => "threat_name_length",
             NewsError::NameMalformed(_) => "threat_name_malformed",

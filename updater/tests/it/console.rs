@@ -158,12 +158,14 @@ struct Browser<'a> {
     world: &'a World,
     client: Client,
     cookies: String,
+    /// Whom a proxy says that it speaks for.
+    forwarded_for: Option<&'static str>,
 }
 
 impl Browser<'_> {
     fn new(world: &World) -> Browser<'_> {
         let client = Client::builder().no_proxy().tls_certs_only([]).redirect(Policy::none()).build().unwrap();
-        Browser { world, client, cookies: String::new() }
+        Browser { world, client, cookies: String::new(), forwarded_for: None }
     }
 
     async fn get(&self, path: &str) -> Response {
@@ -182,7 +184,10 @@ impl Browser<'_> {
         let mut body = url::form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(fields);
         let request = self.client.post(address).header(COOKIE, &self.cookies);
-        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body.finish());
+        let mut request = request.header("content-type", "application/x-www-form-urlencoded").body(body.finish());
+        if let Some(address) = self.forwarded_for {
+            request = request.header("x-forwarded-for", address);
+        }
         request.send().await.unwrap()
     }
 
@@ -244,6 +249,23 @@ async fn only_who_has_a_token_gets_in_and_out_again() {
     }
     let answer = browser.enter(world.token()).await;
     assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+}
+
+/// Behind a proxy that is trusted everybody comes from its address.
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_behind_a_proxy_do_not_keep_operators_from_signing_in() {
+    let world = World::with(|mut config| {
+        config.limits.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+        config
+    })
+    .await;
+    let mut stranger = Browser { forwarded_for: Some("203.0.113.1"), ..Browser::new(&world) };
+    for _ in 0..10 {
+        stranger.enter("wrong").await;
+    }
+    assert_eq!(stranger.enter(world.token()).await.status(), StatusCode::TOO_MANY_REQUESTS);
+    let mut operator = Browser { forwarded_for: Some("198.51.100.7"), ..Browser::new(&world) };
+    assert_eq!(operator.enter(world.token()).await.status(), StatusCode::SEE_OTHER);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,13 +1,15 @@
 //! Bounds: who calls much, slowly, or with many keeps nobody else out.
 
 use crate::support::web::{Web, connect, rest};
-use crate::support::{World, at, is_on_postgres, tables};
+use crate::support::{World, at, is_on_postgres, tables, world_with_one_terminal};
 use axum::http::Method;
 use futures_util::future::join_all;
 use sqlx::{Any, AnyPool, Transaction};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
+use updater::disk::Disk;
+use updater::keys::SigningKey;
 use updater::service::{Config, Limits, Patience, Rate};
 use updater::wire::Designation;
 
@@ -103,10 +105,47 @@ async fn slow_heads_and_bodies_are_cut_off() {
     body.write_all(b"POST /v1/terminals HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{").await.unwrap();
     let answer = String::from_utf8(rest(&mut body).await).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"body_too_slow\""), "{answer}");
+    let mut form = connect(&world.url).await;
+    form.write_all(b"POST /console/sign-in HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nt").await.unwrap();
+    let answer = String::from_utf8(rest(&mut form).await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert_eq!(rest(&mut silent).await, b"");
     dripping.await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     assert_eq!(Web::to(&world).get("/v1/health").await.status, 200);
+}
+
+/// What a terminal says again changes no decision, so nobody is told that something may have changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_that_repeats_itself_has_nobody_else_ask_again() {
+    let (world, _, terminal) = world_with_one_terminal(100).await;
+    let key = SigningKey::load(&Disk::default(), &terminal.folder.join("key.pk8")).unwrap();
+    let path = format!("/v1/terminals/{}/acknowledge", terminal.status().terminal.unwrap());
+    let tables = tables(world.dir.path()).await;
+    let mut numbers = Vec::new();
+    for counter in 1_u64 << 60..(1 << 60) + 4 {
+        numbers.push(sqlx::query_scalar::<_, i64>("SELECT number FROM changes").fetch_one(&tables).await.unwrap());
+        let body = r#"{"outcome":"trouble","step":"s","code":"self_test_flags_clean","words":"w"}"#;
+        let message = format!("titer-request-v1\nPOST {path}\n{counter}\n{body}");
+        let (counter, signature) = (counter.to_string(), hex::encode(key.sign(message.as_bytes())));
+        let proof = [("titer-counter", counter.as_str()), ("titer-signature", signature.as_str())];
+        assert_eq!(Web::to(&world).send(Method::POST, &path, &proof, body).await.status, 200);
+    }
+    tables.close().await;
+    let first = numbers[0];
+    assert_eq!(numbers, [first, first + 1, first + 1, first + 1]);
+}
+
+/// PostgreSQL keeps no text with a NUL, and an address can have one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_with_a_nul_is_the_callers_fault() {
+    let world = World::new().await;
+    let proof = [("titer-counter", "1"), ("titer-signature", "00")];
+    for call in ["check-in", "acknowledge", "threats"] {
+        let answer = Web::to(&world).send(Method::POST, &format!("/v1/terminals/a%00b/{call}"), &proof, "{}").await;
+        let refused = (answer.status, answer.code());
+        assert!([(400, "request_malformed"), (404, "terminal_unknown")].contains(&(refused.0, &refused.1)), "{refused:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,4 +251,26 @@ async fn a_request_that_takes_too_long_is_given_up() {
     let answer = web.with_token(Method::POST, "/v1/enrolment-tokens", world.token(), "").await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "service_busy"));
     drop(held);
+}
+
+/// Whoever calls chooses the codes of trouble; so many of them are kept, and that of a clean file in any case.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_accuses_a_release_by_so_many_codes() {
+    let (world, _, terminal) = world_with_one_terminal(100).await;
+    let key = SigningKey::load(&Disk::default(), &terminal.folder.join("key.pk8")).unwrap();
+    let path = format!("/v1/terminals/{}/acknowledge", terminal.status().terminal.unwrap());
+    let web = Web::to(&world);
+    let codes = (0..40).map(|number| format!("made_up_{number}"));
+    for (counter, code) in (1_u64 << 60..).zip(std::iter::once("self_test_flags_clean".to_owned()).chain(codes)) {
+        let body = format!(r#"{{"outcome":"trouble","step":"s","code":"{code}","words":"w"}}"#);
+        let message = format!("titer-request-v1\nPOST {path}\n{counter}\n{body}");
+        let (counter, signature) = (counter.to_string(), hex::encode(key.sign(message.as_bytes())));
+        let proof = [("titer-counter", counter.as_str()), ("titer-signature", signature.as_str())];
+        assert_eq!(web.send(Method::POST, &path, &proof, &body).await.status, 200);
+    }
+    let tables = tables(world.dir.path()).await;
+    let count = async |which: &'static str| sqlx::query_scalar::<_, i64>(which).fetch_one(&tables).await.unwrap();
+    assert_eq!(count("SELECT COUNT(*) FROM blamed").await, 17);
+    assert_eq!(count("SELECT COUNT(*) FROM blamed WHERE code = 'self_test_flags_clean'").await, 1);
+    tables.close().await;
 }

@@ -1,6 +1,8 @@
 //! Makers whose keys change, who have several, or who were restored from an old copy.
 
+use crate::support::web::Web;
 use crate::support::{World, at, blob, copy};
+use axum::http::Method;
 use std::fs;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -8,7 +10,7 @@ use tough::schema::{Role, Signed, Targets};
 use updater::disk::Disk;
 use updater::keys::SigningKey;
 use updater::maker::{KeyChange, Maker, cosign};
-use updater::wire::Designation;
+use updater::wire::{Danger, Designation, News, ThreatNews};
 
 fn folder(world: &World, name: &str) -> PathBuf {
     world.dir.path().join("makers").join(name)
@@ -160,4 +162,35 @@ async fn a_role_that_is_about_to_expire_is_signed_anew_when_it_is_published() {
     let terminal = world.terminal("one", &["acme/stable"], Designation::Own).await;
     terminal.agent.update().await.unwrap();
     assert_eq!(terminal.runs(), [at("acme/stable", 1)]);
+}
+
+/// Who steals a key can sign the highest counter: then the maker's news counts no more, until all keys are others.
+#[tokio::test(flavor = "multi_thread")]
+async fn new_keys_take_back_what_a_thief_said_by_the_highest_counter() {
+    let world = World::new().await;
+    let maker = world.maker("acme").await;
+    world.publish(&maker, "acme/stable", 1, 0..100).await;
+    let stolen = SigningKey::load(&Disk::default(), &folder(&world, "acme").join("key.pk8")).unwrap();
+    let (path, counter) = ("/v1/makers/acme/news", (u64::MAX >> 1).to_string());
+    let body = r#"[{"threat":"x","danger":"high","discovered":"2026-11-10"}]"#;
+    let signature = hex::encode(stolen.sign(format!("titer-request-v1\nPOST {path}\n{counter}\n{body}").as_bytes()));
+    let proof = [("titer-counter", counter.as_str()), ("titer-signature", signature.as_str())];
+    let send = async || Web::to(&world).send(Method::POST, path, &proof, body).await;
+    assert_eq!(send().await.status, 200);
+
+    let discovered = "2026-11-10".parse().unwrap();
+    let news = ThreatNews { threat: "x".to_owned(), danger: Danger::Low, discovered, expected: None, vaccine: None };
+    let withdrawn = [News { withdrawn: true, ..News::from(news) }];
+    assert_eq!(maker.send_news(&world.url, &withdrawn).await.unwrap_err().code(), "request_replayed");
+    // A further key leaves the old one, whose requests could else be played again.
+    let other = SigningKey::load_or_create(&Disk::default(), &world.dir.path().join("other.pk8")).unwrap();
+    maker.rotate(&KeyChange { add: vec![other.public()], ..KeyChange::default() }).unwrap();
+    cosign(&folder(&world, "acme").join("next-keys.json"), &other).unwrap();
+    maker.publish(&world.url).await.unwrap();
+    assert_eq!(maker.send_news(&world.url, &withdrawn).await.unwrap_err().code(), "request_replayed");
+    maker.rotate(&KeyChange { renew: true, remove: vec![other.public()], ..KeyChange::default() }).unwrap();
+    maker.publish(&world.url).await.unwrap();
+    assert_eq!(maker.send_news(&world.url, &withdrawn).await.unwrap(), 1);
+    assert!(world.operator.threat_views(None).await.unwrap().is_empty());
+    assert_eq!(send().await.code(), "signature_refused");
 }

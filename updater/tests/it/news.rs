@@ -1,13 +1,14 @@
 //! What makers tell of threats, what their records say of it, and what terminals report.
 
 use crate::support::site::{Mood, Site};
-use crate::support::{World, at};
+use crate::support::{World, at, blob_of};
 use jiff::civil::{Date, date};
 use std::time::{Duration, Instant};
 use updater::maker::Maker;
 use updater::service::Config;
 use updater::wire::{
-    CureFrom, Danger, Designation, NewSource, News, Reason, Sha256Hex, ThreatNews, ThreatQuery, ThreatView, Vaccine,
+    CureFrom, Danger, Designation, NewSource, News, Reason, Sha256Hex, TOLD_MAX, ThreatNews, ThreatQuery, ThreatView,
+    Vaccine,
 };
 
 fn item(threat: &str) -> News {
@@ -75,6 +76,23 @@ async fn a_batch_is_taken_whole_or_not_at_all_and_read_in_pages() {
     assert_eq!(code(&[item("good"), item("bad\u{1b}[2J")]).await, "threat_name_malformed");
     assert_eq!(code(&[item("good"), cured("x", "other/y", 1)]).await, "news_of_another_maker");
     assert!(row(&world, "acme", "good").await.is_none());
+}
+
+/// A name may be longer than any threat's, and than what an index of PostgreSQL takes; the makers after it do not wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_with_a_long_name_keeps_no_other_makers_records_away() {
+    let world = World::new().await;
+    let (first, last) = (world.maker("aaa").await, world.maker("zzz").await);
+    // Of digests, so that no database packs it.
+    let name = (0_u8..64).map(|number| Sha256Hex::of(&[number]).to_string()).collect::<String>();
+    let long = blob_of("aaa/x", 1, &format!("{name}:0:*:00112233445566778899\n"));
+    first.release(&world.write("long.titer", &long)).unwrap();
+    first.publish(&world.url).await.unwrap();
+    world.publish(&last, "zzz/y", 1, 0..3).await;
+    last.send_news(&world.url, &[item("Test.Made-1")]).await.unwrap();
+    let found =
+        until("the record", async || row(&world, "zzz", "Test.Made-1").await.filter(|view| view.cure_from.is_some())).await;
+    assert_eq!(found.cure_from, Some(CureFrom::Records));
 }
 
 /// What would run in a page or a screen is refused or stays the text that it is (row 48).
@@ -349,4 +367,20 @@ async fn a_terminal_reports_so_many_threats_a_day() {
     let error = terminal.agent.report_threat("a\u{7}b", None).await.unwrap_err();
     assert_eq!(error.code(), "threat_name_malformed");
     assert_eq!(world.operator.reported_threats().await.unwrap().len(), 32);
+}
+
+/// Decisions are made of all that makers told: one who tells without end keeps nobody from theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_maker_tells_of_so_many_threats_and_no_more() {
+    let world = World::new().await;
+    let (many, other) = (world.maker("acme").await, world.maker("best").await);
+    let batch = |which: u64| (which * 1000..(which + 1) * 1000).map(|n| item(&format!("virus-{n}"))).collect::<Vec<_>>();
+    for which in 0..TOLD_MAX / 1000 {
+        assert_eq!(many.send_news(&world.url, &batch(which)).await.unwrap(), 1000);
+    }
+    assert_eq!(many.send_news(&world.url, &[item("one-more")]).await.unwrap_err().code(), "news_full");
+    assert!(row(&world, "acme", "one-more").await.is_none());
+    // What is there can be changed, and others can tell.
+    assert_eq!(many.send_news(&world.url, &[News { withdrawn: true, ..item("virus-7") }]).await.unwrap(), 1);
+    assert_eq!(other.send_news(&world.url, &[item("one-more")]).await.unwrap(), 1);
 }

@@ -547,6 +547,11 @@ pub(crate) fn blob(channel: &str, release: u64, signatures: std::ops::Range<u32>
         let digest = Sha256Hex::of(&number.to_le_bytes()).to_string();
         writeln!(text, "Test.Made-{number}:0:*:{}", &digest[..48]).unwrap();
     }
+    blob_of(channel, release, &text)
+}
+
+/// The same of these lines of an `.ndb` file.
+pub(crate) fn blob_of(channel: &str, release: u64, text: &str) -> Vec<u8> {
     let mut compiler = Compiler::new();
     compiler.add_text("test.ndb", SourceKind::Ndb, text.as_bytes());
     let compiled = compiler.finish();

@@ -1,9 +1,13 @@
 //! Releases that their makers take back, and terminals that go back only when the maker says so.
 
 use crate::support::{Terminal, World, at};
+use std::fs;
+use tough::schema::{Role, Signed, Targets};
 use updater::agent::Outcome;
+use updater::disk::Disk;
+use updater::keys::SigningKey;
 use updater::maker::Maker;
-use updater::wire::{Designation, Reason};
+use updater::wire::{Danger, Designation, Reason, ThreatNews, Vaccine};
 
 /// A terminal that runs release 2 of a channel of which 1 and 2 are on offer.
 async fn at_release_2() -> (World, Maker, Terminal) {
@@ -81,4 +85,33 @@ async fn a_channel_whose_only_release_is_withdrawn_keeps_it() {
     maker.publish(&world.url).await.unwrap();
     assert_eq!(terminal.agent.update().await.unwrap().outcome, Outcome::UpToDate);
     assert_eq!(terminal.runs(), [at("acme/stable", 1)]);
+}
+
+/// A cure in a release that never came is a promise, also where its maker says that it was taken back.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_withdraws_what_was_never_published_has_cured_nothing_by_it() {
+    let (world, maker, _) = at_release_2().await;
+    let cured = async |threat: &str, release| {
+        let date = "2026-11-11".parse().unwrap();
+        let vaccine = Some(Vaccine { date, since: at("acme/stable", release) });
+        let news = ThreatNews { threat: threat.to_owned(), danger: Danger::High, discovered: date, expected: None, vaccine };
+        maker.news(&world.url, &news).await.unwrap();
+        let record = world.operator.makers_record().await.unwrap().remove(0);
+        (record.cured, record.uncured)
+    };
+    maker.withdraw(&at("acme/stable", 2), Some(1)).unwrap();
+    maker.publish(&world.url).await.unwrap();
+    assert_eq!(cured("was-there", 2).await, (1, 0));
+
+    let folder = world.dir.path().join("makers/acme");
+    let path = folder.join("role.json");
+    let mut role: Signed<Targets> = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    role.signed.version = role.signed.version.checked_add(1).unwrap();
+    let never = serde_json::json!({ "withdrawn": [{ "channel": "acme/stable", "release": 9 }] });
+    role.signed._extra.insert("titer".to_owned(), never);
+    let key = SigningKey::load(&Disk::default(), &folder.join("key.pk8")).unwrap();
+    role.signatures[0].sig = key.sign(&role.signed.canonical_form().unwrap()).into();
+    fs::write(&path, serde_json::to_vec(&role).unwrap()).unwrap();
+    maker.publish(&world.url).await.unwrap();
+    assert_eq!(cured("never-came", 9).await, (1, 1));
 }

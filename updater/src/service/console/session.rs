@@ -1,6 +1,7 @@
 //! Who is signed in: sessions in memory, by a cookie that no page can read and no other site can have sent.
 
 use crate::keys::{KeyError, random_hex};
+use crate::service::limits::Neighbourhood;
 use crate::service::{App, AppState};
 use crate::wire::{Role, Sha256Hex};
 use crate::words::query;
@@ -51,7 +52,7 @@ impl Session {
 pub(crate) struct Sessions {
     /// By the digest of what is in the cookie, so that looking one up tells nothing by its time.
     held: Mutex<HashMap<Sha256Hex, Session>>,
-    attempts: DefaultKeyedRateLimiter<IpAddr>,
+    attempts: DefaultKeyedRateLimiter<Neighbourhood>,
     /// Whether browsers come by TLS, here or at a proxy: their cookies are then for TLS alone.
     pub(crate) secure: bool,
 }
@@ -67,7 +68,7 @@ impl Sessions {
         if self.attempts.len() > ADDRESSES_MAX {
             self.attempts.retain_recent();
         }
-        self.attempts.check_key(&address).is_ok()
+        self.attempts.check_key(&Neighbourhood::of(address)).is_ok()
     }
 
     /// Begins a session and returns the cookie's header.
@@ -180,5 +181,8 @@ mod tests {
         let (here, there) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
         assert!((0..ATTEMPTS.get()).all(|_| sessions.may_try(here)));
         assert!(!sessions.may_try(here) && sessions.may_try(there));
+        let (one, neighbour) = ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap());
+        assert!((0..ATTEMPTS.get()).all(|_| sessions.may_try(one)));
+        assert!(!sessions.may_try(neighbour), "who has one of IPv6 has all of those");
     }
 }

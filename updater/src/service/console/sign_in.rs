@@ -48,7 +48,8 @@ pub(crate) async fn enter(
     headers: HeaderMap,
     Form(entry): Form<Entry>,
 ) -> Result<Response, Fault> {
-    let address = from.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(Peer(from))| from.ip());
+    let address =
+        from.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(Peer(from))| app.limits.caller(from.ip(), &headers));
     if !app.sessions.may_try(address) {
         let words = "Too many attempts. Wait a minute, then try again.";
         return shown(&app, StatusCode::TOO_MANY_REQUESTS, Some(words), &entry.next);

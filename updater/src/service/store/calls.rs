@@ -151,7 +151,7 @@ impl Held {
             plan: reported.plan.clone(),
             steps,
             accused: Vec::new(),
-            is_change: false,
+            may_change: false,
         };
         let (report, now_runs) = match &reported.result {
             Acknowledge::Installed { generation, applied } => {
@@ -162,9 +162,9 @@ impl Held {
             }
             Acknowledge::Trouble { step, code, words } => {
                 let accused = if is_fault(code) { self.accused(&applied)? } else { Vec::new() };
-                let is_change = !accused.is_empty() && code == FLAGS_CLEAN;
+                let may_change = !accused.is_empty() && code == FLAGS_CLEAN;
                 let (step, code, words) = (Some(step.clone()), Some(code.clone()), Some(words.clone()));
-                (ReportSql { step, code, words, accused, is_change, ..nothing("trouble") }, applied.as_slice())
+                (ReportSql { step, code, words, accused, may_change, ..nothing("trouble") }, applied.as_slice())
             }
         };
         let (changed, after) = changed_runs(runs, now_runs, at)?;

@@ -1,6 +1,7 @@
 //! Changes of terminals' rows, as rows: what `calls.rs` makes of signed calls, written as it is.
 
 use super::coverage::{ConfigurationBody, configure};
+use super::policy::FLAGS_CLEAN;
 use super::{StoreError, int};
 use crate::Channel;
 use crate::wire::ChannelRelease;
@@ -9,6 +10,9 @@ use sqlx::{Any, Transaction};
 /// Code of the remark on copies among a terminal's reports.
 const COPY_CODE: &str = "terminal_cloned";
 const COPY_WORDS: &str = "two copies of this terminal check in, or it was put back to an older state";
+
+/// Codes of trouble of one terminal with one release that are kept, the newest; that of a clean file that was flagged besides.
+const CODES_KEPT: i64 = 16;
 
 /// What a signed call writes.
 pub(crate) struct Change {
@@ -70,8 +74,8 @@ pub(super) struct ReportSql {
     pub(super) steps: Option<String>,
     /// Whom the trouble accuses.
     pub(super) accused: Vec<At>,
-    /// Whether that changes what decisions are made of.
-    pub(super) is_change: bool,
+    /// Whether that changes what decisions are made of, where it was not said before.
+    pub(super) may_change: bool,
 }
 
 /// A row of the threats that terminals met.
@@ -134,14 +138,15 @@ impl Change {
             configure(tx, &self.terminal, body).await?;
         }
         self.write_runs(tx).await?;
+        let mut is_change = false;
         match &self.said {
             Said::CheckIn(said) => self.write_check_in(said, tx).await?,
-            Said::Report(report) => self.write_report(report, tx).await?,
+            Said::Report(report) => is_change = self.write_report(report, tx).await?,
             Said::Threat(Some(threat)) => self.write_threat(threat, tx).await?,
             Said::Threat(None) => {}
         }
         let mut number = None;
-        if matches!(&self.said, Said::Report(report) if report.is_change) {
+        if is_change {
             let next = sqlx::query_scalar::<_, i64>("UPDATE changes SET number = number + 1 RETURNING number");
             number = Some(next.fetch_one(&mut **tx).await?);
         }
@@ -217,7 +222,9 @@ impl Change {
         Ok(())
     }
 
-    async fn write_report(&self, report: &ReportSql, tx: &mut Transaction<'_, Any>) -> Result<(), StoreError> {
+    /// Returns whether that changes what decisions are made of: what was said before is no change, or one terminal could have the whole fleet ask
+    /// again and again.
+    async fn write_report(&self, report: &ReportSql, tx: &mut Transaction<'_, Any>) -> Result<bool, StoreError> {
         sqlx::query(
             "INSERT INTO reports (terminal, at, plan, steps, outcome, generation, step, code, words)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -233,7 +240,15 @@ impl Change {
         .bind(&report.words)
         .execute(&mut **tx)
         .await?;
+        let mut is_change = false;
         for at in &report.accused {
+            if report.may_change {
+                let known = sqlx::query_scalar::<_, i64>(
+                    "SELECT COUNT(*) FROM blamed WHERE maker = $1 AND name = $2 AND release = $3 AND terminal = $4 AND code = $5",
+                );
+                let known = known.bind(at.channel.maker()).bind(at.channel.name()).bind(at.release).bind(&self.terminal);
+                is_change |= known.bind(&report.code).fetch_one(&mut **tx).await? == 0;
+            }
             sqlx::query(
                 "INSERT INTO blamed (maker, name, release, terminal, code, at) VALUES ($1, $2, $3, $4, $5, $6)
                  ON CONFLICT (maker, name, release, terminal, code) DO UPDATE SET at = excluded.at",
@@ -246,7 +261,21 @@ impl Change {
             .bind(self.at)
             .execute(&mut **tx)
             .await?;
+            // A terminal chooses the codes, and could else have as many rows as it likes.
+            sqlx::query(
+                "DELETE FROM blamed WHERE maker = $1 AND name = $2 AND release = $3 AND terminal = $4 AND code <> $5 AND code NOT IN
+                 (SELECT b.code FROM blamed b WHERE b.maker = $1 AND b.name = $2 AND b.release = $3 AND b.terminal = $4 AND b.code <> $5
+                 ORDER BY b.at DESC, b.code LIMIT $6)",
+            )
+            .bind(at.channel.maker())
+            .bind(at.channel.name())
+            .bind(at.release)
+            .bind(&self.terminal)
+            .bind(FLAGS_CLEAN)
+            .bind(CODES_KEPT)
+            .execute(&mut **tx)
+            .await?;
         }
-        Ok(())
+        Ok(is_change)
     }
 }

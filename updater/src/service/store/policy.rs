@@ -28,6 +28,7 @@ impl Store {
             threats: self.threats().await?,
             threat_ids: self.threat_ids().await?,
             releases: self.listed_releases().await?,
+            unlisted: self.newest_unlisted().await?,
             withdrawn: self.withdrawn().await?,
             blocked: self.blocked().await?,
             needs: self.needs().await?,

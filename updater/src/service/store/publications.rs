@@ -9,7 +9,7 @@ use crate::service::deltas::Earlier;
 use crate::tuf::{MakerKeys, SignedModule, SignedRelease};
 use crate::wire::{ChannelRelease, MakerName, ReleaseView, Sha256Hex, Withdrawn};
 use serde_json::{Value, json};
-use sqlx::FromRow;
+use sqlx::{Any, FromRow, Transaction};
 
 /// A maker and what they last published.
 #[derive(Clone, Debug)]
@@ -110,6 +110,15 @@ impl Store {
         rows.into_iter().map(|(maker, name, release)| channel_release(&maker, &name, release)).collect()
     }
 
+    /// The newest release of each channel that was published and is listed no more.
+    pub(crate) async fn newest_unlisted(&self) -> Result<Vec<ChannelRelease>, StoreError> {
+        let rows = sqlx::query_as::<_, (String, String, i64)>(
+            "SELECT maker, name, MAX(release) FROM releases WHERE listed = 0 GROUP BY maker, name ORDER BY maker, name",
+        );
+        let rows = rows.fetch_all(&self.pool).await?;
+        rows.into_iter().map(|(maker, name, release)| channel_release(&maker, &name, release)).collect()
+    }
+
     /// The newest release of each channel that is listed and not blocked: what terminals can be given.
     pub(crate) async fn newest_offered(&self) -> Result<Vec<ChannelRelease>, StoreError> {
         let rows = sqlx::query_as::<_, (String, String, i64)>(
@@ -161,6 +170,7 @@ impl Store {
                 .await?;
         }
         if let Some(keys) = publication.keys {
+            free_counters(&mut tx, publication.maker, keys).await?;
             sqlx::query("UPDATE makers SET keys = $1 WHERE maker = $2")
                 .bind(serde_json::to_string(keys)?)
                 .bind(maker)
@@ -313,6 +323,24 @@ impl Store {
         self.audit_in(&mut tx, "service", "root-in-force", &told).await?;
         self.commit_change(tx).await
     }
+}
+
+/// Takes counters of a maker's news back to the time of now, where all of the keys are other ones: who stole one of the old keys may have signed
+/// the highest counter that there is. What an old key signed before counts no more all the same, and the new ones' counters begin above.
+async fn free_counters(tx: &mut Transaction<'_, Any>, maker: &MakerName, keys: &MakerKeys) -> Result<(), StoreError> {
+    let held = sqlx::query_scalar::<_, String>("SELECT keys FROM makers WHERE maker = $1").bind(maker.as_str());
+    let held: MakerKeys = serde_json::from_str(&held.fetch_one(&mut **tx).await?)?;
+    if held.keys.iter().any(|key| keys.keys.contains(key)) {
+        return Ok(());
+    }
+    let now = jiff::Timestamp::now().as_microsecond();
+    for text in [
+        "UPDATE makers SET counter = $1 WHERE maker = $2 AND counter > $1",
+        "UPDATE threats SET counter = $1 WHERE maker = $2 AND counter > $1",
+    ] {
+        sqlx::query(text).bind(now).bind(maker.as_str()).execute(&mut **tx).await?;
+    }
+    Ok(())
 }
 
 /// Most deltas that are read for one index, the newest first.

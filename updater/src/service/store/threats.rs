@@ -3,8 +3,8 @@
 use super::{Store, StoreError, channel_release, date, from_word, int, nat, now, word};
 use crate::threat_id::ThreatIds;
 use crate::wire::{
-    Alias, CureFrom, Danger, MakerName, News, RecordSpan, ReportedThreat, Sha256Hex, ThreatNews, ThreatQuery, ThreatRow,
-    ThreatView, Vaccine,
+    Alias, CureFrom, Danger, MakerName, News, NewsError, RecordSpan, ReportedThreat, Sha256Hex, TOLD_MAX, ThreatNews,
+    ThreatQuery, ThreatRow, ThreatView, Vaccine,
 };
 use jiff::civil::Date;
 use serde_json::json;
@@ -272,6 +272,7 @@ async fn put_items(
     items: &[News],
 ) -> Result<Told, StoreError> {
     let mut told = Told::default();
+    let before = told_of(tx, maker).await?;
     for item in items {
         let threat = &item.news.threat;
         let known = sqlx::query_as::<_, (i64,)>("SELECT COUNT(*) FROM threats WHERE threat = $1");
@@ -285,7 +286,17 @@ async fn put_items(
         }
         put_ties(tx, maker, item).await?;
     }
+    let after = told_of(tx, maker).await?;
+    if after > before && after > TOLD_MAX {
+        return Err(NewsError::Full(maker.clone()).into());
+    }
     Ok(told)
+}
+
+/// How many threats a maker has told of. All decisions are made of all of them, so that one maker could else keep every terminal from its answer.
+async fn told_of(tx: &mut Transaction<'_, Any>, maker: &MakerName) -> Result<u64, StoreError> {
+    let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM threats WHERE maker = $1").bind(maker.as_str());
+    nat(count.fetch_one(&mut **tx).await?)
 }
 
 /// Writes a row unless it was written by newer news.
