@@ -27,18 +27,19 @@ const COMMON_MAX: usize = 8;
 /// A delta of more than so many hundredths of the blob is not kept: it would save little and cost everybody space.
 const SHARE_MAX: u64 = 35;
 
-/// What making the deltas of one release may take.
+/// What making the deltas of one publication may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
-    /// No further delta is begun after this time. Default: 60 seconds.
-    pub(crate) time: Duration,
-    /// Bytes of all its deltas, in hundredths of the blob: no further one is kept above. Default: 100.
+    /// No further delta is begun after this, however many releases there are: others wait for their turn to publish.
+    pub(crate) until: Instant,
+    /// Bytes of all deltas of one release, in hundredths of its blob: no further one is kept above.
     pub(crate) share: u64,
 }
 
-impl Default for Budget {
-    fn default() -> Budget {
-        Budget { time: Duration::from_mins(1), share: 100 }
+impl Budget {
+    /// That of a publication whose turn it is now: a minute, and the size of each blob.
+    pub(crate) fn from_now() -> Budget {
+        Budget { until: Instant::now() + Duration::from_mins(1), share: 100 }
     }
 }
 
@@ -100,11 +101,10 @@ pub(crate) async fn publish(
         terminals: 0,
     }));
     earlier.sort_by_key(|earlier| earlier.release);
-    let start = Instant::now();
     let mut left = new.len() as u64 * budget.share / 100;
     let mut made = Vec::new();
     for from in bases(&earlier) {
-        if start.elapsed() > budget.time || left == 0 {
+        if Instant::now() > budget.until || left == 0 {
             tracing::info!(path = release.path(), deltas = made.len(), "the budget for deltas is used up");
             break;
         }

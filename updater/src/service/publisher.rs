@@ -598,10 +598,11 @@ impl Publisher {
         for (release, bytes) in new.iter().zip(&blobs) {
             self.objects.put_blob(&release.sha256, bytes.clone()).await?;
         }
-        let mut made = Vec::new();
-        for (at, (release, bytes)) in new.iter().zip(blobs).enumerate() {
+        let (mut made, budget) = (Vec::new(), Budget::from_now());
+        // The newest first: terminals want those.
+        for (at, (release, bytes)) in new.iter().zip(blobs).enumerate().rev() {
             let history = self.store.history(&release.channel).await?;
-            made.extend(deltas::publish(&self.objects, release, bytes, &new[..at], &history, &Budget::default()).await?);
+            made.extend(deltas::publish(&self.objects, release, bytes, &new[..at], &history, &budget).await?);
         }
         Ok(made)
     }

@@ -6,7 +6,7 @@ use crate::wire::{MakerName, Sha256Hex, Withdrawn};
 use crate::{Channel, Root as BlobRoot};
 use jiff::Timestamp as Time;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU64;
 use tough::TargetName;
 use tough::schema::{DelegatedRole, Delegations, Hashes, PathPattern, PathSet, Signed, Target, Targets};
@@ -197,9 +197,11 @@ pub(crate) fn read_maker_role(maker: &MakerName, role: &Targets) -> Result<Maker
     let extension = role._extra.get(EXTENSION).cloned();
     let extension = extension.map_or(Ok(Extension::default()), serde_json::from_value);
     let Extension { withdrawn } = extension.map_err(|e| TufError::refused(&name, e))?;
+    let mut seen = HashSet::new();
     for Withdrawn { at, back_to } in &withdrawn {
+        let again = !seen.insert((at.channel.as_str(), at.release));
         let listed = releases.iter().any(|release| release.channel == at.channel && release.release == at.release);
-        if at.channel.maker() != maker.as_str() || listed || back_to.is_some_and(|back_to| back_to >= at.release) {
+        if at.channel.maker() != maker.as_str() || listed || again || back_to.is_some_and(|back_to| back_to >= at.release) {
             let reason = format!("what it says of {} release {} cannot be", at.channel, at.release);
             return Err(TufError::refused(&name, reason));
         }
@@ -267,6 +269,21 @@ mod tests {
         {
             assert_eq!(read(channel, release, back_to).unwrap_err().code(), "metadata_refused", "{channel} {release}");
         }
+    }
+
+    #[test]
+    fn a_release_is_withdrawn_once() {
+        let withdrawn = |release, back_to| {
+            let at = ChannelRelease { channel: "acme/main".parse().unwrap(), release };
+            Withdrawn { at, back_to }
+        };
+        let read = |withdrawn: &[Withdrawn]| {
+            let role = maker_role(NonZeroU64::MIN, &[release(1)], &[], withdrawn, Time::now());
+            read_maker_role(&"acme".parse().unwrap(), &role.unwrap())
+        };
+        assert_eq!(read(&[withdrawn(2, None), withdrawn(3, Some(1))]).unwrap().withdrawn.len(), 2);
+        let refused = read(&[withdrawn(2, None), withdrawn(2, Some(1))]).unwrap_err();
+        assert_eq!(refused.code(), "metadata_refused");
     }
 
     #[test]

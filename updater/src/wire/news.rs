@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 
 /// Threats that one request or one signed list tells of at most.
 pub const NEWS_MAX: usize = 1000;
-/// Threats that a service keeps of one maker at most, those that were taken back among them.
-pub const TOLD_MAX: u64 = 20_000;
+/// Threats, other names and samples that a service keeps of one maker's news at most. Threats that were taken back count.
+pub const TOLD_MAX: u64 = 100_000;
 /// Bytes of a threat's name.
 const NAME_LEN_MAX: usize = 200;
 /// Other names, and samples, of one threat.
@@ -119,7 +119,7 @@ pub enum NewsError {
     #[error("{0} threats at once, {NEWS_MAX} are allowed")]
     TooMany(usize),
     /// More of one maker than a service keeps.
-    #[error("{0} has told of {TOLD_MAX} threats, which are the most")]
+    #[error("{0} would have told {TOLD_MAX} threats, other names and samples and more, which are not kept")]
     Full(MakerName),
     /// One threat twice.
     #[error("`{0}` is told of twice")]

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use updater::maker::Maker;
 use updater::service::Config;
 use updater::wire::{
-    CureFrom, Danger, Designation, NewSource, News, Reason, Sha256Hex, TOLD_MAX, ThreatNews, ThreatQuery, ThreatView,
-    Vaccine,
+    Alias, CureFrom, Danger, Designation, NEWS_MAX, NewSource, News, Reason, Sha256Hex, TOLD_MAX, ThreatNews, ThreatQuery,
+    ThreatView, Vaccine,
 };
 
 fn item(threat: &str) -> News {
@@ -374,10 +374,18 @@ async fn a_terminal_reports_so_many_threats_a_day() {
 async fn a_maker_tells_of_so_many_threats_and_no_more() {
     let world = World::new().await;
     let (many, other) = (world.maker("acme").await, world.maker("best").await);
-    let batch = |which: u64| (which * 1000..(which + 1) * 1000).map(|n| item(&format!("virus-{n}"))).collect::<Vec<_>>();
-    for which in 0..TOLD_MAX / 1000 {
-        assert_eq!(many.send_news(&world.url, &batch(which)).await.unwrap(), 1000);
+    let tied = |number: usize| News {
+        aliases: (0..16).map(|n| Alias { maker: "best".parse().unwrap(), threat: format!("x-{number}-{n}") }).collect(),
+        samples: (0..16).map(|n| Sha256Hex::of(format!("{number} {n}").as_bytes())).collect(),
+        ..item(&format!("virus-{number}"))
+    };
+    for from in [0, NEWS_MAX, 2 * NEWS_MAX] {
+        let batch = (from..from + NEWS_MAX).map(tied).collect::<Vec<_>>();
+        assert_eq!(many.send_news(&world.url, &batch).await.unwrap(), NEWS_MAX as u64);
     }
+    let left = TOLD_MAX as usize - 3 * 33 * NEWS_MAX;
+    let batch = (0..left).map(|number| item(&format!("plain-{number}"))).collect::<Vec<_>>();
+    many.send_news(&world.url, &batch).await.unwrap();
     assert_eq!(many.send_news(&world.url, &[item("one-more")]).await.unwrap_err().code(), "news_full");
     assert!(row(&world, "acme", "one-more").await.is_none());
     // What is there can be changed, and others can tell.

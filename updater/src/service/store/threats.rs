@@ -293,10 +293,14 @@ async fn put_items(
     Ok(told)
 }
 
-/// How many threats a maker has told of. All decisions are made of all of them, so that one maker could else keep every terminal from its answer.
+/// How much a maker has told: threats, other names and samples. All decisions are made of all of them, so that one maker could else keep every
+/// terminal from its answer.
 async fn told_of(tx: &mut Transaction<'_, Any>, maker: &MakerName) -> Result<u64, StoreError> {
-    let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM threats WHERE maker = $1").bind(maker.as_str());
-    nat(count.fetch_one(&mut **tx).await?)
+    let count = sqlx::query_scalar::<_, i64>(
+        "SELECT (SELECT COUNT(*) FROM threats WHERE maker = $1) + (SELECT COUNT(*) FROM aliases WHERE maker = $1)
+         + (SELECT COUNT(*) FROM samples WHERE maker = $1)",
+    );
+    nat(count.bind(maker.as_str()).fetch_one(&mut **tx).await?)
 }
 
 /// Writes a row unless it was written by newer news.
