@@ -160,9 +160,7 @@ impl StoreError {
             _ => false,
         }
     }
-}
 
-impl StoreError {
     /// Whether PostgreSQL refuses a text of the caller's, which holds the character that it keeps nowhere.
     pub(crate) fn is_of_a_text(&self) -> bool {
         let StoreError::Sql(sqlx::Error::Database(error)) = self else { return false };
